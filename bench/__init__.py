@@ -1,0 +1,1 @@
+"""Benchmarks: corpora, baselines, peers, and the records of their results."""

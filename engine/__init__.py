@@ -1,0 +1,136 @@
+"""A trading engine: venue bytes become verified, ordered, canonical events in your strategy.
+
+Everything public is listed in ``__all__``; nothing is configured by importing it. Modules are loaded when a name is
+first used, so that ``import engine`` stays fast.
+"""
+
+from __future__ import annotations
+
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.base.errors import (
+        ConfigError,
+        EngineError,
+        EngineErrorGroup,
+        InternalError,
+        MisuseError,
+        UnknownSymbolError,
+        UseAfterRecycleError,
+        ValidationError,
+        VenueError,
+    )
+    from engine.book.local import Book
+    from engine.consumers.context import Context
+    from engine.consumers.handler import Handler
+    from engine.consumers.subscriptions import Subscription
+    from engine.runtime.api import replay
+    from engine.runtime.assembly import Engine
+    from engine.runtime.replay import ReplayResult
+    from engine.schema.arrays import to_numpy
+    from engine.schema.codec import from_json, to_json
+    from engine.schema.control import ControlAck, InstrumentUpdate
+    from engine.schema.enums import (
+        BookReason,
+        ChecksumState,
+        EventFlag,
+        EventKind,
+        EventType,
+        Side,
+        UpdateType,
+    )
+    from engine.schema.event import Event
+    from engine.schema.instrument import Instrument
+    from engine.schema.market import BookSnapshot, BookUpdate, KlineSummary, Levels, Ticker, Trade
+
+_HOMES: dict[str, tuple[str, ...]] = {
+    "engine.base.errors": (
+        "ConfigError",
+        "EngineError",
+        "EngineErrorGroup",
+        "InternalError",
+        "MisuseError",
+        "UnknownSymbolError",
+        "UseAfterRecycleError",
+        "ValidationError",
+        "VenueError",
+    ),
+    "engine.book.local": ("Book",),
+    "engine.consumers.context": ("Context",),
+    "engine.consumers.handler": ("Handler",),
+    "engine.consumers.subscriptions": ("Subscription",),
+    "engine.runtime.api": ("replay",),
+    "engine.runtime.assembly": ("Engine",),
+    "engine.runtime.replay": ("ReplayResult",),
+    "engine.schema.arrays": ("to_numpy",),
+    "engine.schema.codec": ("from_json", "to_json"),
+    "engine.schema.control": ("ControlAck", "InstrumentUpdate"),
+    "engine.schema.enums": (
+        "BookReason",
+        "ChecksumState",
+        "EventFlag",
+        "EventKind",
+        "EventType",
+        "Side",
+        "UpdateType",
+    ),
+    "engine.schema.event": ("Event",),
+    "engine.schema.instrument": ("Instrument",),
+    "engine.schema.market": ("BookSnapshot", "BookUpdate", "KlineSummary", "Levels", "Ticker", "Trade"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Book",
+    "BookReason",
+    "BookSnapshot",
+    "BookUpdate",
+    "ChecksumState",
+    "ConfigError",
+    "Context",
+    "ControlAck",
+    "Engine",
+    "EngineError",
+    "EngineErrorGroup",
+    "Event",
+    "EventFlag",
+    "EventKind",
+    "EventType",
+    "Handler",
+    "Instrument",
+    "InstrumentUpdate",
+    "InternalError",
+    "KlineSummary",
+    "Levels",
+    "MisuseError",
+    "ReplayResult",
+    "Side",
+    "Subscription",
+    "Ticker",
+    "Trade",
+    "UnknownSymbolError",
+    "UpdateType",
+    "UseAfterRecycleError",
+    "ValidationError",
+    "VenueError",
+    "from_json",
+    "replay",
+    "to_json",
+    "to_numpy",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is not None:
+        return resolve_name(f"{home}:{name}")
+    if name == "__version__":
+        from engine.base.version import engine_version
+
+        return engine_version()
+    raise AttributeError(f"module 'engine' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,226 @@
+"""Unit arithmetic, inline everywhere: decimal text <-> scaled integers. No module of its own, no state.
+
+A decimal text follows INS-06: ``-?(0|[1-9][0-9]*)(\\.[0-9]+)?``. Its raw value at *scale* is the text times
+10^scale as int64; digits beyond the scale must be zeros, else the answer is PARSE_WIDEN.
+"""
+from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
+
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    static const int64_t ENGINE_POW10[19] = {
+        1LL, 10LL, 100LL, 1000LL, 10000LL, 100000LL, 1000000LL, 10000000LL, 100000000LL, 1000000000LL,
+        10000000000LL, 100000000000LL, 1000000000000LL, 10000000000000LL, 100000000000000LL,
+        1000000000000000LL, 10000000000000000LL, 100000000000000000LL, 1000000000000000000LL};
+    static inline int engine_mul_overflow(int64_t a, int64_t b, int64_t *out) {
+        return __builtin_mul_overflow(a, b, out);
+    }
+    static inline int engine_add_overflow(int64_t a, int64_t b, int64_t *out) {
+        return __builtin_add_overflow(a, b, out);
+    }
+    /* Non-zero if a byte of the word is not an ASCII digit. */
+    static inline uint64_t engine_not_digits(uint64_t w) {
+        return ((w & 0xF0F0F0F0F0F0F0F0ULL) | (((w + 0x0606060606060606ULL) & 0xF0F0F0F0F0F0F0F0ULL) >> 4))
+            ^ 0x3333333333333333ULL;
+    }
+    /* Value of eight ASCII digits, the first character in the low byte (every target is little-endian). */
+    static inline uint64_t engine_eight_digits(uint64_t w) {
+        w -= 0x3030303030303030ULL;
+        w = w * 10 + (w >> 8);
+        return ((w & 0x000000FF000000FFULL) * 0x000F424000000064ULL
+                + ((w >> 16) & 0x000000FF000000FFULL) * 0x0000271000000001ULL) >> 32;
+    }
+    /* Up to 16 characters ending at end, digits with at most one dot, as one integer without a branch on any of
+       them: the window is two words, what stands before the text becomes '0', the dot is shifted out.
+       Returns 0 if it is anything else. Reads [end - 16, end). */
+    static inline int engine_window(const char *end, int length, uint64_t *value, int *decimals) {
+        const uint64_t zeros = 0x3030303030303030ULL, ones = 0x0101010101010101ULL, tops = 0x8080808080808080ULL;
+        uint64_t lo, hi, x, below;
+        int spare = 16 - length, at;
+        memcpy(&lo, end - 16, 8);
+        memcpy(&hi, end - 8, 8);
+        if (spare >= 8) {
+            lo = zeros;
+            below = spare == 16 ? ~0ULL : (1ULL << (8 * (spare - 8))) - 1;
+            hi = (hi & ~below) | (zeros & below);
+        } else {
+            below = (1ULL << (8 * spare)) - 1;
+            lo = (lo & ~below) | (zeros & below);
+        }
+        *decimals = 0;
+        x = hi ^ 0x2E2E2E2E2E2E2E2EULL;
+        x = (x - ones) & ~x & tops;
+        if (x) {
+            at = __builtin_ctzll(x) & ~7;                  /* bit of the dot's byte */
+            below = (1ULL << at) - 1;
+            hi = (hi & ~((below << 8) | 0xFF)) | ((hi & below) << 8) | (lo >> 56);
+            lo = (lo << 8) | 0x30;
+            *decimals = 7 - (at >> 3);
+        } else {
+            x = lo ^ 0x2E2E2E2E2E2E2E2EULL;
+            x = (x - ones) & ~x & tops;
+            if (x) {
+                at = __builtin_ctzll(x) & ~7;
+                below = (1ULL << at) - 1;
+                lo = (lo & ~((below << 8) | 0xFF)) | ((lo & below) << 8) | 0x30;
+                *decimals = 15 - (at >> 3);
+            }
+        }
+        if (engine_not_digits(lo) | engine_not_digits(hi)) return 0;
+        *value = engine_eight_digits(lo) * 100000000ULL + engine_eight_digits(hi);
+        return 1;
+    }
+    """
+    const int64_t ENGINE_POW10[19]
+    bint engine_mul_overflow(int64_t a, int64_t b, int64_t* out) nogil
+    bint engine_add_overflow(int64_t a, int64_t b, int64_t* out) nogil
+    bint engine_window(const char* end, int length, uint64_t* value, int* decimals) nogil
+
+
+cdef enum ParseCode:
+    PARSE_OK = 0
+    PARSE_WIDEN = 1          # non-zero digits beyond the scale; *out holds the scale that fits
+    PARSE_OVERFLOW = 2       # outside int64, or more than 18 decimals
+    PARSE_MALFORMED = 3      # not a decimal text
+
+
+cdef enum:
+    SCALE_MAX = 18
+
+
+cdef inline int parse_decimal_slow(const char* p, const char* end, int scale, int64_t* out) noexcept nogil:
+    """Any decimal text, every check: the meaning of parse_decimal, without its fast path."""
+    cdef bint negative = False
+    cdef int64_t value = 0
+    cdef int decimals = 0
+    cdef int needed = 0
+    cdef unsigned int digit
+    cdef bint overflow = False
+    if p < end and p[0] == c'-':
+        negative = True
+        p += 1
+    if p >= end or p[0] < c'0' or p[0] > c'9':
+        return PARSE_MALFORMED
+    if p[0] == c'0' and p + 1 < end and p[1] != c'.':
+        return PARSE_MALFORMED
+    while p < end and c'0' <= p[0] <= c'9':
+        digit = p[0] - c'0'
+        if engine_mul_overflow(value, 10, &value) or engine_add_overflow(value, digit, &value):
+            overflow = True
+        p += 1
+    if p < end:
+        if p[0] != c'.' or p + 1 >= end:
+            return PARSE_MALFORMED
+        p += 1
+        while p < end:
+            if p[0] < c'0' or p[0] > c'9':
+                return PARSE_MALFORMED
+            digit = p[0] - c'0'
+            decimals += 1
+            if decimals <= scale:
+                if engine_mul_overflow(value, 10, &value) or engine_add_overflow(value, digit, &value):
+                    overflow = True
+            elif digit != 0:
+                needed = decimals
+            p += 1
+    if needed > SCALE_MAX or overflow:
+        return PARSE_OVERFLOW
+    if needed:
+        out[0] = needed
+        return PARSE_WIDEN
+    while decimals < scale:
+        if engine_mul_overflow(value, 10, &value):
+            return PARSE_OVERFLOW
+        decimals += 1
+    out[0] = -value if negative else value
+    return PARSE_OK
+
+
+cdef inline int parse_decimal(const char* floor, const char* p, const char* end, int scale,
+                              int64_t* out) noexcept nogil:
+    """Parse the text [p, end) at *scale* into out; returns a ParseCode. Reads nothing before *floor*."""
+    cdef Py_ssize_t length = end - p
+    cdef uint64_t value, kept
+    cdef int decimals
+    if length > 16 or length < 1 or end - floor < 16 or (p[0] == c'0' and length > 1 and p[1] != c'.') \
+            or p[0] == c'.' or end[-1] == c'.' or not engine_window(end, <int>length, &value, &decimals):
+        return parse_decimal_slow(p, end, scale, out)
+    if decimals == scale:
+        out[0] = <int64_t>value
+        return PARSE_OK
+    if decimals < scale:
+        # 16 digits and 10^2 stay inside int64; beyond that the slow way checks.
+        if scale - decimals > 2 and engine_mul_overflow(<int64_t>value, ENGINE_POW10[scale - decimals], out):
+            return PARSE_OVERFLOW
+        out[0] = <int64_t>value * ENGINE_POW10[scale - decimals]
+        return PARSE_OK
+    kept = value // <uint64_t>ENGINE_POW10[decimals - scale]
+    if kept * <uint64_t>ENGINE_POW10[decimals - scale] != value:
+        return parse_decimal_slow(p, end, scale, out)
+    out[0] = <int64_t>kept
+    return PARSE_OK
+
+
+cdef inline int parse_u64_slow(const char* p, const char* end, uint64_t* out) noexcept nogil:
+    """Any unsigned integer text, every check."""
+    cdef uint64_t value = 0
+    cdef unsigned int digit
+    cdef Py_ssize_t length = end - p
+    if length <= 0 or (p[0] == c'0' and length > 1):
+        return PARSE_MALFORMED
+    while p < end:
+        digit = <unsigned char>p[0] - <unsigned int>c'0'
+        if digit > 9:
+            return PARSE_MALFORMED
+        if value > (UINT64_MAX - digit) // 10:
+            return PARSE_OVERFLOW
+        value = value * 10 + digit
+        p += 1
+    out[0] = value
+    return PARSE_OK
+
+
+cdef inline int parse_u64(const char* floor, const char* p, const char* end, uint64_t* out) noexcept nogil:
+    """Parse a non-negative integer text [p, end) into out; PARSE_OK, PARSE_OVERFLOW or PARSE_MALFORMED."""
+    cdef Py_ssize_t length = end - p
+    cdef uint64_t value
+    cdef int decimals
+    if 1 <= length <= 16 and end - floor >= 16 and (p[0] != c'0' or length == 1) \
+            and engine_window(end, <int>length, &value, &decimals) and decimals == 0 and end[-1] != c'.':
+        out[0] = value
+        return PARSE_OK
+    return parse_u64_slow(p, end, out)
+
+
+cdef inline int rescale(int64_t raw, int from_scale, int to_scale, int64_t* out) noexcept nogil:
+    """Raw at a wider scale; PARSE_OVERFLOW when it leaves int64. to_scale must not be below from_scale."""
+    if engine_mul_overflow(raw, ENGINE_POW10[to_scale - from_scale], out):
+        return PARSE_OVERFLOW
+    return PARSE_OK
+
+
+cdef inline int put_digits(char* out, uint64_t value) noexcept nogil:
+    """Write value as decimal digits without leading zeros, nothing for 0; returns the count (<= 20)."""
+    cdef char[20] reverse
+    cdef int n = 0
+    cdef int i
+    while value:
+        reverse[n] = c'0' + <char>(value % 10)
+        value //= 10
+        n += 1
+    for i in range(n):
+        out[i] = reverse[n - 1 - i]
+    return n
+
+
+cdef inline str format_decimal(int64_t raw, int scale):
+    """Exactly *scale* decimals: raw 110 at scale 2 is ``1.10``."""
+    cdef bint negative = raw < 0
+    cdef str digits = str(raw if not negative else -<object>raw)
+    if scale:
+        if len(digits) <= scale:
+            digits = "0" * (scale + 1 - len(digits)) + digits
+        digits = digits[:-scale] + "." + digits[-scale:]
+    return "-" + digits if negative else digits

@@ -1,0 +1,1 @@
+"""Frames and workloads that every path of a comparison is given alike."""

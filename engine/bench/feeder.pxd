@@ -1,0 +1,24 @@
+"""Frames in native memory, fed as reads of a chosen size; and consumers that read two fields, without Python."""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from engine.base.jsonindex cimport JsonIndex
+from engine.consumers.handler cimport Handler
+from engine.schema.event cimport Event
+
+
+cdef class Feeder:
+    cdef char* _text
+    cdef size_t* _start
+    cdef size_t* _length
+    cdef uint32_t _count
+    cdef size_t _bytes
+    cdef JsonIndex _index
+
+
+cdef class TwoFields(Handler):
+    """Reads two fields of each event; keeps sums so that the reads cannot be left out."""
+    cdef readonly uint64_t events
+    cdef readonly int64_t first_sum
+    cdef readonly int64_t second_sum
+
+    cdef int on_event(self, Event event, object ctx) except -1

@@ -1,0 +1,186 @@
+"""Dated results: what was measured, against what, on which machine, with which build.
+
+``write`` makes ``bench/results/YYYY-MM-DD-<name>.json``; ``bench.render`` turns such a file into tables.
+"""
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.bench.paired import Paired, paired_ratio
+
+__all__ = ["Paired", "Row", "compare", "environment", "read", "write"]
+
+compare = paired_ratio
+"""Interleaved comparison of two runs; see ``bench.paired``."""
+
+RESULTS = Path(__file__).parent / "results"
+
+LIBRARIES = (
+    "Cython", "engine", "hftbacktest", "msgspec", "numpy", "order_book", "orjson", "picows",
+    "pysimdjson", "pytest-benchmark", "sortedcontainers", "uvloop",
+)  # fmt: skip
+
+Relation = Literal["at_most", "at_most_times", "times_faster", "within", "shown"]
+"""How a figure meets its goal: at most the limit; at most limit times the baseline; at least limit times
+less than the baseline; a pairwise ratio within 1 + limit; or only shown."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure with its floor or baseline beside it.
+
+    Attributes:
+        goal: which goal it answers, such as ``G1``.
+        case: what was played or done.
+        subject: what was measured.
+        figure, figure_min, figure_max: median and range, in ``unit``.
+        baseline, baseline_figure: the floor or the rival, in the same unit and the same run.
+        limit, stretch: the goal's two numbers; what they bound is told by ``relation``.
+        regime: ``looped``, ``once through``, ``one frame per read``, or empty where it makes no difference.
+        voided: the run cannot be judged, and ``note`` says why.
+    """
+
+    goal: str
+    case: str
+    subject: str
+    figure: float
+    unit: str
+    relation: Relation = "shown"
+    limit: float | None = None
+    stretch: float | None = None
+    baseline: str = ""
+    baseline_figure: float | None = None
+    figure_min: float | None = None
+    figure_max: float | None = None
+    regime: str = ""
+    note: str = ""
+    voided: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """What ``limit`` is compared with; None for a figure that is only shown without a baseline."""
+        if self.relation == "times_faster":
+            return None if not self.baseline_figure else self.baseline_figure / self.figure
+        if self.relation in ("at_most_times", "shown"):
+            return None if not self.baseline_figure else self.figure / self.baseline_figure
+        return self.figure
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; None where there is no limit, no baseline, or the run is void."""
+        ratio = self.ratio
+        if self.limit is None or ratio is None or self.voided or self.relation == "shown":
+            return None
+        if self.relation == "times_faster":
+            return ratio >= self.limit
+        if self.relation == "within":
+            return ratio <= 1 + self.limit
+        return ratio <= self.limit
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _first_line(command: list[str]) -> str:
+    """First line a command prints, empty when there is no such command or it fails."""
+    if shutil.which(command[0]) is None:
+        return ""
+    done = subprocess.run(command, capture_output=True, text=True, cwd=RESULTS.parent)
+    return done.stdout.partition("\n")[0].strip() if done.returncode == 0 else ""
+
+
+def _versions(names: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def environment(flags: str | None = None, libraries: Iterable[str] = LIBRARIES) -> dict[str, Any]:
+    """Machine, versions, compiler, flags and commit, as they are now.
+
+    *flags* are those the extensions were built with; without it, the interpreter's own and the ``CFLAGS``
+    of the environment are noted.
+    """
+    compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[0]
+    fallback = " ".join(filter(None, [sysconfig.get_config_var("CFLAGS"), os.environ.get("CFLAGS")]))
+    return {
+        "machine": {
+            "cpu": _cpu_model(),
+            "cores": os.cpu_count(),
+            "cores_allowed": len(os.sched_getaffinity(0)),
+            "system": f"{platform.system()} {platform.release()}",
+            "load_average": os.getloadavg()[0],
+        },
+        "python": platform.python_version(),
+        "libraries": _versions(libraries),
+        "compiler": _first_line([compiler, "--version"]),
+        "flags": fallback if flags is None else flags,
+        "commit": _first_line(["git", "rev-parse", "HEAD"]),
+        "tree_changed": bool(_first_line(["git", "status", "--porcelain"])),
+    }
+
+
+def write(
+    name: str,
+    rows: Iterable[Row],
+    *,
+    command: str | None = None,
+    flags: str | None = None,
+    details: Mapping[str, Any] | None = None,
+    folder: Path = RESULTS,
+) -> Path:
+    """Write one results file and return its path; a second run on a day gets ``-2``, ``-3``, ..
+
+    *details* is whatever else the run wants kept (corpora, peers' reports, paired runs).
+    """
+    now = datetime.now(UTC)
+    document = {
+        "name": name,
+        "at": now.isoformat(timespec="seconds"),
+        "command": command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        **environment(flags),
+        "rows": [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows],
+        "details": dict(details or {}),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{now:%Y-%m-%d}-{name}"
+    path, number = folder / f"{stem}.json", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.json"
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    return path
+
+
+def read(path: Path) -> tuple[dict[str, Any], list[Row]]:
+    """Document and rows of a results file; ratios and verdicts are computed anew from the figures.
+
+    Raises:
+        TypeError: a row has fields this version does not know.
+    """
+    document = json.loads(path.read_text())
+    derived = ("ratio", "met")
+    rows = [Row(**{k: v for k, v in row.items() if k not in derived}) for row in document["rows"]]
+    return document, rows

@@ -1,0 +1,1 @@
+"""Data one way, commands the other."""

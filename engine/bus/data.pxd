@@ -1,0 +1,25 @@
+"""The data bus: one event to the mailboxes of its route, the same object to all, no copy."""
+from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from engine.schema.ports cimport EventPool, EventSink, FanoutPort
+
+
+cdef class DataBus(FanoutPort):
+    """Owned by the runtime, called by the dispatcher only."""
+    cdef EventPool _pool
+    cdef list _consumers                 # EventSink by consumer index, None where one has left
+    cdef PyObject** _sinks               # the same, borrowed from the list
+    cdef uint8_t* _pending               # has something queued
+    cdef uint16_t* _queue                # indices with something queued, in the order they got it
+    cdef uint32_t _queue_head
+    cdef uint32_t _queue_count
+    cdef uint32_t _capacity
+    cdef bint _flushing
+    cdef object _on_refused              # called as on_refused(consumer index, event): dead letter
+    cdef readonly uint64_t fanned_out    # events handed to at least one consumer
+
+    cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1
+    cdef int flush(self) except -1
+    cdef int _wait(self, uint16_t index) except -1
+    cdef int _full(self, PyObject* event, uint16_t index) except -1

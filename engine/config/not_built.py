@@ -1,0 +1,139 @@
+"""What the configuration knows and this version does not read yet: refused, never silently accepted (CFG-07).
+
+One table, path to what is missing. A row covers every key below its path that has no longer row of its own.
+When a part is built its rows go, and with them the refusal.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from engine.config.faults import PathKey, leaves, pattern_text
+
+
+@dataclass(frozen=True, slots=True)
+class NotBuilt:
+    """A row of the table.
+
+    Attributes:
+        part: what is missing, for the message.
+        off: values that ask for nothing (``false``, ``null``), which may stand in a file.
+        only: where given, the values that are refused; every other one is read.
+    """
+
+    part: str
+    off: tuple[Any, ...] = ()
+    only: tuple[Any, ...] = ()
+
+    def refuses(self, value: Any) -> bool:
+        """Whether *value* asks for the missing part."""
+        if self.only:
+            return any(_same(value, refused) for refused in self.only)
+        return not any(_same(value, nothing) for nothing in self.off)
+
+
+def _same(value: Any, other: Any) -> bool:
+    # True == 1 in Python, not in a configuration.
+    return type(value) is type(other) and bool(value == other)
+
+
+_ORDERS = "orders, their journal and their risk checks"
+_REPORTS = "reports, their bus and their cache"
+_SURFACE = "the operator's HTTP and WebSocket surface"
+_LIVENESS = "the supervision of live connections"
+_PRIVATE = "private data and orders at a venue"
+
+# None: this key is read although its section is not.
+NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
+    "engine.namespace": NotBuilt(_ORDERS),
+    "engine.state_dir": NotBuilt("parts that keep a state (journal, API token)"),
+    "engine.idle": NotBuilt("the choice of an idle policy"),
+    "engine.shutdown_wait_ms": NotBuilt("the long-running verb `run` and its shutdown"),
+    "providers[].venue": NotBuilt("the simulated venue's own feed", only=("simulated",)),
+    "providers[].ws_private_endpoint": NotBuilt(_PRIVATE, off=(None,)),
+    "providers[].book_refresh_interval_s": NotBuilt("the periodic refresh of books"),
+    "providers[].stale_after_s": NotBuilt("the watch over stale books"),
+    "providers[].instrument_refresh_s": NotBuilt("the periodic refresh of instruments"),
+    "providers[].credentials": NotBuilt(_PRIVATE, off=(None,)),
+    "providers[].connection.ping_interval_ms": NotBuilt(_LIVENESS),
+    "providers[].connection.pong_timeout_ms": NotBuilt(_LIVENESS),
+    "providers[].connection.heartbeat_timeout_ms": NotBuilt(_LIVENESS),
+    "providers[].connection.symbols_per_conn": NotBuilt("the spreading of symbols over connections"),
+    "providers[].rest.limit_share": NotBuilt("the budget of REST calls"),
+    "providers[].rest.max_connections": NotBuilt("the budget of REST calls"),
+    "providers[].orders": NotBuilt(_PRIVATE),
+    "providers[].orders.enabled": NotBuilt(_PRIVATE, off=(False,)),
+    "orchestrator.merge_rules": NotBuilt("merge windows", off=([],)),
+    "dispatcher.backpressure": NotBuilt("rate limits at entry"),
+    "dispatcher.coalescable_types": NotBuilt("coalescing"),
+    "pools.acquire_timeout_ms": NotBuilt("waiting for a pooled object"),
+    "pools.WsFrame": NotBuilt("this pool"),
+    "pools.ProviderRaw": NotBuilt("this pool"),
+    "pools.BalanceUpdate": NotBuilt(_PRIVATE),
+    "pools.MergedEvent": NotBuilt("merge windows"),
+    "pools.OrderRequest": NotBuilt(_ORDERS),
+    "pools.ApprovedOrder": NotBuilt(_ORDERS),
+    "pools.ExecReport": NotBuilt(_ORDERS),
+    "pools.ControlResult": NotBuilt("the control bus"),
+    "pools.RiskControl": NotBuilt(_ORDERS),
+    "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
+    "consumers[].mode": NotBuilt(
+        "every mode but inline; write `mode: inline`", only=("thread", "process", "websocket")
+    ),
+    "consumers[].token_env": NotBuilt(_SURFACE, off=(None,)),
+    "consumers[].trading_switch": NotBuilt(_ORDERS, off=("disabled",)),
+    "consumers[].weight": NotBuilt("fair sharing between consumers"),
+    "consumers[].version_filter": NotBuilt("routing changes while running"),
+    "consumers[].exec_reports": NotBuilt(_ORDERS),
+    "consumers[].subscriptions[].merged": NotBuilt("merge windows", off=(None,)),
+    "consumers[].subscriptions[].never_drop_trades": NotBuilt("rate limits at entry", off=(False,)),
+    "orders": NotBuilt(_ORDERS),
+    "journal": NotBuilt(_ORDERS),
+    "risk": NotBuilt(_ORDERS),
+    "bus": NotBuilt(_REPORTS),
+    "bus.critical_reserve": None,
+    "bus.backend": NotBuilt(_REPORTS, off=("inprocess",)),
+    "reports": NotBuilt(_REPORTS),
+    "reports.enabled": NotBuilt(_REPORTS, off=(False,)),
+    "cache": NotBuilt(_REPORTS),
+    "cache.backend": NotBuilt(_REPORTS, off=("inprocess",)),
+    "mcp": NotBuilt("the report server"),
+    "mcp.enabled": NotBuilt("the report server", off=(False,)),
+    "telemetry": NotBuilt("the metrics endpoint and traces"),
+    "telemetry.otlp_endpoint": NotBuilt("the export of traces", off=(None,)),
+    "metrics": NotBuilt("the metrics endpoint"),
+    "api": NotBuilt(_SURFACE),
+    "api.enabled": NotBuilt(_SURFACE, off=(False,)),
+})  # fmt: skip
+
+
+def row_at(path: PathKey) -> tuple[PathKey, NotBuilt] | None:
+    """The longest row that covers a key, with the row's own place; None where the key is read."""
+    for length in range(len(path), 0, -1):
+        pattern = pattern_text(path[:length])
+        if pattern in NOT_BUILT:
+            row = NOT_BUILT[pattern]
+            return None if row is None else (path[:length], row)
+    return None
+
+
+def refused_leaves(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, NotBuilt, PathKey]]:
+    """What *tree* sets and no built part reads: (place of the row, row, first key below it), once each."""
+    seen: set[PathKey] = set()
+    for path, value in leaves(tree, ()):
+        found = None if value == {} else row_at(path)
+        if found is not None and found[1].refuses(value) and found[0] not in seen:
+            seen.add(found[0])
+            yield *found, path
+    yield from _omitted_modes(tree)
+
+
+def _omitted_modes(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, NotBuilt, PathKey]]:
+    """The mode is `thread` where none is written, and that is refused as well."""
+    row = NOT_BUILT.get("consumers[].mode")
+    consumers = tree.get("consumers")
+    for index, consumer in enumerate(consumers if isinstance(consumers, list) else ()):
+        if row is not None and isinstance(consumer, dict) and "mode" not in consumer:
+            path = ("consumers", index, "mode")
+            yield path, row, path

@@ -1,0 +1,147 @@
+"""Rules between sections, checked on the values as read, so that they are told with all other faults."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from engine.config.document import Document
+from engine.config.faults import Fault, PathKey, is_secret_key, shown_value
+from engine.config.venues import BOOK_DEPTHS, KLINE_INTERVALS
+
+Rule = Callable[[Document], Iterator[Fault]]
+
+
+def cross_faults(document: Document, env: Mapping[str, str]) -> list[Fault]:
+    """Every breach of a rule between sections; values of a wrong type are left to the sections themselves."""
+    found = [fault for rule in _RULES for fault in rule(document)]
+    return found + list(_unset_variables(document, env))
+
+
+def _items(document: Document, *path: str | int) -> Iterator[tuple[PathKey, dict[str, Any]]]:
+    """(path, mapping) of each item of the list at *path* that is a mapping."""
+    items = document.at(path)
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict):
+            yield (*path, index), item
+
+
+def _texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _repeated(document: Document, section: str, key: str) -> Iterator[Fault]:
+    seen: dict[str, PathKey] = {}
+    for path, item in _items(document, section):
+        name = item.get(key)
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            yield document.fault((*path, key), f"must be unique among {section}", shown_value((key,), name))
+        seen.setdefault(name, path)
+
+
+def _unique_names(document: Document) -> Iterator[Fault]:
+    yield from _repeated(document, "providers", "name")
+    yield from _repeated(document, "consumers", "consumer_id")
+
+
+def _venue_offers(document: Document) -> Iterator[Fault]:
+    """Book depths and kline intervals are those the venue has."""
+    for path, provider in _items(document, "providers"):
+        venue = provider.get("venue")
+        if not isinstance(venue, str):
+            continue
+        book = provider.get("book")
+        depth = book.get("depth_levels") if isinstance(book, dict) else None
+        depths = BOOK_DEPTHS.get(venue)
+        if depths is not None and type(depth) is int and depth not in depths:
+            listed = ", ".join(map(str, depths))
+            yield document.fault((*path, "book", "depth_levels"), f"{venue} offers {listed}", str(depth))
+        yield from _kline_intervals(document, path, provider, venue)
+
+
+def _kline_intervals(
+    document: Document, path: PathKey, provider: dict[str, Any], venue: str
+) -> Iterator[Fault]:
+    if "kline" not in _texts(provider.get("streams")) or venue not in KLINE_INTERVALS:
+        return
+    offered = KLINE_INTERVALS[venue]
+    # Where none is written the default stands, which not every venue has.
+    for interval in _texts(provider.get("kline_intervals", ["1m"])):
+        if interval not in offered:
+            yield document.fault(
+                (*path, "kline_intervals"), f"{venue} offers {', '.join(offered)}", f'"{interval}"'
+            )
+
+
+def _handlers(document: Document) -> Iterator[Fault]:
+    """A handler is named where the engine runs it, and only there."""
+    for path, consumer in _items(document, "consumers"):
+        mode = consumer.get("mode", "thread")
+        handler = consumer.get("handler")
+        if mode in ("inline", "thread") and handler is None:
+            yield document.fault((*path, "handler"), f"required with mode {mode}: module:class")
+        if mode in ("process", "websocket") and handler is not None:
+            yield document.fault(
+                (*path, "handler"), f"must be null with mode {mode}", shown_value((), handler)
+            )
+
+
+def _subscriptions(document: Document) -> Iterator[Fault]:
+    """A subscription names providers there are, and a symbol one of them carries."""
+    carried: dict[str, list[str]] = {
+        provider["name"]: _texts(provider.get("symbols"))
+        for _, provider in _items(document, "providers")
+        if isinstance(provider.get("name"), str)
+    }
+    for consumer_path, _ in _items(document, "consumers"):
+        for path, subscription in _items(document, *consumer_path, "subscriptions"):
+            named = _texts(subscription.get("providers"))
+            for name in named:
+                if name not in carried:
+                    yield document.fault((*path, "providers"), "names no provider of this file", f'"{name}"')
+            asked = [name for name in named if name in carried] or list(carried)
+            symbol = subscription.get("symbol")
+            if isinstance(symbol, str) and not any(symbol in carried[name] for name in asked):
+                yield document.fault(
+                    (*path, "symbol"), "no provider it asks carries this symbol", f'"{symbol}"'
+                )
+
+
+def _literal_secrets(document: Document) -> Iterator[Fault]:
+    """A handler's parameters hold no secret themselves."""
+    for path, consumer in _items(document, "consumers"):
+        params = consumer.get("params")
+        for key, value in params.items() if isinstance(params, dict) else ():
+            if is_secret_key(key) and isinstance(value, str) and value:
+                yield document.fault(
+                    (*path, "params", key), f"a secret must not stand here; name its variable in {key}_env"
+                )
+
+
+_RULES: tuple[Rule, ...] = (_unique_names, _venue_offers, _handlers, _subscriptions, _literal_secrets)
+
+
+def variables(document: Document) -> Iterator[tuple[PathKey, str]]:
+    """(path, name) of every environment variable the values name, providers that are off left out."""
+    yield from _variables(document.tree, ())
+
+
+def _variables(value: Any, path: PathKey) -> Iterator[tuple[PathKey, str]]:
+    if isinstance(value, dict):
+        if path[:1] == ("providers",) and value.get("enabled") is False:
+            return
+        for key, below in value.items():
+            if key.endswith("_env") and isinstance(below, str):
+                yield (*path, key), below
+            else:
+                yield from _variables(below, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _variables(item, (*path, index))
+
+
+def _unset_variables(document: Document, env: Mapping[str, str]) -> Iterator[Fault]:
+    for path, name in variables(document):
+        # A token for the operator's surface is made by the engine where none is set.
+        if path != ("api", "token_env") and name.isidentifier() and not env.get(name):
+            yield document.fault(path, f"the environment variable {name} is not set")

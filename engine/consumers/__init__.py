@@ -1,0 +1,1 @@
+"""Who receives: mailboxes, runners, subscriptions, and the context a strategy sees."""

@@ -1,0 +1,77 @@
+"""What a strategy gets beside its events (CTL-15): commands, the clock, its parameters, a log. Nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from engine.schema.command import Ack, Command, Reply
+
+
+class Context:
+    """One consumer's way to speak to the engine. Handed to every callback; valid while the consumer runs."""
+
+    __slots__ = ("_clock_ns", "_commands", "_consumer_id", "_log", "_number", "_params")
+
+    def __init__(
+        self,
+        consumer_id: str,
+        commands: Callable[[Command], Ack],
+        clock_ns: Callable[[], int],
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._consumer_id = consumer_id
+        self._commands = commands
+        self._clock_ns = clock_ns
+        self._params = MappingProxyType(dict(params or {}))
+        self._log = logging.getLogger(f"engine.consumer.{consumer_id}")
+        self._number = 0
+
+    @property
+    def consumer_id(self) -> str:
+        """The consumer's name."""
+        return self._consumer_id
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """``consumers[].params`` of the configuration, read-only."""
+        return self._params
+
+    @property
+    def log(self) -> logging.Logger:
+        """The consumer's own logger."""
+        return self._log
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970 UTC by the engine's clock: recorded time in a replay."""
+        return self._clock_ns()
+
+    def subscribe(
+        self, symbol: str, *, event_types: Sequence[str], providers: Sequence[str] = (), message_id: str | None = None
+    ) -> Reply:
+        """Ask for *event_types* of *symbol*, from *providers* or from all that carry it.
+
+        The answer is there at once for an inline consumer, and comes as a ControlAck event as well.
+        """
+        return self._give("subscribe", symbol, event_types, providers, message_id)
+
+    def unsubscribe(
+        self, symbol: str, *, event_types: Sequence[str], providers: Sequence[str] = (), message_id: str | None = None
+    ) -> Reply:
+        """Give up what subscribe() with the same arguments asked for."""
+        return self._give("unsubscribe", symbol, event_types, providers, message_id)
+
+    def _give(
+        self, kind: str, symbol: str, event_types: Sequence[str], providers: Sequence[str], message_id: str | None
+    ) -> Reply:
+        self._number += 1
+        command = Command(
+            message_id=message_id or f"{self._consumer_id}-{self._number}",
+            consumer_id=self._consumer_id,
+            type=kind,
+            payload={"symbol": symbol, "providers": list(providers), "event_types": list(event_types)},
+            ts_ns=self._clock_ns(),
+        )
+        return Reply(self._commands(command))

@@ -1,0 +1,12 @@
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Mailbox:
+    capacity: int
+    critical_reserve: int
+    offered: int
+    refused: int
+    peak: int
+    critical_overflow: int
+    def __init__(self, capacity: int = 256, critical_reserve: int = 64) -> None: ...
+    def __len__(self) -> int: ...

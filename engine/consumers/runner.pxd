@@ -1,0 +1,56 @@
+"""Runs one inline consumer: empties its mailbox into its handler on the engine's loop and releases for it."""
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from engine.base.clock cimport Clock
+from engine.consumers.handler cimport Handler
+from engine.consumers.mailbox cimport Mailbox
+from engine.observability.latency cimport LatencyHistogram, StageTimer
+from engine.schema.ports cimport EventPool, EventSink
+
+
+cdef enum HandlerShape:
+    SHAPE_CYTHON = 0               # cdef on_event of a Handler
+    SHAPE_BATCH = 1                # on_batch(events, ctx)
+    SHAPE_EVENT = 2                # on_event(event, ctx)
+    SHAPE_TYPED = 3                # on_book_update(event, ctx) and the like
+
+
+cdef class InlineRunner(EventSink):
+    """One consumer: mailbox, handler, context, statistics. Owned by the runtime; engine's loop only."""
+    cdef readonly str consumer_id
+    cdef readonly int index
+    cdef readonly object handler
+    cdef readonly object context
+    cdef readonly Mailbox mailbox
+    cdef readonly str state                  # starting, running, stopped
+    cdef EventPool _pool
+    cdef Clock _clock
+    cdef StageTimer _timer
+    cdef Handler _cython_handler
+    cdef object _call
+    cdef list _by_type                       # bound methods by event type
+    cdef int _shape
+    cdef PyObject** _batch
+    cdef list _list                          # reused for every batch
+    cdef uint32_t _quantum
+    cdef bint _busy
+    cdef int64_t _budget_ns
+    cdef object _on_error                    # called as on_error(consumer_id, exception, trace_id, event_id)
+    cdef object _on_slow                     # called as on_slow(consumer_id, callback_ns, budget_ns)
+    cdef readonly uint64_t delivered
+    cdef readonly uint64_t dropped
+    cdef readonly uint64_t invocations
+    cdef readonly uint64_t failures
+    cdef readonly uint64_t escapes
+    cdef readonly uint64_t slow_callbacks
+    cdef readonly int64_t busy_ns
+    cdef readonly LatencyHistogram delivery  # frame in to callback start
+    cdef readonly LatencyHistogram callback
+
+    cdef int offer(self, PyObject* event) except -1
+    cdef int flush(self) except -1
+    cdef list _new_list(self)
+    cdef int _serve(self, uint32_t count) except -1
+    cdef int _call_batch(self, uint32_t count) except -1
+    cdef int _failed(self, PyObject* event, object error) except -1

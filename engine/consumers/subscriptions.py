@@ -1,0 +1,139 @@
+"""Who gets what: subscriptions by symbol, providers and event types, turned into routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from engine.base.errors import UnknownSymbolError, ValidationError
+from engine.schema.command import SUBSCRIBABLE_TYPES, Command
+from engine.schema.enums import EventType
+
+_TYPES = {event_type.class_name: event_type for event_type in EventType}
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+    """One subscription (CTL-01). An empty *providers* means all that carry the symbol, also later ones."""
+
+    consumer_id: str
+    symbol: str
+    providers: tuple[str, ...] = ()
+    event_types: tuple[str, ...]
+
+    def types(self) -> frozenset[EventType]:
+        """The routed types: who takes book updates gets the snapshots they build on."""
+        found = {_TYPES[name] for name in self.event_types}
+        if EventType.BOOK_UPDATE in found:
+            found.add(EventType.BOOK_SNAPSHOT)
+        return frozenset(found)
+
+
+class RouteBoard(Protocol):
+    """Where routes are put in force; the dispatcher's routing board is one."""
+
+    def set_routes(self, consumer: int, streams: frozenset[int]) -> int: ...
+
+
+class SubscriptionDesk:
+    """Keeps each consumer's subscriptions and its routes in step. Owned by the runtime; engine's loop only.
+
+    Args:
+        board: where routes are put in force.
+        stream_index: dense index of (instrument id, event type).
+        carriers: symbol -> {provider: instrument id} of what is carried now.
+    """
+
+    def __init__(
+        self,
+        board: RouteBoard,
+        stream_index: Callable[[int, int], int],
+        carriers: Callable[[str], dict[str, int]],
+    ) -> None:
+        self._board = board
+        self._stream_index = stream_index
+        self._carriers = carriers
+        self._consumers: dict[str, int] = {}
+        self._held: dict[str, list[Subscription]] = {}
+        self._on_first_book: Callable[[int, int], None] | None = None
+
+    def register(self, consumer_id: str, index: int) -> None:
+        """Make a consumer known, without routes."""
+        self._consumers[consumer_id] = index
+        self._held[consumer_id] = []
+
+    def subscriptions(self, consumer_id: str) -> tuple[Subscription, ...]:
+        """What a consumer holds."""
+        return tuple(self._held[consumer_id])
+
+    def subscribe(self, wanted: Subscription) -> None:
+        """Add a subscription; the same content again changes nothing.
+
+        Raises:
+            ValidationError: an event type that cannot be subscribed.
+            UnknownSymbolError: no provider, or not the one named, carries the symbol.
+        """
+        self._check(wanted)
+        held = self._held[wanted.consumer_id]
+        if wanted not in held:
+            held.append(wanted)
+        self._apply(wanted.consumer_id)
+
+    def unsubscribe(self, unwanted: Subscription) -> None:
+        """Take a subscription's routes away; what another subscription also asks for stays.
+
+        Raises:
+            UnknownSymbolError: the consumer holds no such subscription.
+        """
+        held = self._held[unwanted.consumer_id]
+        if unwanted not in held:
+            raise UnknownSymbolError(f"{unwanted.consumer_id} holds no such subscription of {unwanted.symbol}",
+                                     op="unsubscribe")  # fmt: skip
+        held.remove(unwanted)
+        self._apply(unwanted.consumer_id)
+
+    def obey(self, command: Command) -> None:
+        """Obey a subscribe or unsubscribe command.
+
+        Raises:
+            ValidationError: a payload of the wrong shape.
+        """
+        try:
+            wanted = msgspec.convert({**command.payload, "consumer_id": command.consumer_id}, Subscription)
+        except msgspec.ValidationError as error:
+            raise ValidationError(str(error), op=command.type) from None
+        if command.type == "subscribe":
+            self.subscribe(wanted)
+        else:
+            self.unsubscribe(wanted)
+
+    def refresh(self) -> None:
+        """Instruments came or went: routes that name all providers follow."""
+        for consumer_id in self._consumers:
+            self._apply(consumer_id)
+
+    def _check(self, wanted: Subscription) -> None:
+        for name in wanted.event_types:
+            if name not in SUBSCRIBABLE_TYPES:
+                raise ValidationError(f"event type {name!r} is none of {', '.join(SUBSCRIBABLE_TYPES)}",
+                                      op="subscribe")  # fmt: skip
+        if not wanted.event_types:
+            raise ValidationError("event_types is empty", op="subscribe")
+        carriers = self._carriers(wanted.symbol)
+        for provider in wanted.providers or (None,):
+            if not carriers or (provider is not None and provider not in carriers):
+                who = f"provider {provider}" if provider else "no provider"
+                raise UnknownSymbolError(f"{who} {'does not carry' if provider else 'carries'} {wanted.symbol}",
+                                         op="subscribe", symbol=wanted.symbol)  # fmt: skip
+
+    def _apply(self, consumer_id: str) -> None:
+        streams: set[int] = set()
+        for held in self._held[consumer_id]:
+            for provider, instrument in self._carriers(held.symbol).items():
+                if not held.providers or provider in held.providers:
+                    streams.update(self._streams_of(instrument, held.types()))
+        self._board.set_routes(self._consumers[consumer_id], frozenset(streams))
+
+    def _streams_of(self, instrument: int, types: Iterable[EventType]) -> Sequence[int]:
+        return [self._stream_index(instrument, int(event_type)) for event_type in types]

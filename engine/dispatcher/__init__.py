@@ -1,0 +1,1 @@
+"""Order, duplicates, routes: one event to the consumers of its stream."""

@@ -1,0 +1,36 @@
+"""The dispatcher: dedupe, order, route, hand to the bus. One instance an engine, on the engine's loop."""
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from engine.base.clock cimport Clock
+from engine.dispatcher.reorder cimport OrderRules, StreamState
+from engine.dispatcher.routing cimport RoutingBoard
+from engine.observability.latency cimport LatencyHistogram, StageTimer
+from engine.schema.ports cimport EventPool, EventSink, FanoutPort
+
+
+cdef class Dispatcher(EventSink):
+    """Owned by the runtime; owns every stream's order and the events it holds back."""
+    cdef EventPool _pool
+    cdef FanoutPort _bus
+    cdef RoutingBoard _board
+    cdef Clock _clock
+    cdef StageTimer _timer
+    cdef OrderRules _rules
+    cdef StreamState** _streams              # by stream index; made at a stream's first event
+    cdef uint32_t _stream_count
+    cdef list _held_streams                  # stream indices with something held
+    cdef int64_t _next_deadline_ns
+    cdef int64_t _overrun_ns
+    cdef uint64_t _ordinal
+    cdef object _on_telemetry
+    cdef readonly uint64_t flush_overruns
+    cdef readonly LatencyHistogram gap_hold
+
+    cdef int offer(self, PyObject* event) except -1
+    cdef int _slow(self, PyObject* event, uint32_t index, StreamState* stream) except -1
+    cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1
+    cdef int _drain(self, uint32_t index, StreamState* stream) except -1
+    cdef int _release_lowest(self, uint32_t index, StreamState* stream, int64_t now_ns) except -1
+    cdef StreamState* _stream(self, uint32_t index) except NULL
+    cdef int _late(self, PyObject* event, StreamState* stream) except -1

@@ -1,0 +1,74 @@
+"""Order and identity of one stream: watermark and bitmap, and a small heap for what came too early.
+
+Rules (EVT-60..62): by its mode an event in order goes at once; one that leaves a gap waits, at most the lateness
+tolerance, in a heap ordered by (seq_provider, ts_recv_ns); one at or below the watermark is a duplicate if its bit is
+set, else late. A higher epoch is the provider's explicit reset.
+"""
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from engine.schema.event cimport EventHeader
+
+
+cdef enum Judgement:
+    JUDGE_PASS = 0
+    JUDGE_HOLD = 1
+    JUDGE_DUPLICATE = 2
+    JUDGE_LATE = 3
+    JUDGE_RESET = 4                # first of a new epoch: what is held goes first
+
+
+cdef struct Held:
+    uint64_t seq
+    uint64_t seq_first
+    int64_t ts_recv_ns
+    int64_t arrived_ns
+    int64_t deadline_ns
+    uint64_t ordinal               # arrival order breaks ties
+    PyObject* event
+
+
+cdef struct StreamState:
+    uint64_t last_emitted
+    uint64_t* seen                 # ring bitmap of the last horizon_ids numbers
+    Held* heap
+    uint32_t heap_count
+    uint32_t heap_capacity
+    uint32_t epoch
+    uint8_t started
+    uint8_t is_held                # on the dispatcher's list of streams with something held
+    int64_t mark_ns                # when mark_seq was the watermark: ids below are past the time horizon
+    uint64_t mark_seq
+    uint64_t old_mark_seq
+    # -- counts since start, up to the fan-out (EVT-08)
+    uint64_t received
+    uint64_t routed
+    uint64_t unrouted
+    uint64_t duplicates
+    uint64_t late_dropped
+    uint64_t late_delivered        # critical kinds only
+    uint64_t gaps
+    uint64_t held_total
+    uint64_t overflowed
+
+
+cdef struct OrderRules:
+    uint32_t horizon_ids           # power of two
+    int64_t horizon_ns
+    int64_t tolerance_ns
+    uint32_t buffer_max
+
+
+cdef int judge(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil
+cdef int note_emitted(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil
+cdef int push(StreamState* stream, const EventHeader* h, PyObject* event, int64_t now_ns, uint64_t ordinal,
+              const OrderRules* rules) noexcept nogil
+cdef PyObject* pop(StreamState* stream) noexcept nogil
+cdef bint front_in_order(StreamState* stream) noexcept nogil
+cdef int start_stream(StreamState* stream, const OrderRules* rules) noexcept nogil
+cdef void free_stream(StreamState* stream) noexcept nogil
+
+
+cdef inline bint next_in_order(const StreamState* stream, const EventHeader* h) noexcept nogil:
+    """Whether an event of a contiguous or range stream follows the last one without a gap."""
+    return h.seq_first <= stream.last_emitted + 1 and h.seq_provider > stream.last_emitted

@@ -1,0 +1,1 @@
+"""What providers emit is stamped with the routing version and passed on."""

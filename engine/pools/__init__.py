@@ -1,0 +1,1 @@
+"""Recycled memory: bounded pools of events and level blocks behind one Recycler."""

@@ -1,0 +1,99 @@
+"""Pool sizes (model.md section 4) and the frozen records that tell their use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.schema.enums import EventType
+
+BLOCK_LEVELS = (16, 128, 1024, 8192, 65_536)
+BLOCK_SLOTS = (2048, 512, 128, 16, 4)
+CRITICAL_RESERVE = 64
+HEADROOM = 3
+"""A pool holds this many times the use computed from the config (MEM-02)."""
+
+FLOORS: Mapping[str, Mapping[EventType, int]] = {
+    "service": {
+        EventType.BOOK_SNAPSHOT: 300,
+        EventType.BOOK_UPDATE: 300,
+        EventType.TRADE: 300,
+        EventType.TICKER: 300,
+        EventType.KLINE_SUMMARY: 300,
+        EventType.INSTRUMENT_UPDATE: 300,
+        EventType.CONTROL_ACK: 20,
+    },
+    "throughput": {
+        EventType.BOOK_SNAPSHOT: 4096,
+        EventType.BOOK_UPDATE: 65_536,
+        EventType.TRADE: 65_536,
+        EventType.TICKER: 4096,
+        EventType.KLINE_SUMMARY: 4096,
+        EventType.INSTRUMENT_UPDATE: 4096,
+        EventType.CONTROL_ACK: 1024,
+    },
+}
+RESERVES: Mapping[EventType, int] = {EventType.CONTROL_ACK: CRITICAL_RESERVE}
+
+
+@dataclass(frozen=True)
+class PoolStatistics:
+    """One pool at a moment: slots, use and what became of them since start."""
+
+    capacity: int
+    reserve: int
+    in_use: int
+    in_use_peak: int
+    acquired: int
+    recycled: int
+    escaped: int
+    overflowed: int
+    refused: int
+    exhausted: int
+
+    @property
+    def balanced(self) -> bool:
+        """At rest: everything that was acquired came back or escaped."""
+        return self.in_use == 0 and self.acquired == self.recycled + self.escaped
+
+
+@dataclass(frozen=True)
+class RecyclerStatistics:
+    """Every pool by type name, level blocks by size, escapes by consumer index (place 0: outside callbacks)."""
+
+    pools: Mapping[str, PoolStatistics]
+    blocks: Mapping[int, PoolStatistics]
+    escapes_by_consumer: tuple[int, ...]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every pool is at rest."""
+        return all(row.balanced for row in (*self.pools.values(), *self.blocks.values()))
+
+    def out(self) -> dict[str, int]:
+        """Pools with something out, and how much."""
+        rows = {name: row.in_use for name, row in self.pools.items() if row.in_use}
+        rows.update({f"levels[{size}]": row.in_use for size, row in self.blocks.items() if row.in_use})
+        return rows
+
+
+def capacities(
+    profile: str, peak_use: int, explicit: Mapping[EventType, int] | None = None
+) -> tuple[dict[EventType, int], list[str]]:
+    """Slots per type, and warnings for explicit sizes below the computed one.
+
+    *peak_use* is the number of events that mailboxes, reorder buffers and windows can hold at once.
+    """
+    sizes: dict[EventType, int] = {}
+    warnings: list[str] = []
+    for event_type, floor in FLOORS[profile].items():
+        auto = max(floor, HEADROOM * peak_use) if event_type in (EventType.BOOK_UPDATE, EventType.TRADE) else floor
+        sizes[event_type] = auto
+        if explicit and event_type in explicit:
+            sizes[event_type] = explicit[event_type]
+            if explicit[event_type] < auto:
+                warnings.append(
+                    f"pools.{event_type.class_name}.capacity {explicit[event_type]} is below {auto}, "
+                    "the size computed from mailboxes, buffers and windows"
+                )
+    return sizes, warnings

@@ -1,0 +1,48 @@
+"""Second views of one book (BOOK-26): bookTicker and partial depth carry the book's id, so they must agree with it.
+
+U and u prove that nothing was lost on the way; only a second view proves that the book is right.
+"""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from engine.book.ladder cimport Ladder
+from engine.providers.leveltext cimport LevelRaws
+
+
+cdef struct Top:
+    uint64_t id
+    int64_t bid_raw
+    int64_t bid_qty_raw
+    int64_t ask_raw
+    int64_t ask_qty_raw
+
+
+cdef enum:
+    STATES_KEPT = 64             # tops of the book's last states, for tickers that come late
+    TICKERS_MAX = 65536          # tickers waiting for a book that is not in sync
+
+
+cdef class SecondView:
+    """Compares a ticker with the book state of its id, whichever comes first, each id once. Owned by a stream."""
+    cdef Top* _waiting
+    cdef uint32_t _waiting_count
+    cdef uint32_t _capacity
+    cdef Top[STATES_KEPT] _states
+    cdef uint64_t _state_count
+    cdef uint64_t _last_checked_id
+    cdef LevelRaws _partial              # newest partial depth that is ahead of the book
+    cdef uint64_t _partial_id
+    cdef uint32_t _partial_bids
+    cdef uint32_t _partial_asks
+    cdef readonly uint64_t tickers_checked
+    cdef readonly uint64_t tickers_equal
+    cdef readonly uint64_t partials_checked
+    cdef readonly uint64_t partials_equal
+    cdef readonly int64_t first_difference_at    # record index of the first difference, -1 = none
+
+    cdef int ticker(self, const Top* top, int64_t record_index) except -1
+    cdef int partial(self, uint64_t id, LevelRaws levels, uint32_t bids, uint32_t asks, Ladder book,
+                     uint64_t book_id, bint in_sync, int64_t record_index) except -1
+    cdef int reached(self, uint64_t id, Ladder book, int64_t record_index) except -1
+    cdef int rescale(self, int price_by, int qty_by) except -1
+    cdef void _compare(self, const Top* ticker, const Top* state, int64_t record_index) noexcept
+    cdef void _compare_partial(self, Ladder book, int64_t record_index) noexcept

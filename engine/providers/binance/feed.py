@@ -1,0 +1,141 @@
+"""Binance Spot's cold half. Source: binance-spot-api-docs, web-socket-streams.md and rest-api.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import parse_qs, urlsplit
+
+from engine.providers.assembler import BookAssembler
+from engine.providers.binance.manifest import REST_ENDPOINT, SNAPSHOT_LIMIT, STREAMS_PER_CONNECTION, VENUE, WS_ENDPOINT
+from engine.providers.binance.stream import BinanceStream
+from engine.providers.binance.symbols import instruments_of, split_symbol
+from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, SnapshotRequest, share
+from engine.providers.venuestream import VenueStream
+from engine.schema.enums import BookReason
+from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
+
+_STREAM_NAMES = {"book": ("depth@100ms",), "trade": ("trade",), "ticker": ("bookTicker", "ticker")}
+
+
+class BinanceFeed(Feed):
+    """Diff streams joined to REST snapshots; combined streams, lower-case names."""
+
+    venue = VENUE
+    stream: BinanceStream
+
+    def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
+        super().__init__(provider, rules, ports)
+        self.stream = BinanceStream(
+            provider,
+            ports.pool,
+            ports.sink,
+            ports.clock,
+            diff_buffer_max=rules.diff_buffer_max,
+            on_reject=ports.on_reject,
+            on_telemetry=ports.on_telemetry,
+            on_want_snapshot=self.want_snapshot,
+            timer=ports.timer,
+        )
+        self.rest_endpoint = REST_ENDPOINT
+
+    def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
+        """Instruments of an exchangeInfo body."""
+        return instruments_of(body, self.provider)
+
+    def guess_instrument(self, venue_symbol: str) -> Instrument:
+        """Base and quote by known quote assets; the scales start at 0 and widen to the digits that come."""
+        base, quote = split_symbol(venue_symbol)
+        return Instrument(
+            provider=self.provider,
+            symbol=f"{base}-{quote}",
+            venue_symbol=venue_symbol,
+            base=base,
+            quote=quote,
+            status=InstrumentStatus.TRADING,
+            price_scale=0,
+            qty_scale=0,
+            tick_size_raw=0,
+            lot_size_raw=0,
+            min_qty_raw=0,
+        )
+
+    def book_for(self, instrument: Instrument) -> BookAssembler:
+        """Every level the venue tells is kept: it does not cut its book, so neither do we."""
+        return BookAssembler(
+            provider=self.provider,
+            symbol=instrument.symbol,
+            venue_symbol=instrument.venue_symbol.encode(),
+            price_scale=instrument.price_scale,
+            qty_scale=instrument.qty_scale,
+            pool=self.ports.pool,
+            sink=self.ports.sink,
+            clock=self.ports.clock,
+            depth_levels=self.rules.depth_levels,
+            kept_levels_max=self.rules.kept_levels_max,
+            emit_full=self.rules.emit_full,
+            on_widened=self.ports.on_widened,
+        )
+
+    def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
+        """A depth snapshot goes to its book; metadata was read before the frames."""
+        parts = urlsplit(url)
+        if parts.path.endswith("/depth"):
+            symbol = parse_qs(parts.query).get("symbol", [""])[0]
+            index = self.stream.index_of(symbol.encode())
+            if index >= 0:
+                self.stream.take_snapshot(index, body, ts_recv_ns)
+                self.stream.read_end()
+            return "depth"
+        return "instruments" if parts.path.endswith("/exchangeInfo") else "other"
+
+    def instruments_url(self, rest_endpoint: str | None) -> str:
+        """GET /api/v3/exchangeInfo, weight 20."""
+        return f"{rest_endpoint or REST_ENDPOINT}/api/v3/exchangeInfo"
+
+    def connections(
+        self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
+    ) -> list[ConnectionPlan]:
+        """Combined streams by URL, at most 1024 a connection: nothing has to be sent."""
+        names = [
+            f"{symbol.lower()}@{name}"
+            for symbol in self.instruments
+            for stream in streams
+            for name in (
+                [f"kline_{interval}" for interval in kline_intervals]
+                if stream == "kline"
+                else _STREAM_NAMES[stream]
+            )
+        ]
+        base = ws_endpoint or WS_ENDPOINT
+        return [
+            ConnectionPlan(f"{base}/stream?streams={'/'.join(names[i : i + STREAMS_PER_CONNECTION])}")
+            for i in range(0, len(names), STREAMS_PER_CONNECTION)
+        ]
+
+    def second_view_differences(self) -> list[tuple[int, str]]:
+        """Books whose bookTicker or partial depth of the same id said otherwise."""
+        return [
+            (view.first_difference_at, f"{state.book.symbol}: bookTicker or partial depth differs from the book")
+            for state in self.stream.symbol_states()
+            if (view := state.second_view).first_difference_at >= 0
+        ]
+
+    def proofs(self) -> list[str]:
+        """Continuity by U and u; quantities only where a second view carries the same id."""
+        states = self.stream.symbol_states()
+        diffs = sum(state.continuity.diffs for state in states)
+        proven = sum(state.continuity.applied + state.continuity.stale_dropped for state in states)
+        equal = sum(state.second_view.tickers_equal + state.second_view.partials_equal for state in states)
+        return [
+            f"binance: {share(proven, diffs)} diffs proven complete by U and u; "
+            f"{share(equal, diffs)} of them with the best levels proven by a second view of the same id; "
+            "nothing on the wire proves the other quantities"
+        ]
+
+    def want_snapshot(self, stream: VenueStream, index: int, reason: BookReason) -> None:
+        """A book that is not in sync needs GET /api/v3/depth, weight 50 at limit 1000."""
+        if self.on_snapshot_request is not None:
+            symbol = list(self.instruments)[index]
+            url = f"{self.rest_endpoint}/api/v3/depth?symbol={symbol}&limit={SNAPSHOT_LIMIT}"
+            self.on_snapshot_request(SnapshotRequest(index, url, reason))
+

@@ -1,0 +1,25 @@
+"""Binance Spot in figures: endpoints, limits, intervals. Source: binance-spot-api-docs."""
+
+from __future__ import annotations
+
+VENUE = "binance"
+WS_ENDPOINT = "wss://stream.binance.com:9443"
+REST_ENDPOINT = "https://api.binance.com"
+SNAPSHOT_LIMIT = 1000
+STREAMS_PER_CONNECTION = 1024
+MESSAGES_PER_S = 5
+BOOK_DEPTHS: tuple[int, ...] = ()
+"""The venue does not cut its book: any published depth can be had."""
+
+KLINE_INTERVALS_S: dict[bytes, int] = {
+    b"1s": 1, b"1m": 60, b"3m": 180, b"5m": 300, b"15m": 900, b"30m": 1800, b"1h": 3600, b"2h": 7200,
+    b"4h": 14400, b"6h": 21600, b"8h": 28800, b"12h": 43200, b"1d": 86400, b"3d": 259200, b"1w": 604800,
+    b"1M": 2592000,
+}  # fmt: skip
+
+QUOTE_ASSETS = (
+    "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "USD1", "BIDR", "BVND", "IDRT", "BKRW", "GYEN", "EURI",
+    "USDS", "DOGE", "BTC", "ETH", "BNB", "XRP", "TRX", "DOT", "PAX", "VAI", "DAI", "UST", "SOL", "JPY", "MXN",
+    "PLN", "RON", "ZAR", "CZK", "ARS", "COP", "NGN", "RUB", "TRY", "EUR", "GBP", "AUD", "BRL", "UAH", "USD",
+)  # fmt: skip
+"""Quote assets, longer ones first, to split a spelling like BTCUSDT where a recording has no exchangeInfo."""

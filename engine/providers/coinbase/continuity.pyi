@@ -1,0 +1,10 @@
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class SequenceContinuity:
+    started: bool
+    last: int
+    sequence_gaps: int
+    messages_missing: int
+    gap_at_record: list[int]
+    def __init__(self) -> None: ...

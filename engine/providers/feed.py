@@ -1,0 +1,136 @@
+"""A venue's cold half: instruments, REST bodies, what to connect to and say there. The stream is the hot half."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from engine.base.errors import UnknownSymbolError
+from engine.providers.assembler import BookAssembler
+from engine.providers.venuestream import VenueStream
+from engine.schema.enums import BookReason
+from engine.schema.instrument import Instrument, Skipped
+
+
+@dataclass(frozen=True)
+class BookRules:
+    """How a provider keeps and publishes its books (``providers[].book``)."""
+
+    depth_levels: int = 1000
+    kept_levels_max: int = 65_536
+    diff_buffer_max: int = 10_000
+    emit_full: bool = False
+    verify_checksum: bool = True
+
+
+@dataclass(frozen=True)
+class FeedPorts:
+    """What a feed needs of the engine: the recycler, the first stage, the clock, and where to report."""
+
+    pool: Any
+    sink: Any
+    clock: Any
+    timer: Any
+    on_reject: Callable[[str, str, str | None, bytes, int], None]
+    on_telemetry: Callable[..., None]
+    on_widened: Callable[[BookAssembler], None]
+
+
+@dataclass(frozen=True)
+class ConnectionPlan:
+    """One WebSocket connection: where to, and the control frames to send once it stands."""
+
+    url: str
+    frames: tuple[bytes, ...] = ()
+
+
+@dataclass
+class SnapshotRequest:
+    """A book that needs a snapshot which only REST can give."""
+
+    symbol_index: int
+    url: str
+    reason: BookReason
+
+
+class Feed(ABC):
+    """One provider. Owned by the runtime; used on the engine's loop."""
+
+    venue: ClassVar[str]
+    stream: VenueStream
+
+    def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
+        self.provider = provider
+        self.rules = rules
+        self.ports = ports
+        self.instruments: dict[str, Instrument] = {}
+        """By venue symbol; only those that are subscribed."""
+        self.on_snapshot_request: Callable[[SnapshotRequest], None] | None = None
+        self.on_resubscribe: Callable[[int, BookReason], None] | None = None
+
+    @abstractmethod
+    def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
+        """Instruments of the venue's own metadata body."""
+
+    @abstractmethod
+    def guess_instrument(self, venue_symbol: str) -> Instrument:
+        """An instrument for a recording that lacks metadata; its precision is found from the data."""
+
+    @abstractmethod
+    def book_for(self, instrument: Instrument) -> BookAssembler:
+        """A book kept by this venue's rules."""
+
+    @abstractmethod
+    def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
+        """A REST body in its place among the frames; returns what it was (``depth``, ``instruments``, ``other``)."""
+
+    @abstractmethod
+    def connections(
+        self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
+    ) -> list[ConnectionPlan]:
+        """The connections that carry *streams* of every instrument added."""
+
+    @abstractmethod
+    def instruments_url(self, rest_endpoint: str | None) -> str:
+        """Where the venue's instrument metadata is."""
+
+    def second_view_differences(self) -> list[tuple[int, str]]:
+        """(record, what) of the first difference of each book from a second view of it (BOOK-26)."""
+        return []
+
+    @abstractmethod
+    def proofs(self) -> list[str]:
+        """One line: what share of the messages was proven by what, and what nothing on the wire proves."""
+
+    def add_instrument(self, instrument: Instrument) -> BookAssembler:
+        """Subscribe an instrument: from here on its frames have a book to go to."""
+        known = self.instruments.get(instrument.venue_symbol)
+        if known is not None:
+            return self.book_of(instrument.venue_symbol)
+        book = self.book_for(instrument)
+        self.stream.add_book(book)
+        self.instruments[instrument.venue_symbol] = instrument
+        return book
+
+    def book_of(self, venue_symbol: str) -> BookAssembler:
+        """The book of a venue spelling.
+
+        Raises:
+            UnknownSymbolError: the provider does not carry it.
+        """
+        index = self.stream.index_of(venue_symbol.encode())
+        if index < 0:
+            raise UnknownSymbolError(f"{venue_symbol} is not subscribed", op="book.find", provider=self.provider)
+        return self.stream.book_list()[index]
+
+    def want_snapshot(self, stream: VenueStream, index: int, reason: BookReason) -> None:
+        """Hook of the stream: a book needs a snapshot. By default the venue sends one upon a new subscription."""
+        if self.on_resubscribe is not None:
+            self.on_resubscribe(index, reason)
+
+
+def share(part: int, whole: int) -> str:
+    """``part of whole (x.x %)``."""
+    return f"{part:,} of {whole:,} ({100 * part / whole:.1f} %)" if whole else "0 of 0"

@@ -1,0 +1,34 @@
+"""Kraken Spot in figures: endpoints, limits, channels. Source: docs.kraken.com, WebSocket v2 and REST."""
+
+from __future__ import annotations
+
+VENUE = "kraken"
+WS_ENDPOINT = "wss://ws.kraken.com/v2"
+REST_ENDPOINT = "https://api.kraken.com"
+REST_PAIRS = "/0/public/AssetPairs"
+REST_TIME = "/0/public/Time"
+CONNECTIONS_PER_10_MIN = 150
+HEARTBEAT_EVERY_S = 1
+IDLE_CLOSE_S = 60
+"""A socket without a subscription is closed after about a minute."""
+
+BOOK_DEPTHS: tuple[int, ...] = (10, 25, 100, 500, 1000)
+"""Levels a side that may be subscribed; the venue cuts its book there, and so do we."""
+
+KLINE_INTERVALS_MIN: dict[str, int] = {
+    "1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440, "1w": 10080, "15d": 21600,
+}  # fmt: skip
+
+SYSTEM_STATES = frozenset({"online", "cancel_only", "post_only", "limit_only", "maintenance"})
+"""What the status channel may say of the whole venue."""
+
+OLD_ASSETS: dict[str, str] = {"XBT": "BTC", "XDG": "DOGE"}
+"""Spellings of REST and of WebSocket v1 that v2 has given up."""
+
+CHANNEL_BOOK = "book"
+CHANNEL_TRADES = "trade"
+CHANNEL_TICKER = "ticker"
+CHANNEL_CANDLES = "ohlc"
+CHANNEL_INSTRUMENTS = "instrument"
+TICKER_TRIGGER = "bbo"
+"""Tickers at each change of the best prices; the venue's default is at trades only."""

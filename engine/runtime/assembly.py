@@ -1,0 +1,295 @@
+"""Builds one engine: the one place that knows every stage by name. Wires on construction, stops in reverse."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+from engine.base.clock import Clock, SystemClock
+from engine.base.errors import ConfigError, EngineErrorGroup, InternalError
+from engine.base.ids import instrument_id
+from engine.bus.control import ControlBus
+from engine.bus.data import DataBus
+from engine.config.sections import EngineConfig
+from engine.config.sections_consumers import ConsumerConfig
+from engine.consumers.context import Context
+from engine.consumers.runner import InlineRunner
+from engine.consumers.subscriptions import Subscription, SubscriptionDesk
+from engine.dispatcher.dispatcher import Dispatcher
+from engine.dispatcher.routing import RoutingBoard, stream_index
+from engine.observability.dlq import DeadLetterQueue
+from engine.observability.latency import StageTimer
+from engine.observability.telemetry import TelemetryBus
+from engine.orchestrator.merge import Orchestrator
+from engine.pools.recycler import Recycler
+from engine.pools.sizes import FLOORS, RESERVES, capacities
+from engine.providers.assembler import BookAssembler
+from engine.providers.feed import BookRules, Feed, FeedPorts
+from engine.providers.registry import open_feed
+from engine.runtime.catalogue import Catalogue
+from engine.runtime.reporting import Reporting
+from engine.runtime.summary import EngineSummary, summarize
+from engine.schema.command import Ack
+from engine.schema.enums import EventType, InstrumentChange
+from engine.schema.event import use_clock
+from engine.schema.instrument import Instrument
+
+
+class Engine:
+    """One pipeline: providers -> orchestrator -> dispatcher -> bus -> consumers, on one loop.
+
+    Args:
+        config: what to run; providers are opened with :meth:`open_provider`, consumers come from the file and from
+            :meth:`add_consumer`.
+        clock: the engine's clock; a replay passes its own.
+
+    Raises:
+        ConfigError: a handler that cannot be loaded.
+    """
+
+    def __init__(self, config: EngineConfig, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        use_clock(self.clock)
+        self.telemetry = TelemetryBus(self.clock.now)
+        self.dlq = DeadLetterQueue(
+            self.clock.now, config.dlq.max_records, config.dlq.max_bytes, config.dlq.path, self.telemetry
+        )
+        self.reporting = Reporting(self.telemetry, self.dlq)
+        self.warnings: list[str] = []
+        self.recycler = self._build_recycler()
+        self.timer = StageTimer()
+        self.board = RoutingBoard()
+        self.bus = DataBus(self.recycler, self._refused)
+        ordering, dedupe = config.dispatcher.stream_ordering, config.dispatcher.dedupe
+        self.dispatcher = Dispatcher(
+            self.recycler,
+            self.bus,
+            self.board,
+            self.clock,
+            self.timer,
+            tolerance_ms=ordering.lateness_tolerance_ms,
+            overrun_ms=ordering.flush_overrun_ms,
+            buffer_max=ordering.max_buffer_size,
+            horizon_ids=dedupe.horizon_ids,
+            horizon_s=dedupe.horizon_s,
+            on_telemetry=self.reporting.tell,
+        )
+        self.orchestrator = Orchestrator(self.dispatcher, self.board, self.timer)
+        self.catalogue = Catalogue(self._publish_instrument, self.clock.now)
+        self.desk = SubscriptionDesk(self.board, stream_index, self.catalogue.carriers)
+        self.control = ControlBus(
+            {"subscribe": self.desk.obey, "unsubscribe": self.desk.obey},
+            self.board.current_version,
+            self._deliver_ack,
+            self.clock.now,
+        )
+        self.feeds: dict[str, Feed] = {}
+        self.runners: dict[str, InlineRunner] = {}
+        self._closed = False
+
+    def _build_recycler(self) -> Recycler:
+        config = self.config
+        explicit = {
+            event_type: size
+            for event_type in FLOORS[config.profile]
+            if isinstance(size := getattr(config.pools, event_type.name.lower()).capacity, int)
+        }
+        held = sum(consumer.mailbox_capacity for consumer in config.consumers)
+        held += config.dispatcher.stream_ordering.max_buffer_size
+        sizes, self.warnings = capacities(config.profile, held, explicit)
+        return Recycler(
+            sizes,
+            dict(RESERVES),
+            debug=config.debug.recycler,
+            on_problem=self.reporting.tell,
+            blocks_scale=8 if config.profile == "throughput" else 1,
+        )
+
+    # -- providers --------------------------------------------------------------------------------------------
+
+    def open_provider(self, venue: str, provider: str, rules: BookRules | None = None) -> Feed:
+        """Open a provider without connecting it; its instruments are added with :meth:`carry`."""
+        ports = FeedPorts(
+            pool=self.recycler,
+            sink=self.orchestrator,
+            clock=self.clock,
+            timer=self.timer,
+            on_reject=self.reporting.rejected,
+            on_telemetry=self.reporting.tell,
+            on_widened=self.catalogue.widened,
+        )
+        feed = open_feed(venue, provider, rules or BookRules(), ports)
+        self.feeds[provider] = feed
+        return feed
+
+    def carry(self, feed: Feed, instrument: Instrument) -> BookAssembler:
+        """Add an instrument to a provider and to the catalogue; routes that name all providers follow."""
+        book = feed.add_instrument(instrument)
+        self.catalogue.add(instrument)
+        self.desk.refresh()
+        return book
+
+    # -- consumers --------------------------------------------------------------------------------------------
+
+    def add_consumer(
+        self,
+        consumer_id: str,
+        handler: object,
+        *,
+        params: Mapping[str, Any] | None = None,
+        capacity: int = 256,
+        budget_ms: int = 50,
+    ) -> InlineRunner:
+        """Connect an inline consumer; it gets events once it is subscribed and :meth:`start` was called.
+
+        Raises:
+            ConfigError: the name is taken, or the handler has no method to call.
+        """
+        if consumer_id in self.runners:
+            raise ConfigError(f"consumer {consumer_id} is there already", op="consumers.add")
+        context = Context(consumer_id, self.control.handle, self.clock.now, params)
+        runner = InlineRunner(
+            consumer_id,
+            len(self.runners),
+            handler,
+            context,
+            self.recycler,
+            self.clock,
+            self.timer,
+            capacity=capacity,
+            critical_reserve=self.config.bus.critical_reserve,
+            quantum=self.config.dispatcher.quantum_events,
+            budget_ms=budget_ms,
+            on_error=self.reporting.callback_failed,
+            on_slow=self.reporting.callback_slow,
+        )
+        index = self.bus.add(runner)
+        if index != runner.index:
+            raise InternalError(f"bus index {index} is not {runner.index}", op="consumers.add")
+        self.desk.register(consumer_id, index)
+        self.runners[consumer_id] = runner
+        return runner
+
+    def add_configured_consumers(self) -> None:
+        """Load and connect the consumers of the configuration, and subscribe them.
+
+        Raises:
+            ConfigError: a handler that cannot be loaded, or a subscription nobody can serve.
+        """
+        for consumer in self.config.consumers:
+            self.add_consumer(
+                consumer.consumer_id,
+                load_handler(consumer),
+                params=consumer.params,
+                capacity=consumer.mailbox_capacity,
+                budget_ms=consumer.callback_budget_ms,
+            )
+            for wanted in consumer.subscriptions:
+                self.desk.subscribe(
+                    Subscription(
+                        consumer_id=consumer.consumer_id,
+                        symbol=wanted.symbol,
+                        providers=tuple(wanted.providers),
+                        event_types=tuple(wanted.event_types),
+                    )
+                )
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the consumers; providers may feed from here on."""
+        for runner in self.runners.values():
+            runner.start()
+
+    def close(self) -> None:
+        """Stop in order: what is held back goes on, mailboxes are emptied, consumers stop. Idempotent.
+
+        Raises:
+            EngineErrorGroup: several consumers failed in on_stop.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.dispatcher.flush_held()
+        failures: list[Exception] = []
+        for runner in self.runners.values():
+            try:
+                runner.stop()
+            except Exception as error:
+                failures.append(error)
+        self.dlq.close()
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise EngineErrorGroup("consumers failed to stop", failures)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def summary(self) -> EngineSummary:
+        """Counts that balance (EVT-08), pools, latencies: everything a run report prints."""
+        return summarize(self)
+
+    # -- events the engine makes itself -----------------------------------------------------------------------
+
+    def _deliver_ack(self, ack: Ack) -> None:
+        lease = self.recycler.acquire_lease(EventType.CONTROL_ACK)
+        if lease is None:
+            raise InternalError("no slot for an acknowledgement", op="control.ack")
+        for name in ("message_id", "consumer_id", "command_type", "success", "error", "routing_version"):
+            lease.fill(name, getattr(ack, name))
+        now_ns = self.clock.now()
+        lease.fill("ts_recv_ns", now_ns)
+        lease.fill("ts_emit_ns", now_ns)
+        lease.publish()
+        lease.offer_to(self.runners[ack.consumer_id])
+        self.bus.wake(self.runners[ack.consumer_id].index)
+
+    def _publish_instrument(self, record: Instrument, change: InstrumentChange, changed: tuple[str, ...]) -> None:
+        lease = self.recycler.acquire_lease(EventType.INSTRUMENT_UPDATE)
+        if lease is None:
+            self.reporting.tell("pool.exhausted", pool="InstrumentUpdate", in_use=0, capacity=0, waited_ms=0)
+            return
+        now_ns = self.clock.now()
+        lease.fill("instrument_id", instrument_id(record.provider, record.symbol))
+        lease.fill("instrument", record)
+        lease.fill("change", change)
+        lease.fill("changed_fields", changed)
+        lease.fill("seq_provider", record.version)
+        lease.fill("seq_first", record.version)
+        lease.fill("epoch", 1)
+        lease.fill("price_scale", record.price_scale)
+        lease.fill("qty_scale", record.qty_scale)
+        lease.fill("ts_recv_ns", now_ns)
+        lease.fill("ts_emit_ns", now_ns)
+        lease.publish()
+        lease.offer_to(self.orchestrator)
+
+    def _refused(self, index: int, event: Any) -> None:
+        runner = list(self.runners.values())[index]
+        runner.drop_one()
+        self.reporting.mailbox_full(runner.consumer_id, event)
+
+
+def load_handler(consumer: ConsumerConfig) -> object:
+    """An instance of ``consumers[].handler`` (``module:class``), built with its params where it takes any.
+
+    Raises:
+        ConfigError: the module or class is not there, or its constructor fails.
+    """
+    where = f"consumers[{consumer.consumer_id}].handler"
+    if consumer.handler is None:
+        raise ConfigError(f"{where} is missing", op="consumers.load")
+    try:
+        return pkgutil.resolve_name(consumer.handler)(**consumer.params)
+    except Exception as error:
+        raise ConfigError(
+            f"{where} {consumer.handler}: {type(error).__name__}: {error}",
+            op="consumers.load",
+            hint="module:class, importable from where engine-run is started; params are its keyword arguments",
+        ) from error

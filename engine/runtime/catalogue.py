@@ -1,0 +1,87 @@
+"""The instruments in use, by provider and symbol; every real change is published once (INS-20..22)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from engine.base.ids import instrument_id, instrument_key
+from engine.providers.assembler import BookAssembler
+from engine.schema.enums import InstrumentChange
+from engine.schema.instrument import Instrument
+
+Publisher = Callable[[Instrument, InstrumentChange, tuple[str, ...]], None]
+
+
+class Catalogue:
+    """Instrument records of one engine. Owned by the runtime.
+
+    Args:
+        publish: called with the new record, what happened, and the names of the fields that changed.
+        clock_ns: now, for ``updated_ns``.
+    """
+
+    def __init__(self, publish: Publisher, clock_ns: Callable[[], int]) -> None:
+        self._publish = publish
+        self._clock_ns = clock_ns
+        self._records: dict[tuple[str, str], Instrument] = {}
+
+    def __iter__(self) -> Iterator[Instrument]:
+        return iter(self._records.values())
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def add(self, record: Instrument) -> None:
+        """Note an instrument; one known already is compared and a change published."""
+        key = (record.provider, record.symbol)
+        known = self._records.get(key)
+        if known is None:
+            self._keep(key, record, InstrumentChange.ADDED, ())
+            return
+        changed = tuple(
+            name
+            for name in record.__struct_fields__
+            if name not in ("version", "updated_ns") and getattr(record, name) != getattr(known, name)
+        )
+        if changed:
+            kind = InstrumentChange.STATUS if changed == ("status",) else InstrumentChange.CHANGED
+            self._keep(key, msgspec.structs.replace(record, version=known.version + 1), kind, changed)
+
+    def widened(self, book: BookAssembler) -> None:
+        """A book's scales grew (INS-03): publish the record at the new scales before the next event."""
+        key = self._key_of(book)
+        known = self._records.get(key)
+        if known is None:
+            return
+        price_by = book.price_scale - known.price_scale
+        qty_by = book.qty_scale - known.qty_scale
+        changed = tuple(name for name, by in (("price_scale", price_by), ("qty_scale", qty_by)) if by)
+        record = msgspec.structs.replace(
+            known,
+            price_scale=book.price_scale,
+            qty_scale=book.qty_scale,
+            tick_size_raw=known.tick_size_raw * 10**price_by,
+            lot_size_raw=known.lot_size_raw * 10**qty_by,
+            min_qty_raw=known.min_qty_raw * 10**qty_by,
+            max_qty_raw=None if known.max_qty_raw is None else known.max_qty_raw * 10**qty_by,
+            version=known.version + 1,
+        )
+        self._keep(key, record, InstrumentChange.SCALE_WIDENED, changed)
+
+    def carriers(self, symbol: str) -> dict[str, int]:
+        """{provider: instrument id} of those that carry *symbol*."""
+        return {provider: instrument_id(provider, name) for provider, name in self._records if name == symbol}
+
+    def _keep(
+        self, key: tuple[str, str], record: Instrument, change: InstrumentChange, changed: tuple[str, ...]
+    ) -> None:
+        record = msgspec.structs.replace(record, updated_ns=self._clock_ns())
+        self._records[key] = record
+        self._publish(record, change, changed)
+
+    @staticmethod
+    def _key_of(book: BookAssembler) -> tuple[str, str]:
+        provider, symbol = instrument_key(book.instrument_id)
+        return provider, symbol or ""

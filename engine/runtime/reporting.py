@@ -1,0 +1,95 @@
+"""Where stages report: telemetry for operators, dead letters for what cannot be delivered. Cold, never raises."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.observability.dlq import DeadLetterQueue, DlqReason, priority_of
+from engine.observability.telemetry import TelemetryBus, TelemetryType
+from engine.schema.codec import to_json
+from engine.schema.event import Event
+
+_TYPES = {row.text: row for row in TelemetryType}
+log = logging.getLogger("engine.runtime")
+
+
+class Reporting:
+    """The hooks the stages are given. Owned by the runtime."""
+
+    def __init__(self, telemetry: TelemetryBus, dlq: DeadLetterQueue) -> None:
+        self._telemetry = telemetry
+        self._dlq = dlq
+        self.rejected_frames: Counter[tuple[str, str]] = Counter()
+        """(provider, code) -> frames."""
+        self.watchers: list[Callable[[str, Mapping[str, Any]], None]] = []
+        """Called with each telemetry kind and its metadata, beside the bus (a replay notes where a book was lost)."""
+
+    def tell(self, kind: str, **metadata: Any) -> None:
+        """Emit a telemetry record; a key that the row must have and the caller lacks is None."""
+        for watch in self.watchers:
+            watch(kind, metadata)
+        row = _TYPES[kind]
+        known = {key: metadata.get(key) for key in row.required}
+        known.update({key: value for key, value in metadata.items() if value is not None})
+        self._telemetry.emit(row, known)
+
+    def rejected(self, provider: str, code: str, field: str | None, raw: bytes, length: int) -> None:
+        """A frame that cannot be used: its bytes are kept."""
+        self.rejected_frames[provider, code] += 1
+        reason = DlqReason.SCALE_OVERFLOW if code == "overflow" else DlqReason.PARSE_ERROR
+        what = f"frame refused: {code.replace('_', ' ')}" + (f" at {field!r}" if field else "")
+        self._dlq.add(reason, code="exchange_error", message=f"[{provider}] {what}", raw=raw, provider=provider)
+        self.tell("frame.rejected", provider=provider, code=code, bytes=length)
+
+    def callback_failed(self, consumer_id: str, error: BaseException, trace_id: str, event_id: str) -> None:
+        """A consumer's callback raised: all of them are reported, each with its event."""
+        text = f"{type(error).__name__}: {error}"
+        log.error("consumer %s failed on %s: %s", consumer_id, event_id, text)
+        self._dlq.add(
+            DlqReason.CALLBACK_FAILED,
+            code="internal",
+            message=f"consumer {consumer_id}: {text}",
+            event_id=event_id,
+            consumer_id=consumer_id,
+            trace_id=trace_id,
+        )
+        row = TelemetryType.CONSUMER_ERROR
+        metadata = {"consumer_id": consumer_id, "error": text, "worker": "loop", "stack": _stack_of(error)}
+        self._telemetry.emit(row, metadata, trace_id=trace_id)
+
+    def callback_slow(self, consumer_id: str, callback_ns: int, budget_ns: int) -> None:
+        """A callback took longer than its budget."""
+        self.tell(
+            "consumer.slow",
+            consumer_id=consumer_id,
+            callback_ms=callback_ns // 1_000_000,
+            budget_ms=budget_ns // 1_000_000,
+        )
+
+    def mailbox_full(self, consumer_id: str, event: Event) -> None:
+        """An event that a full mailbox refused for good."""
+        self._dlq.add(
+            DlqReason.MAILBOX_FULL,
+            code="unavailable",
+            message=f"mailbox of {consumer_id} is full",
+            priority=priority_of(event.type),
+            event=to_json(event),
+            event_id=event.event_id,
+            provider=event.provider,
+            symbol=event.symbol,
+            consumer_id=consumer_id,
+            trace_id=event.trace_id,
+        )
+
+
+def _stack_of(error: BaseException) -> str:
+    frame = error.__traceback__
+    lines: list[str] = []
+    while frame is not None and len(lines) < 12:
+        code = frame.tb_frame.f_code
+        lines.append(f"{code.co_filename}:{frame.tb_lineno} {code.co_name}")
+        frame = frame.tb_next
+    return "\n".join(lines)

@@ -1,0 +1,99 @@
+"""The run report: counts that balance (EVT-08), pools, latencies, what was refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.dispatcher.counts import StreamCounts
+from engine.pools.sizes import RecyclerStatistics
+
+if TYPE_CHECKING:
+    from engine.runtime.assembly import Engine
+
+_STREAM_SUMS = ("received", "routed", "unrouted", "duplicates", "late_dropped", "held")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Percentiles of one histogram, in ns."""
+
+    count: int
+    p50_ns: int
+    p99_ns: int
+    max_ns: int
+
+
+@dataclass(frozen=True)
+class EngineSummary:
+    """One engine at a moment.
+
+    Attributes:
+        streams: counts by ``provider:symbol:Type``, up to the fan-out.
+        consumers: counts by consumer, after the fan-out.
+        pools: every pool.
+        stages: latency by stage, of the sampled frames.
+        delivery: frame in to callback start, by consumer.
+        frames: frames taken in, by provider.
+        rejected: refused frames by (provider, code).
+    """
+
+    streams: dict[str, StreamCounts]
+    consumers: dict[str, dict[str, int]]
+    pools: RecyclerStatistics
+    stages: dict[str, Latency]
+    delivery: dict[str, Latency]
+    frames: dict[str, int]
+    rejected: dict[str, int]
+
+    @property
+    def imbalances(self) -> list[str]:
+        """What does not add up; empty is how it should be."""
+        found = [f"stream {key}: {row}" for key, row in self.streams.items() if not row.balanced]
+        for name, row in self.consumers.items():
+            if row["offered"] != sum(row[k] for k in ("delivered", "coalesced", "skipped", "dropped", "queued")):
+                found.append(f"consumer {name}: {row}")
+        found += [f"pool {name}: {count} out" for name, count in self.pools.out().items()]
+        return found
+
+    def totals(self) -> dict[str, int]:
+        """Sums over all streams, and over all consumers."""
+        sums = {name: sum(getattr(row, name) for row in self.streams.values()) for name in _STREAM_SUMS}
+        for name in ("offered", "delivered", "coalesced", "skipped", "dropped", "queued"):
+            sums[name] = sum(row[name] for row in self.consumers.values())
+        return sums
+
+    def pipeline(self) -> dict[str, Any]:
+        """The ``pipeline`` part of the facts (CLI-40)."""
+        totals = self.totals()
+        return {
+            **totals,
+            "rejected_frames": dict(self.rejected),
+            "consumers": {
+                name: {k: row[k] for k in ("offered", "delivered", "coalesced", "skipped", "dropped", "queued")}
+                for name, row in self.consumers.items()
+            },
+            "pools_out": self.pools.out(),
+            "balanced": not self.imbalances,
+        }
+
+
+def _latency(histogram: Any) -> Latency:
+    return Latency(
+        histogram.count, histogram.percentile_ns(0.5), histogram.percentile_ns(0.99), histogram.max_ns
+    )
+
+
+def summarize(engine: Engine) -> EngineSummary:
+    """Read every counter of *engine*."""
+    return EngineSummary(
+        streams=engine.dispatcher.statistics(),
+        consumers={name: runner.statistics() for name, runner in engine.runners.items()},
+        pools=engine.recycler.statistics(),
+        stages={name: _latency(h) for name, h in engine.timer.histograms().items()},
+        delivery={name: _latency(runner.delivery) for name, runner in engine.runners.items()},
+        frames={name: feed.stream.frames for name, feed in engine.feeds.items()},
+        rejected={
+            f"{provider}:{code}": count for (provider, code), count in engine.reporting.rejected_frames.items()
+        },
+    )

@@ -1,0 +1,1 @@
+"""What is said: events, instruments, commands, ports, and the one codec."""

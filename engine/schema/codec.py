@@ -1,0 +1,153 @@
+"""The one codec of events (EVT-03): JSON names drop ``_raw`` and ``_ns``, money is text, instants are RFC 3339."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.base.errors import ValidationError
+from engine.base.instants import from_rfc3339, to_rfc3339
+from engine.schema.enums import (
+    BookReason,
+    ChecksumState,
+    EventFlag,
+    EventType,
+    InstrumentChange,
+    Side,
+    UpdateType,
+    wire_name,
+)
+from engine.schema.event import Event, class_of
+
+_OP = "event.decode"
+_INSTANTS = frozenset({"ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "open_time_ns", "close_time_ns"})
+_LEVELS = frozenset({"bids", "asks"})
+_QTY_WORDS = ("qty", "volume")
+_ENUMS: dict[str, Any] = {
+    "checksum_state": ChecksumState,
+    "update_type": UpdateType,
+    "reason": BookReason,
+    "invalid_reason": BookReason,
+    "side": Side,
+    "change": InstrumentChange,
+}
+_DERIVED = frozenset({"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta", "interval"})
+
+
+def json_name(field: str) -> str:
+    """JSON spelling of an attribute: durations keep their unit, raws and instants drop it."""
+    if field.endswith("_raw"):
+        return field[:-4]
+    return field[:-3] if field in _INSTANTS else field
+
+
+def to_json(event: Event) -> bytes:
+    """One event as a JSON object, every field present."""
+    return msgspec.json.encode(to_object(event))
+
+
+def to_object(event: Event) -> dict[str, Any]:
+    """The same, as the values that are encoded."""
+    price_scale, qty_scale = event.price_scale, event.qty_scale
+    return {
+        json_name(name): _encoded(name, value, price_scale, qty_scale) for name, value in event.as_dict().items()
+    }
+
+
+def _encoded(name: str, value: Any, price_scale: int, qty_scale: int) -> Any:
+    if value is None:
+        return None
+    if name in _LEVELS:
+        return [[fixed(price, price_scale), fixed(qty, qty_scale)] for price, qty in value]
+    if name.endswith("_raw"):
+        return fixed(value, _scale_of(name, price_scale, qty_scale))
+    if name in _INSTANTS:
+        return to_rfc3339(value) if value or name != "ts_venue_ns" else None
+    if name == "flags":
+        return [flag.name.lower() for flag in EventFlag if flag in value]
+    if name in _ENUMS or name in ("type", "kind"):
+        return wire_name(value)
+    if name == "instrument":
+        return value.to_record()
+    return value
+
+
+def from_json(document: bytes) -> Event:
+    """The event, detached.
+
+    Raises:
+        ValidationError: not an event of ours: what is wrong, and in which field.
+    """
+    try:
+        fields = msgspec.json.decode(document, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise ValidationError(f"not a JSON object: {error}", op=_OP) from None
+    cls = _class_named(fields.get("type"))
+    names = {json_name(name): name for name in cls().as_dict()}
+    unknown = sorted(set(fields) - set(names))
+    if unknown:
+        raise ValidationError(f"{cls.__name__} has no field {unknown[0]!r}", op=_OP)
+    missing = sorted(set(names) - set(fields))
+    if missing:
+        raise ValidationError(f"{cls.__name__} lacks field {missing[0]!r}", op=_OP)
+    if fields["schema_version"] != 1:
+        raise ValidationError(f"schema_version {fields['schema_version']!r} is not 1", op=_OP)
+    decoded: dict[str, Any] = {}
+    for wire, name in names.items():
+        if name in _DERIVED:
+            continue
+        try:
+            decoded[name] = _decoded(name, fields[wire], fields["price_scale"], fields["qty_scale"])
+        except (ValueError, TypeError, KeyError, ValidationError) as error:
+            raise ValidationError(f"{cls.__name__}.{wire}: {error}", op=_OP) from None
+    return cls.from_dict(decoded)
+
+
+def _class_named(name: object) -> type[Event]:
+    for event_type in EventType:
+        if event_type.class_name == name:
+            try:
+                return class_of(int(event_type))
+            except KeyError:
+                break
+    raise ValidationError(f"unknown event type {name!r}", op=_OP)
+
+
+def _decoded(name: str, value: Any, price_scale: int, qty_scale: int) -> Any:
+    if value is None:
+        return 0 if name == "ts_venue_ns" else None
+    if name in _LEVELS:
+        return [(unfixed(price, price_scale), unfixed(qty, qty_scale)) for price, qty in value]
+    if name.endswith("_raw"):
+        return unfixed(value, _scale_of(name, price_scale, qty_scale))
+    if name in _INSTANTS:
+        return from_rfc3339(value)
+    if name == "flags":
+        return frozenset(EventFlag[flag.upper()] for flag in value)
+    if name in _ENUMS:
+        return ChecksumState.NOT_APPLICABLE if value == "n/a" else _ENUMS[name][value.upper()]
+    return value
+
+
+def _scale_of(name: str, price_scale: int, qty_scale: int) -> int:
+    return qty_scale if any(word in name for word in _QTY_WORDS) else price_scale
+
+
+def fixed(raw: int, scale: int) -> str:
+    """*raw* x 10^-scale with exactly *scale* decimals."""
+    digits = str(abs(raw)).rjust(scale + 1, "0")
+    text = f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits
+    return f"-{text}" if raw < 0 else text
+
+
+def unfixed(text: str, scale: int) -> int:
+    """The raw of a text that :func:`fixed` wrote.
+
+    Raises:
+        ValueError: it has other than *scale* decimals.
+    """
+    whole, _, decimals = text.partition(".")
+    if len(decimals) != scale:
+        raise ValueError(f"{text!r} has not {scale} decimals")
+    return int(whole + decimals)

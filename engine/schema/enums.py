@@ -1,0 +1,140 @@
+"""The closed sets of the data model (model.md INS-15): fixed integers inside, lower_snake text in JSON and YAML.
+
+Event types alone are spelled as their class (`BookUpdate`) everywhere. The integers equal the C enums of
+``event.pxd`` and ``market.pxd``; a test compares them.
+"""
+
+from enum import IntEnum
+
+
+class EventType(IntEnum):
+    """What an event is; one class of :mod:`engine.schema` each."""
+
+    BOOK_SNAPSHOT = 1
+    BOOK_UPDATE = 2
+    TRADE = 3
+    TICKER = 4
+    KLINE_SUMMARY = 5
+    EXEC_REPORT = 6
+    CONTROL_ACK = 7
+    CONTROL_RESULT = 8
+    INSTRUMENT_UPDATE = 9
+    BALANCE_UPDATE = 10
+    RISK_CONTROL = 11
+
+    @property
+    def class_name(self) -> str:
+        """The spelling on every wire: ``BookUpdate`` for BOOK_UPDATE."""
+        return "".join(part.capitalize() for part in self.name.split("_"))
+
+
+class EventKind(IntEnum):
+    """Follows from the type; critical kinds are never dropped, coalesced, filtered or rate-limited."""
+
+    MARKET_DATA = 1
+    ACCOUNT = 2
+    EXEC_REPORT = 3
+    CONTROL_ACK = 4
+    CONTROL_RESULT = 5
+
+
+KIND_OF_TYPE: dict[EventType, EventKind] = {
+    EventType.BOOK_SNAPSHOT: EventKind.MARKET_DATA,
+    EventType.BOOK_UPDATE: EventKind.MARKET_DATA,
+    EventType.TRADE: EventKind.MARKET_DATA,
+    EventType.TICKER: EventKind.MARKET_DATA,
+    EventType.KLINE_SUMMARY: EventKind.MARKET_DATA,
+    EventType.EXEC_REPORT: EventKind.EXEC_REPORT,
+    EventType.CONTROL_ACK: EventKind.CONTROL_ACK,
+    EventType.CONTROL_RESULT: EventKind.CONTROL_RESULT,
+    EventType.INSTRUMENT_UPDATE: EventKind.MARKET_DATA,
+    EventType.BALANCE_UPDATE: EventKind.ACCOUNT,
+    EventType.RISK_CONTROL: EventKind.CONTROL_RESULT,
+}
+CRITICAL_KINDS = frozenset({EventKind.EXEC_REPORT, EventKind.CONTROL_ACK, EventKind.CONTROL_RESULT})
+
+
+class EventFlag(IntEnum):
+    """Bits of ``event.flags``."""
+
+    LATE = 1
+    GAP_BEFORE = 2
+    AFTER_RESYNC = 4
+    COALESCED = 8
+    SYNTHETIC = 16
+    RECONCILED = 32
+    OVERFLOW_ALLOC = 64
+
+
+class OrderingMode(IntEnum):
+    """How a stream's numbers are read (EVT-61)."""
+
+    NONE = 0
+    CONTIGUOUS = 1
+    RANGE = 2
+    MONOTONIC = 3
+
+
+class ChecksumState(IntEnum):
+    """What a book's checksum said."""
+
+    NOT_APPLICABLE = 0
+    VERIFIED = 1
+
+
+class BookReason(IntEnum):
+    """Why a snapshot was published, or why a book became invalid."""
+
+    NONE = 0
+    INITIAL = 1
+    REFRESH = 2
+    GAP = 3
+    CHECKSUM = 4
+    STALENESS = 5
+    RECONNECT = 6
+    CROSSED = 7
+    DIVERGENCE = 8
+    OVERFLOW = 9
+    DIRTY = 10
+    REQUESTED = 11
+
+
+class UpdateType(IntEnum):
+    """What a BookUpdate holds."""
+
+    DELTA = 1
+    FULL = 2
+    INVALID = 3
+
+
+class Side(IntEnum):
+    """Aggressor of a trade; NONE = the venue did not say."""
+
+    NONE = 0
+    BUY = 1
+    SELL = 2
+
+
+class InstrumentChange(IntEnum):
+    """What an InstrumentUpdate reports."""
+
+    ADDED = 1
+    CHANGED = 2
+    STATUS = 3
+    SCALE_WIDENED = 4
+    REMOVED = 5
+
+
+class OfferResult(IntEnum):
+    """What a sink answers; it never blocks in secret."""
+
+    ACCEPTED = 0
+    COALESCED = 1
+    FULL = 2
+
+
+def wire_name(member: IntEnum) -> str:
+    """JSON spelling of an enum member (``n/a`` for a checksum that does not apply)."""
+    if isinstance(member, EventType):
+        return member.class_name
+    return "n/a" if member is ChecksumState.NOT_APPLICABLE else member.name.lower()

@@ -1,0 +1,69 @@
+"""The ports: where stages meet. A stage holds its neighbours as ports and imports none of them.
+
+Events travel as bare pointers: a pooled event stays alive in its pool, so passing one costs no Python reference.
+What is counted is the slot's own ``refs``: whoever is handed an event owes one release.
+"""
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+cdef enum Offer:
+    ACCEPTED = 0
+    COALESCED = 1
+    FULL = 2
+
+
+cdef enum Released:
+    HELD = 0                   # others still refer to it
+    RECYCLED = 1
+    ESCAPED = 2                # user code kept it; a new slot took its place
+    REFUSED = 3                # it was not out: a second recycle, counted
+
+
+cdef class EventSink:
+    """Takes events; every stage is one and holds the next."""
+
+    # Takes over the caller's reference to *event* when it answers ACCEPTED or COALESCED; with FULL the caller keeps
+    # it. DANGER: after ACCEPTED the slot may be gone; do not look at it again.
+    cdef int offer(self, PyObject* event) except -1
+    # The read burst is over: deliver what is queued.
+    cdef int flush(self) except -1
+    # Time has moved to now_ns: act on deadlines. Returns how many events moved.
+    cdef int do_work(self, int64_t now_ns) except -1
+
+
+cdef class FrameSink:
+    """Takes the frames of one provider's connections."""
+
+    # DANGER: *text* is borrowed until return. *conn* numbers the provider's connection.
+    cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1
+    # The last frame of a read has been handed in.
+    cdef int on_read_end(self) except -1
+
+
+cdef class EventPool:
+    """What a stage may do with pooled memory; the recycler is the only implementation."""
+
+    cdef PyObject* acquire_nowait(self, int event_type) noexcept
+    cdef int attach_levels(self, PyObject* event, size_t count) except -1
+    cdef int publish(self, PyObject* event) noexcept
+    cdef int retain(self, PyObject* event, int count) noexcept
+    cdef int release(self, PyObject* event) noexcept
+    cdef int release_many(self, PyObject** events, uint32_t count) noexcept
+
+
+cdef class FanoutPort:
+    """Hands one event to several consumers by index; the bus is the only implementation."""
+
+    # Takes over the caller's reference.
+    cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1
+    cdef int flush(self) except -1
+
+
+cdef class VersionPort:
+    """The routing version in force, stamped on every event at the orchestrator's exit."""
+    cdef uint64_t version
+
+
+cdef class ControlHandler:
+    """Whoever obeys commands; the control bus only delivers."""
+    cpdef object handle(self, object command)

@@ -1,0 +1,311 @@
+"""The simulated Binance Spot: combined and raw streams, control frames, and the public REST calls.
+
+The venue's rules, as protocols tell them:
+1. every changed level takes one update id; a diff names the first and the last it covers, without a break;
+2. a bookTicker carries the id at which the top changed, which is a diff's last id where the two coincide;
+3. diffs gather 100 ms or 1 s and come only when something changed; partial depth comes with them, same id;
+4. a subscription to a symbol that does not exist is acknowledged and never sends.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from typing import NamedTuple
+
+from engine.simulator import binance_payloads as payloads
+from engine.simulator.candles import MINUTE_US, SECOND_US
+from engine.simulator.instruments import BINANCE, SimInstrument
+from engine.simulator.market import MarketEvent, SymbolMarket
+from engine.simulator.venue import MarketSetup, RestReply, Session, Venue, Wire, decoded, json_text
+
+_PING_PERIOD_US = 20 * SECOND_US
+_STREAM = re.compile(r"([^@]+)@(trade|aggTrade|bookTicker|ticker|kline_\w+|depth(?:5|10|20)?(?:@100ms)?)")
+_INTERVALS_US = {
+    "1s": SECOND_US, "1m": MINUTE_US, "3m": 3 * MINUTE_US, "5m": 5 * MINUTE_US, "15m": 15 * MINUTE_US,
+    "30m": 30 * MINUTE_US, "1h": 60 * MINUTE_US, "2h": 120 * MINUTE_US, "4h": 240 * MINUTE_US,
+    "6h": 360 * MINUTE_US, "8h": 480 * MINUTE_US, "12h": 720 * MINUTE_US, "1d": 1440 * MINUTE_US,
+}
+_DEPTH_LIMIT_MAX = 5000
+
+
+class BinanceSession(Session):
+    """A stream connection: its streams, and whether frames come in the combined envelope."""
+
+    def __init__(self, wire: Wire, combined: bool) -> None:
+        super().__init__(wire)
+        self.combined = combined
+        self.streams: dict[str, None] = {}
+
+
+class _Names(NamedTuple):
+    """A symbol's real-time streams, spelled once."""
+
+    trade: str
+    agg_trade: str
+    book_ticker: str
+
+
+class _DiffWindow:
+    """The changes of one symbol since the last diff of its stream."""
+
+    def __init__(self, market: SymbolMarket, period_us: int, phase_us: int) -> None:
+        self.market = market
+        self.period_us = period_us
+        self.phase_us = phase_us
+        self.suffix = "@100ms" if period_us < SECOND_US else ""
+        self.flush_is_due = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a new window."""
+        self.first_id = 0
+        self.bids: dict[int, int] = {}
+        self.asks: dict[int, int] = {}
+
+    def absorb(self, event: MarketEvent) -> None:
+        """Take in what *event* changed; of two changes to a level the later one stands."""
+        self.first_id = self.first_id or event.first_update_id
+        self.bids.update(event.bids)
+        self.asks.update(event.asks)
+
+
+class BinanceVenue(Venue):
+    """Binance Spot market data on ``/ws`` and ``/stream``, and ``/api/v3``."""
+
+    name = BINANCE
+
+    def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
+        super().__init__(instruments, setup)
+        self._subscribers: dict[str, dict[BinanceSession, None]] = {}
+        self._clocked: set[str] = set()
+        self._windows: dict[str, dict[int, _DiffWindow]] = {symbol: {} for symbol in self.markets}
+        self._aggregate_ids = {symbol: count(1 + self.rng.randrange(10**6)) for symbol in self.markets}
+        self._names = {
+            symbol: _Names(*(f"{symbol.lower()}@{kind}" for kind in ("trade", "aggTrade", "bookTicker")))
+            for symbol in self.markets
+        }
+
+    # --- clients ---
+
+    def serves(self, path: str) -> bool:
+        """``/ws``, ``/ws/<stream>`` and ``/stream``."""
+        return path.split("/")[1] in ("ws", "stream")
+
+    def connect(self, path: str, query: Mapping[str, str], wire: Wire) -> Session:
+        """Start the streams that the URL names; the venue itself sends nothing first."""
+        _, root, *rest = path.split("/")
+        session = BinanceSession(wire, combined=root == "stream")
+        self.sessions[session] = None
+        names = query.get("streams", "").split("/") if session.combined else rest
+        self._subscribe(session, [name for name in names if name])
+        self.every(_PING_PERIOD_US, session, lambda: wire.ping(str(self.timeline.now_us // 1000).encode()))
+        return session
+
+    def receive(self, session: Session, frame: bytes) -> None:
+        """Answer a control frame."""
+        assert isinstance(session, BinanceSession)
+        self.deliver(session, "reply", self._control_reply(session, frame).encode())
+
+    def _control_reply(self, session: BinanceSession, frame: bytes) -> str:
+        message = decoded(frame)
+        if message is None:
+            return _failure(3, "Invalid JSON: expected value at line 1 column 1", None)
+        request_id, params = message.get("id"), message.get("params", [])
+        if not isinstance(params, list):
+            return _failure(1, "Invalid value type: expected an array", request_id)
+        result: object = None
+        match message.get("method"):
+            case "SUBSCRIBE":
+                self._subscribe(session, [str(name) for name in params])
+            case "UNSUBSCRIBE":
+                self._unsubscribe(session, [str(name) for name in params])
+            case "LIST_SUBSCRIPTIONS":
+                result = list(session.streams)
+            case "SET_PROPERTY" if len(params) == 2:
+                if params[0] != "combined":
+                    return _failure(0, "Unknown property", request_id)
+                session.combined = params[1] is True
+            case _:
+                return _failure(2, "Invalid request: unknown method", request_id)
+        return f'{{"result":{json_text(result)},"id":{json_text(request_id)}}}'
+
+    def _subscribe(self, session: BinanceSession, names: list[str]) -> None:
+        for name in names:
+            session.streams[name] = None
+            parts = _STREAM.fullmatch(name)
+            market = self.markets.get(parts[1].upper()) if parts and parts[1].islower() else None
+            if parts and market:
+                self._subscribers.setdefault(name, {})[session] = None
+                self._start_stream(name, market, parts[2])
+
+    def _unsubscribe(self, session: BinanceSession, names: list[str]) -> None:
+        for name in names:
+            session.streams.pop(name, None)
+            listeners = self._subscribers.get(name, {})
+            listeners.pop(session, None)
+            if not listeners:
+                self._subscribers.pop(name, None)
+
+    def drop_subscriptions(self, session: Session) -> None:
+        """Take *session* out of every stream."""
+        assert isinstance(session, BinanceSession)
+        self._unsubscribe(session, list(session.streams))
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether any stream has a listener."""
+        return bool(self._subscribers)
+
+    # --- streams ---
+
+    def _start_stream(self, name: str, market: SymbolMarket, kind: str) -> None:
+        """Set going what a stream needs besides the market's events."""
+        symbol = market.instrument.venue_symbol
+        if kind.startswith("depth"):
+            period_us = 100_000 if kind.endswith("@100ms") else SECOND_US
+            # Symbols take turns within the period, so that their diffs do not come in one heap.
+            phase_us = list(self.markets).index(symbol) * period_us // len(self.markets)
+            self._windows[symbol].setdefault(period_us, _DiffWindow(market, period_us, phase_us))
+        elif name in self._clocked:
+            return
+        elif kind == "ticker":
+            self._run_each(name, SECOND_US, lambda: self._publish(
+                name, "24hrTicker", payloads.day_ticker(market, self.timeline.now_us)
+            ))
+        elif (interval := kind.removeprefix("kline_")) in _INTERVALS_US:
+            period_us = SECOND_US if interval == "1s" else 2 * SECOND_US
+            self._run_each(name, period_us, self._kline_action(name, market, interval))
+
+    def _run_each(self, name: str, period_us: int, action: Callable[[], None]) -> None:
+        """Run *action* each *period_us* for as long as stream *name* has a listener."""
+        self._clocked.add(name)
+
+        def run() -> None:
+            if name not in self._subscribers:
+                self._clocked.discard(name)
+                return
+            action()
+            self.timeline.after(period_us, run)
+
+        self.timeline.after(period_us, run)
+
+    def _kline_action(self, name: str, market: SymbolMarket, interval: str) -> Callable[[], None]:
+        interval_us = _INTERVALS_US[interval]
+        open_us = self.timeline.now_us - self.timeline.now_us % interval_us
+
+        def send(closed: bool) -> None:
+            candle = market.history.candle(open_us, interval_us)
+            self._publish(name, "kline", payloads.kline(
+                market.instrument, self.timeline.now_us, interval, interval_us, candle, closed
+            ))
+
+        def act() -> None:
+            nonlocal open_us
+            while open_us + interval_us <= self.timeline.now_us:
+                send(closed=True)
+                open_us += interval_us
+            send(closed=False)
+
+        return act
+
+    def on_event(self, event: MarketEvent) -> None:
+        """Trades and the top of book go out at once, changed levels gather in the diff windows."""
+        market = event.market
+        instrument = market.instrument
+        names = self._names[instrument.venue_symbol]
+        if event.trades:
+            if names.trade in self._subscribers:
+                for fill in event.trades:
+                    self._publish(names.trade, "trade", payloads.trade(instrument, fill))
+            for fills in payloads.fills_by_price(event):
+                number = next(self._aggregate_ids[instrument.venue_symbol])
+                if names.agg_trade in self._subscribers:
+                    self._publish(names.agg_trade, "aggTrade", payloads.agg_trade(instrument, number, fills))
+        if event.top_changed and names.book_ticker in self._subscribers:
+            self._publish(names.book_ticker, "bookTicker", payloads.book_ticker(market))
+        for window in self._windows[instrument.venue_symbol].values():
+            window.absorb(event)
+            if not window.flush_is_due:
+                window.flush_is_due = True
+                since_us = (event.at_us - window.phase_us) % window.period_us
+                self.timeline.at(event.at_us - since_us + window.period_us, partial(self._on_flush, window))
+
+    def _on_flush(self, window: _DiffWindow) -> None:
+        window.flush_is_due = False
+        self._flush_window(window)
+
+    def _flush_window(self, window: _DiffWindow) -> None:
+        market = window.market
+        if not window.first_id:
+            return
+        symbol = market.instrument.venue_symbol
+        heard = False
+        if (name := f"{symbol.lower()}@depth{window.suffix}") in self._subscribers:
+            heard = True
+            self._publish(name, "depthUpdate", payloads.depth_update(
+                market.instrument, self.timeline.now_us, window.first_id, market.last_update_id,
+                window.bids, window.asks,
+            ))
+        for levels_count in (5, 10, 20):
+            if (name := f"{symbol.lower()}@depth{levels_count}{window.suffix}") in self._subscribers:
+                heard = True
+                self._publish(name, "partialDepth", payloads.depth_image(market, levels_count))
+        window.clear()
+        if not heard:
+            self._windows[symbol].pop(window.period_us, None)
+
+    def flush(self) -> None:
+        """Send every diff that is being gathered."""
+        for windows in self._windows.values():
+            for window in list(windows.values()):
+                self._flush_window(window)
+
+    def _publish(self, name: str, kind: str, payload: str) -> None:
+        raw = payload.encode()
+        combined = f'{{"stream":"{name}","data":{payload}}}'.encode()
+        for session in self._subscribers[name]:
+            self.deliver(session, kind, combined if session.combined else raw)
+        self.published()
+
+    # --- REST ---
+
+    def rest(self, path: str, query: Mapping[str, str]) -> RestReply:
+        """``ping``, ``time``, ``exchangeInfo`` and ``depth``."""
+        match path.removeprefix("/api/v3/"):
+            case "ping":
+                return RestReply(200, "{}")
+            case "time":
+                return RestReply(200, f'{{"serverTime":{self.timeline.now_us // 1000}}}')
+            case "exchangeInfo":
+                return self._exchange_info(query)
+            case "depth":
+                return self._depth(query)
+        return RestReply(404, _failure(-1000, "no such endpoint", None))
+
+    def _exchange_info(self, query: Mapping[str, str]) -> RestReply:
+        wanted: list[str] = list(self.markets)
+        if "symbol" in query:
+            wanted = [query["symbol"]]
+        elif "symbols" in query:
+            wanted = query["symbols"].strip("[]").replace('"', "").split(",")
+        if any(symbol not in self.markets for symbol in wanted):
+            return _INVALID_SYMBOL
+        instruments = [self.markets[symbol].instrument for symbol in wanted]
+        return RestReply(200, payloads.exchange_info(instruments, self.timeline.now_us))
+
+    def _depth(self, query: Mapping[str, str]) -> RestReply:
+        limit_text = query.get("limit", "100")
+        if not limit_text.isdecimal() or int(limit_text) == 0:
+            return RestReply(400, '{"code":-1130,"msg":"Data sent for parameter \'limit\' is not valid."}')
+        market = self.markets.get(query.get("symbol", ""))
+        if market is None:
+            return _INVALID_SYMBOL
+        return RestReply(200, payloads.depth_image(market, min(int(limit_text), _DEPTH_LIMIT_MAX)))
+
+
+_INVALID_SYMBOL = RestReply(400, '{"code":-1121,"msg":"Invalid symbol."}')
+
+
+def _failure(code: int, message: str, request_id: object) -> str:
+    return json_text({"code": code, "msg": message, "id": request_id})

@@ -1,0 +1,236 @@
+"""The simulated Coinbase Advanced Trade: market channels and the public REST calls.
+
+The venue's rules, as protocols tell them:
+1. one channel a subscribe message; the reply names the whole current set and comes after the snapshots;
+2. ``sequence_num`` runs from 0 by 1 over all messages of a connection, acks and heartbeats included;
+3. level2 is a snapshot of the whole book, then absolute quantities ("0" deletes), some updates empty;
+4. trades come gathered over 250 ms, newest first, and carry the maker's side;
+5. an unknown channel is answered with "authentication failure", without envelope or sequence number.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from engine.simulator import coinbase_payloads as payloads
+from engine.simulator.candles import SECOND_US
+from engine.simulator.instruments import COINBASE, SimInstrument
+from engine.simulator.market import MarketEvent, SymbolMarket, Trade
+from engine.simulator.texts import rfc3339_ns, rfc3339_us
+from engine.simulator.venue import MarketSetup, RestReply, Session, Venue, Wire, decoded, json_text
+
+_TRADES_PERIOD_US = 250_000
+_BATCH_TICKER_PERIOD_US = 5 * SECOND_US
+_EMPTY_UPDATE_EACH = 10
+_REST_ROOT = "/api/v3/brokerage/"
+_CHANNELS = ("level2", "market_trades", "ticker", "ticker_batch", "candles", "heartbeats")
+
+
+class CoinbaseSession(Session):
+    """A connection: its sequence number, its subscriptions by channel."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self.next_sequence = 0
+        self.has_heartbeat = False
+        self.products: dict[str, dict[str, None]] = {}
+
+
+class CoinbaseVenue(Venue):
+    """Coinbase Advanced Trade market data at any path, and ``/api/v3/brokerage``."""
+
+    name = COINBASE
+
+    def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
+        super().__init__(instruments, setup)
+        self._started_us = setup.start_us
+        self._subscribers: dict[tuple[str, str], dict[CoinbaseSession, None]] = {}
+        self._clocked: set[tuple[str, str]] = set()
+        self._updates_count: dict[str, int] = dict.fromkeys(self.markets, 0)
+        self._untold_trades: dict[str, list[Trade]] = {}
+
+    # --- clients ---
+
+    def serves(self, path: str) -> bool:
+        """The venue's host serves nothing else."""
+        return True
+
+    def connect(self, path: str, query: Mapping[str, str], wire: Wire) -> Session:
+        """Open a session; the venue sends nothing before a subscribe."""
+        session = CoinbaseSession(wire)
+        self.sessions[session] = None
+        return session
+
+    def receive(self, session: Session, frame: bytes) -> None:
+        """Change the subscriptions and tell the whole set, or refuse."""
+        assert isinstance(session, CoinbaseSession)
+        message = decoded(frame)
+        if message is None or message.get("type") not in ("subscribe", "unsubscribe"):
+            self._refuse(session, "malformed message")
+            return
+        channel = message.get("channel")
+        if channel not in _CHANNELS:
+            self._refuse(session, "authentication failure")
+            return
+        listed = message.get("product_ids") or []
+        wanted = [_canonical(str(product)) for product in listed] if isinstance(listed, list) else []
+        products = [product for product in wanted if product in self.markets]
+        if message["type"] == "subscribe":
+            self._subscribe(session, channel, products)
+        else:
+            self._unsubscribe(session, channel, products)
+        self._acknowledge(session)
+
+    def _refuse(self, session: CoinbaseSession, reason: str) -> None:
+        self.deliver(session, "error", json_text({"type": "error", "message": reason}).encode())
+
+    def _subscribe(self, session: CoinbaseSession, channel: str, products: list[str]) -> None:
+        if channel == "heartbeats":
+            session.products[channel] = {channel: None}
+            if not session.has_heartbeat:
+                session.has_heartbeat = True
+                self.every(SECOND_US, session, lambda: self._heartbeat(session))
+            return
+        for product in products:
+            if channel == "market_trades":
+                # What is gathered so far goes to the others first: the newcomer has it in its snapshot.
+                self._flush_trades(product)
+            session.products.setdefault(channel, {})[product] = None
+            self._subscribers.setdefault((channel, product), {})[session] = None
+            self._send_snapshot(session, channel, self.markets[product])
+            if channel == "ticker_batch":
+                self._run_each(channel, product, _BATCH_TICKER_PERIOD_US)
+            elif channel == "candles":
+                self._run_each(channel, product, SECOND_US)
+
+    def _unsubscribe(self, session: CoinbaseSession, channel: str, products: list[str]) -> None:
+        held = session.products.get(channel, {})
+        for product in [channel] if channel == "heartbeats" else products:
+            held.pop(product, None)
+            listeners = self._subscribers.get((channel, product), {})
+            listeners.pop(session, None)
+            if not listeners:
+                self._subscribers.pop((channel, product), None)
+        if not held:
+            session.products.pop(channel, None)
+
+    def drop_subscriptions(self, session: Session) -> None:
+        """Take *session* out of every channel."""
+        assert isinstance(session, CoinbaseSession)
+        for channel, products in list(session.products.items()):
+            self._unsubscribe(session, channel, list(products))
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether any channel of any product has a listener."""
+        return bool(self._subscribers)
+
+    def _acknowledge(self, session: CoinbaseSession) -> None:
+        current = {channel: list(products) for channel, products in session.products.items()}
+        self._send(session, "subscriptions", f'[{{"subscriptions":{json_text(current)}}}]')
+
+    def _heartbeat(self, session: CoinbaseSession) -> None:
+        if "heartbeats" in session.products:
+            uptime_s = (self.timeline.now_us - self._started_us) // SECOND_US
+            self._send(session, "heartbeats", payloads.heartbeat(self.timeline.now_us, uptime_s))
+
+    def _send_snapshot(self, session: CoinbaseSession, channel: str, market: SymbolMarket) -> None:
+        now_us = self.timeline.now_us
+        if channel == "level2":
+            self._send(session, "l2_data", payloads.book_snapshot(market, now_us))
+        elif channel == "market_trades" and market.recent_trades:
+            fills = list(market.recent_trades)
+            self._send(session, channel, payloads.trades(market.instrument, fills, "snapshot"))
+        elif channel in ("ticker", "ticker_batch"):
+            self._send(session, channel, payloads.ticker(market, now_us, "snapshot", channel == "ticker"))
+        elif channel == "candles":
+            self._send(session, channel, payloads.candle(market, now_us, "snapshot"))
+
+    # --- streams ---
+
+    def on_event(self, event: MarketEvent) -> None:
+        """Book changes and the ticker of a match go out at once, trades gather."""
+        product = event.market.instrument.venue_symbol
+        if ("level2", product) in self._subscribers:
+            self._updates_count[product] += 1
+            if self._updates_count[product] % _EMPTY_UPDATE_EACH == 0:
+                self._publish("level2", product, payloads.book_update(event.market.instrument, None))
+            self._publish("level2", product, payloads.book_update(event.market.instrument, event))
+        if not event.trades:
+            return
+        if ("ticker", product) in self._subscribers:
+            self._publish("ticker", product, payloads.ticker(event.market, event.at_us, "update", True))
+        if product not in self._untold_trades:
+            self.timeline.after(_TRADES_PERIOD_US, lambda: self._flush_trades(product))
+        self._untold_trades.setdefault(product, []).extend(event.trades)
+
+    def _flush_trades(self, product: str) -> None:
+        fills = self._untold_trades.pop(product, None)
+        if fills and ("market_trades", product) in self._subscribers:
+            instrument = self.markets[product].instrument
+            self._publish("market_trades", product, payloads.trades(instrument, fills, "update"))
+
+    def flush(self) -> None:
+        """Send every trade that is being gathered."""
+        for product in list(self._untold_trades):
+            self._flush_trades(product)
+
+    def _run_each(self, channel: str, product: str, period_us: int) -> None:
+        """Publish a clock-driven channel for as long as it has a listener."""
+        if (channel, product) in self._clocked:
+            return
+        self._clocked.add((channel, product))
+        market = self.markets[product]
+
+        def run() -> None:
+            if (channel, product) not in self._subscribers:
+                self._clocked.discard((channel, product))
+                return
+            now_us = self.timeline.now_us
+            if channel == "candles":
+                self._publish(channel, product, payloads.candle(market, now_us, "update"))
+            else:
+                self._publish(channel, product, payloads.ticker(market, now_us, "update", False))
+            self.timeline.after(period_us, run)
+
+        self.timeline.after(period_us, run)
+
+    def _publish(self, channel: str, product: str, events: str) -> None:
+        for session in self._subscribers[channel, product]:
+            self._send(session, "l2_data" if channel == "level2" else channel, events)
+        self.published()
+
+    def _send(self, session: CoinbaseSession, channel: str, events: str) -> None:
+        frame = (
+            f'{{"channel":"{channel}","timestamp":"{rfc3339_ns(self.timeline.now_us)}",'
+            f'"sequence_num":{session.next_sequence},"events":{events}}}'
+        )
+        session.next_sequence += 1
+        self.deliver(session, channel, frame.encode())
+
+    # --- REST ---
+
+    def rest(self, path: str, query: Mapping[str, str]) -> RestReply:
+        """``time``, ``products``, ``products/<id>`` and ``product_book``, with or without ``market/``."""
+        endpoint, _, product = path.removeprefix(_REST_ROOT).removeprefix("market/").partition("/")
+        if endpoint == "time":
+            now_us = self.timeline.now_us
+            return RestReply(200, json_text({
+                "iso": rfc3339_us(now_us), "epochSeconds": str(now_us // SECOND_US),
+                "epochMillis": str(now_us // 1000),
+            }))
+        if endpoint == "products" and not product:
+            bodies = [payloads.product(market) for market in self.markets.values()]
+            return RestReply(200, json_text({"products": bodies, "num_products": len(bodies)}))
+        market = self.markets.get(_canonical(product or query.get("product_id", "")))
+        if endpoint in ("products", "product_book") and market is None:
+            return RestReply(404, '{"error":"NOT_FOUND","message":"valid product_id is required","code":5}')
+        if endpoint == "products" and market is not None:
+            return RestReply(200, json_text(payloads.product(market)))
+        if endpoint == "product_book" and market is not None:
+            limit = int(query["limit"]) if query.get("limit", "").isdecimal() else len(market.bids)
+            return RestReply(200, json_text(payloads.product_book(market, self.timeline.now_us, limit)))
+        return RestReply(404, '{"error":"NOT_FOUND","message":"no such endpoint","code":5}')
+
+
+def _canonical(product: str) -> str:
+    """The book that a product id means: -USDC is another name of -USD."""
+    return product.removesuffix("C") if product.endswith("-USDC") else product

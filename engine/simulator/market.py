@@ -1,0 +1,208 @@
+"""A seeded market in one symbol: a full-depth book that moves, trades that eat it, exact ids.
+
+All money is in integers at the instrument's scales. The random floats decide what happens and how much,
+as whole ticks and lots; they never hold a price or a quantity.
+"""
+
+import random
+from collections import deque
+from typing import NamedTuple
+
+from engine.simulator.candles import CandleHistory
+from engine.simulator.instruments import SimInstrument
+from engine.simulator.ladder import Ladder
+
+# Shares of what happens, as bounds of one draw: a trade, a cancel, a requote, else a new order.
+_TAKE_BELOW = 0.11
+_CANCEL_BELOW = 0.47
+_REQUOTE_BELOW = 0.51
+_MIN_LEVELS = 16
+_MEAN_ORDER_QUOTE_UNITS = 1500
+_RECENT_TRADES = 50
+# Prices are this fine for one step of the market's motion; the tick of a venue may be finer still.
+_STEPS_OF_PRICE = 200_000
+_STRAY_SHARE = 100
+
+
+class Trade(NamedTuple):
+    """One fill. Ids rise by exactly 1 in a symbol."""
+
+    trade_id: int
+    price_raw: int
+    qty_raw: int
+    taker_is_buyer: bool
+    at_us: int
+
+
+class MarketEvent:
+    """What one event changed: final quantity by price (0 = level gone), fills, and the update ids it took.
+
+    A changed level takes one update id. The book already holds the change when the event is handed out.
+    """
+
+    __slots__ = (
+        "asks", "at_us", "bids", "first_update_id", "last_update_id", "market", "top_changed", "trades",
+    )
+
+    def __init__(self, market: "SymbolMarket", at_us: int, first_update_id: int) -> None:
+        self.market = market
+        self.at_us = at_us
+        self.first_update_id = first_update_id
+        self.last_update_id = first_update_id
+        self.bids: dict[int, int] = {}
+        self.asks: dict[int, int] = {}
+        self.trades: list[Trade] = []
+        self.top_changed = False
+
+
+class SymbolMarket:
+    """The market of one instrument at one venue. The same rng seed gives the same events for ever."""
+
+    def __init__(
+        self, instrument: SimInstrument, rng: random.Random, start_us: int, depth_levels: int
+    ) -> None:
+        self.instrument = instrument
+        self.bids = Ladder(is_bid=True)
+        self.asks = Ladder(is_bid=False)
+        self.last_update_id = 1_000_000 + rng.randrange(10**9)
+        self.last_trade_id = 100_000 + rng.randrange(10**7)
+        self.recent_trades: deque[Trade] = deque(maxlen=_RECENT_TRADES)
+        self.history = CandleHistory(start_us, instrument.start_price_raw)
+        self._random = rng.random
+        self._tick_raw = instrument.tick_raw
+        self._step_ticks = max(1, instrument.start_price_raw // instrument.tick_raw // _STEPS_OF_PRICE)
+        self._anchor_raw = self._fair_raw = instrument.start_price_raw
+        self._depth_levels = max(_MIN_LEVELS + 1, depth_levels)
+        order_raw = _MEAN_ORDER_QUOTE_UNITS * 10 ** (instrument.price_scale + instrument.qty_scale)
+        self._mean_lots = max(2, order_raw // instrument.start_price_raw // instrument.lot_raw)
+        self._round_lots = max(1, 10 ** (len(str(self._mean_lots)) - 2))
+        for ladder, direction in ((self.bids, -1), (self.asks, 1)):
+            price_raw = self._fair_raw
+            while len(ladder) < self._depth_levels and price_raw > 4 * self._tick_raw:
+                price_raw += direction * self._tick_raw * (1 + self._below(3 * self._step_ticks))
+                ladder.set_level(price_raw, self._draw_qty_raw())
+
+    def step(self, at_us: int) -> MarketEvent:
+        """Let the next thing happen."""
+        event = MarketEvent(self, at_us, self.last_update_id + 1)
+        top_before = self.top()
+        self._walk()
+        draw = self._random()
+        if draw < _TAKE_BELOW:
+            self._take(event)
+        elif draw < _CANCEL_BELOW:
+            self._cancel(event, self._either_side())
+        elif draw < _REQUOTE_BELOW:
+            self._requote(event)
+        else:
+            self._add(event, self._either_side())
+        self._keep_depth(event)
+        event.last_update_id = self.last_update_id
+        event.top_changed = self.top() != top_before
+        return event
+
+    def top(self) -> tuple[int, int, int, int]:
+        """Best bid and its quantity, best ask and its quantity."""
+        return *self.bids.level(0), *self.asks.level(0)
+
+    def _below(self, bound: int) -> int:
+        return int(self._random() * bound)
+
+    def _either_side(self) -> Ladder:
+        return self.bids if self._random() < 0.5 else self.asks
+
+    def _draw_qty_raw(self) -> int:
+        """Mostly small, sometimes large, a quarter of them round (so that text has trailing zeros)."""
+        lots = 1 + self._below(self._mean_lots) * (1, 1, 1, 2, 2, 6)[self._below(6)] // 2
+        if self._random() < 0.25:
+            lots = max(1, lots // self._round_lots) * self._round_lots
+        return lots * self.instrument.lot_raw
+
+    def _set_level(self, event: MarketEvent, ladder: Ladder, price_raw: int, qty_raw: int) -> None:
+        ladder.set_level(price_raw, qty_raw)
+        (event.bids if ladder.is_bid else event.asks)[price_raw] = qty_raw
+        self.last_update_id += 1
+
+    def _walk(self) -> None:
+        """The fair price wanders, and is called back when it has gone far from where it began."""
+        if self._random() < 0.08:
+            step_raw = self._step_ticks * self._tick_raw
+            self._fair_raw += (self._below(7) - 3) * step_raw
+            stray_raw = self._fair_raw - self._anchor_raw
+            if abs(stray_raw) * _STRAY_SHARE > self._anchor_raw:
+                self._fair_raw -= 2 * step_raw if stray_raw > 0 else -2 * step_raw
+
+    def _add(self, event: MarketEvent, ladder: Ladder) -> None:
+        """Rest more quantity near the fair price, never on or through the other side."""
+        reach = 8 if self._random() < 0.8 else self._depth_levels
+        ticks = 1 + self._below(reach * self._step_ticks)
+        if ladder.is_bid:
+            price_raw = min(self._fair_raw - ticks * self._tick_raw, self.asks.level(0)[0] - self._tick_raw)
+            price_raw = max(price_raw, self._tick_raw)
+        else:
+            price_raw = max(self._fair_raw + ticks * self._tick_raw, self.bids.level(0)[0] + self._tick_raw)
+        self._set_level(event, ladder, price_raw, ladder.qty_at(price_raw) + self._draw_qty_raw())
+
+    def _cancel(self, event: MarketEvent, ladder: Ladder) -> None:
+        """Take quantity off a level near the top: all of it or a part."""
+        if len(ladder) <= _MIN_LEVELS:
+            self._add(event, ladder)
+            return
+        span = 10 if self._random() < 0.8 else len(ladder)
+        price_raw, qty_raw = ladder.level(self._below(min(span, len(ladder))))
+        lot_raw = self.instrument.lot_raw
+        kept_lots = self._below(qty_raw // lot_raw) if self._random() < 0.6 else 0
+        self._set_level(event, ladder, price_raw, kept_lots * lot_raw)
+
+    def _requote(self, event: MarketEvent) -> None:
+        """A market maker moves: some of the best levels go, others come, in one event."""
+        for _ in range(1 + self._below(3)):
+            ladder = self._either_side()
+            if len(ladder) > _MIN_LEVELS:
+                self._set_level(event, ladder, ladder.level(self._below(3))[0], 0)
+        for ladder in (self.bids, self.asks):
+            self._add(event, ladder)
+
+    def _take(self, event: MarketEvent) -> None:
+        """An aggressor eats the other side from its best level, leaving enough of a book behind."""
+        bid_raw, _, ask_raw, _ = self.top()
+        buys = self._random() < (0.7 if 2 * self._fair_raw > bid_raw + ask_raw else 0.3)
+        ladder = self.asks if buys else self.bids
+        # Mostly a part of the best level, now and then a sweep of several.
+        lot_raw = self.instrument.lot_raw
+        share_in_8 = (1, 1, 1, 2, 2, 4, 8, 24)[self._below(8)]
+        wanted_raw = max(lot_raw, self._draw_qty_raw() * share_in_8 // 8 // lot_raw * lot_raw)
+        while wanted_raw > 0 and len(ladder) > _MIN_LEVELS:
+            price_raw, resting_raw = ladder.level(0)
+            filled_raw = min(wanted_raw, resting_raw)
+            wanted_raw -= filled_raw
+            for part_raw in self._split(filled_raw):
+                self._print_trade(event, price_raw, part_raw, buys)
+            self._set_level(event, ladder, price_raw, resting_raw - filled_raw)
+        if not event.trades:
+            self._add(event, ladder)
+
+    def _split(self, filled_raw: int) -> tuple[int, ...]:
+        """One fill, or now and then two makers of the same price."""
+        lot_raw = self.instrument.lot_raw
+        first_raw = self._below(filled_raw // lot_raw) * lot_raw if self._random() < 0.3 else 0
+        return (first_raw, filled_raw - first_raw) if first_raw else (filled_raw,)
+
+    def _print_trade(self, event: MarketEvent, price_raw: int, qty_raw: int, taker_is_buyer: bool) -> None:
+        self.last_trade_id += 1
+        trade = Trade(self.last_trade_id, price_raw, qty_raw, taker_is_buyer, event.at_us)
+        event.trades.append(trade)
+        self.recent_trades.append(trade)
+        self.history.add_trade(event.at_us, trade.trade_id, price_raw, qty_raw, taker_is_buyer)
+
+    def _keep_depth(self, event: MarketEvent) -> None:
+        """The far ends of the book neither run dry nor grow without bound."""
+        for ladder in (self.bids, self.asks):
+            worst_raw, _ = ladder.level(-1)
+            if len(ladder) > self._depth_levels + self._depth_levels // 4:
+                self._set_level(event, ladder, worst_raw, 0)
+            elif len(ladder) < self._depth_levels - self._depth_levels // 4:
+                ticks = (1 + self._below(3 * self._step_ticks)) * (-1 if ladder.is_bid else 1)
+                price_raw = worst_raw + ticks * self._tick_raw
+                if price_raw > 0:
+                    self._set_level(event, ladder, price_raw, self._draw_qty_raw())

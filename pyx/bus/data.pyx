@@ -1,0 +1,105 @@
+from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memmove, memset
+
+from engine.schema.event cimport Event
+from engine.schema.ports cimport FULL, EventPool, EventSink, FanoutPort
+
+
+cdef class DataBus(FanoutPort):
+    """Fan-out to consumers by index.
+
+    Args:
+        pool: where an event goes that no consumer took.
+        on_refused: called as on_refused(consumer_index, event) for each event a full mailbox refused.
+    """
+
+    def __init__(self, EventPool pool not None, on_refused=None):
+        self._pool = pool
+        self._consumers = []
+        self._on_refused = on_refused
+
+    def __dealloc__(self):
+        free(self._sinks)
+        free(self._pending)
+        free(self._queue)
+
+    def add(self, EventSink consumer not None) -> int:
+        """Connect a consumer; returns its index, which is never reused while running."""
+        cdef uint32_t capacity
+        cdef uint32_t index = len(self._consumers)
+        if index == self._capacity:
+            capacity = 2 * self._capacity if self._capacity else 16
+            self._sinks = <PyObject**>realloc(self._sinks, capacity * sizeof(PyObject*))
+            self._pending = <uint8_t*>realloc(self._pending, capacity)
+            self._queue = <uint16_t*>realloc(self._queue, capacity * sizeof(uint16_t))
+            if self._sinks == NULL or self._pending == NULL or self._queue == NULL:
+                raise MemoryError("consumers")
+            memset(self._pending + self._capacity, 0, capacity - self._capacity)
+            self._capacity = capacity
+        self._consumers.append(consumer)
+        self._sinks[index] = <PyObject*>consumer
+        return index
+
+    cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1:
+        """Offer *event* to each consumer, then give up the caller's reference."""
+        cdef uint32_t i
+        cdef uint16_t index
+        self._pool.retain(event, <int>count)
+        for i in range(count):
+            index = consumers[i]
+            if (<EventSink>self._sinks[index]).offer(event) == FULL:
+                self._full(event, index)
+            if not self._pending[index]:
+                self._wait(index)
+        self.fanned_out += 1
+        self._pool.release(event)
+        return 0
+
+    cdef int _wait(self, uint16_t index) except -1:
+        """Note that a consumer has something queued."""
+        if self._pending[index]:
+            return 0
+        self._pending[index] = 1
+        if self._queue_count == self._capacity:
+            # A callback being served made more: what is served already leaves the queue.
+            memmove(self._queue, self._queue + self._queue_head,
+                    (self._queue_count - self._queue_head) * sizeof(uint16_t))
+            self._queue_count -= self._queue_head
+            self._queue_head = 0
+        self._queue[self._queue_count] = index
+        self._queue_count += 1
+        return 0
+
+    def wake(self, index: int) -> None:
+        """A consumer was offered something outside the fan-out (an acknowledgement): the next flush serves it."""
+        self._wait(index)
+
+    cdef int _full(self, PyObject* event, uint16_t index) except -1:
+        """Let the consumer empty its mailbox and try once more; then the event is dropped, counted there."""
+        cdef EventSink sink = <EventSink>self._sinks[index]
+        sink.flush()
+        if sink.offer(event) == FULL:
+            if self._on_refused is not None:
+                self._on_refused(index, (<Event>event).detach())
+            self._pool.release(event)
+        return 0
+
+    cdef int flush(self) except -1:
+        """Deliver: each consumer with something queued, in the order the first event came."""
+        cdef uint16_t index
+        if self._flushing:
+            return 0
+        self._flushing = True
+        try:
+            while self._queue_head < self._queue_count:
+                index = self._queue[self._queue_head]
+                self._queue_head += 1
+                self._pending[index] = 0
+                (<EventSink>self._sinks[index]).flush()
+        finally:
+            self._queue_head = 0
+            self._queue_count = 0
+            self._flushing = False
+        return 0

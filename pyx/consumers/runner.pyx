@@ -1,0 +1,227 @@
+from cpython.list cimport PyList_GET_ITEM, PyList_New, PyList_SET_ITEM
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport int64_t, uint32_t
+from libc.stdlib cimport free, malloc
+
+from engine.base.clock cimport Clock, monotonic_ns
+from engine.consumers.handler cimport Handler
+from engine.consumers.mailbox cimport Mailbox
+from engine.observability.latency cimport LatencyHistogram, StageTimer
+from engine.schema.event cimport TYPE_COUNT, Event
+from engine.schema.ports cimport EventPool, EventSink
+
+from engine.base.errors import ConfigError
+from engine.schema.enums import EventType
+
+cdef extern from *:
+    """
+    /* A list that is emptied by hand keeps its storage: no allocation a batch. Callers own the items' counts. */
+    static inline void engine_set_size(PyObject *list, Py_ssize_t n) { Py_SET_SIZE((PyVarObject *)list, n); }
+    """
+    void engine_set_size(PyObject* target, Py_ssize_t n)
+
+cdef extern from "Python.h":
+    Py_ssize_t refcount "Py_REFCNT"(PyObject* target) nogil
+
+cdef enum:
+    HELD_BY_POOL = 1
+
+
+cdef class InlineRunner(EventSink):
+    """An inline consumer (CON-08..12).
+
+    Args:
+        consumer_id: its name.
+        index: its index on the bus.
+        handler: an object with one of on_batch(events, ctx), on_event(event, ctx), on_<event_type>(event, ctx), or a
+            Cython Handler. Optional on_start(ctx), on_stop(ctx).
+        context: handed to every call.
+        pool, clock, timer: the engine's.
+        capacity: mailbox places.
+        quantum: most events a batch (larger = throughput, smaller = evenness).
+        budget_ms: a callback longer than this is reported as slow.
+        on_error: called as on_error(consumer_id, error, trace_id, event_id).
+        on_slow: called as on_slow(consumer_id, callback_ns, budget_ns).
+
+    Raises:
+        ConfigError: the handler has none of these methods.
+    """
+
+    def __init__(self, consumer_id: str, index: int, handler, context, EventPool pool not None,
+                 Clock clock not None, StageTimer timer not None, *, capacity: int = 256, critical_reserve: int = 64,
+                 quantum: int = 64, budget_ms: int = 50, on_error=None, on_slow=None):
+        self.consumer_id = consumer_id
+        self.index = index
+        self.handler = handler
+        self.context = context
+        self.mailbox = Mailbox(capacity, critical_reserve)
+        self.state = "starting"
+        self._pool = pool
+        self._clock = clock
+        self._timer = timer
+        self._quantum = quantum
+        self._budget_ns = budget_ms * 1_000_000
+        self._on_error = on_error
+        self._on_slow = on_slow
+        self.delivery = LatencyHistogram()
+        self.callback = LatencyHistogram()
+        self._batch = <PyObject**>malloc(quantum * sizeof(PyObject*))
+        if self._batch == NULL:
+            raise MemoryError(f"batch of {quantum}")
+        self._list = self._new_list()
+        self._choose_shape()
+
+    def __dealloc__(self):
+        free(self._batch)
+
+    cdef list _new_list(self):
+        cdef list fresh = PyList_New(self._quantum)
+        engine_set_size(<PyObject*>fresh, 0)
+        return fresh
+
+    def _choose_shape(self) -> None:
+        handler = self.handler
+        if isinstance(handler, Handler):
+            self._shape = SHAPE_CYTHON
+            self._cython_handler = handler
+            return
+        if callable(getattr(handler, "on_batch", None)):
+            self._shape = SHAPE_BATCH
+            self._call = handler.on_batch
+            return
+        if callable(getattr(handler, "on_event", None)):
+            self._shape = SHAPE_EVENT
+            self._call = handler.on_event
+            return
+        self._by_type = [None] * TYPE_COUNT
+        for event_type in EventType:
+            self._by_type[int(event_type)] = getattr(handler, f"on_{event_type.name.lower()}", None)
+        if any(self._by_type):
+            self._shape = SHAPE_TYPED
+            return
+        reason = "a run(ctx) coroutine is not built yet" if hasattr(handler, "run") else "it has no method to call"
+        raise ConfigError(f"handler {type(handler).__name__} of consumer {self.consumer_id}: {reason}",
+                          op="consumers.start",
+                          hint="give it on_batch(events, ctx), on_event(event, ctx) or on_<event_type>(event, ctx)")
+
+    def start(self) -> None:
+        """Call on_start(ctx) and begin."""
+        if hasattr(self.handler, "on_start"):
+            self.handler.on_start(self.context)
+        self.state = "running"
+
+    def stop(self) -> None:
+        """Deliver what is queued, then call on_stop(ctx). Idempotent."""
+        if self.state == "stopped":
+            return
+        self.flush()
+        self.state = "stopped"
+        if hasattr(self.handler, "on_stop"):
+            self.handler.on_stop(self.context)
+
+    cdef int offer(self, PyObject* event) except -1:
+        return self.mailbox.put(event)
+
+    cdef int flush(self) except -1:
+        """Empty the mailbox into the handler, in batches of at most the quantum."""
+        cdef uint32_t count
+        if self._busy:
+            return 0                      # called from inside its own callback
+        self._busy = True
+        try:
+            count = self.mailbox.take(self._batch, self._quantum)
+            while count:
+                self._serve(count)
+                count = self.mailbox.take(self._batch, self._quantum)
+        finally:
+            self._busy = False
+        return 0
+
+    cdef int _serve(self, uint32_t count) except -1:
+        """One batch: stamp, call, release; a failure is counted and reported, and the next event follows."""
+        cdef int64_t now_ns = self._clock.now_ns()
+        cdef int64_t started_ns
+        cdef int64_t took_ns
+        cdef int64_t recv_ns
+        cdef uint32_t i = 0
+        cdef uint32_t same
+        self._timer.started()
+        while i < count:                  # events of one read share their arrival: one record for all
+            recv_ns = (<Event>self._batch[i]).h.ts_recv_ns
+            same = 1
+            while i + same < count and (<Event>self._batch[i + same]).h.ts_recv_ns == recv_ns:
+                same += 1
+            self.delivery.record(now_ns - recv_ns, same)
+            i += same
+        started_ns = monotonic_ns()
+        if self._shape == SHAPE_BATCH:
+            self.invocations += 1
+            self._call_batch(count)
+        else:
+            self.invocations += count
+            for i in range(count):
+                try:
+                    if self._shape == SHAPE_CYTHON:
+                        self._cython_handler.on_event(<Event>self._batch[i], self.context)
+                    elif self._shape == SHAPE_EVENT:
+                        self._call(<Event>self._batch[i], self.context)
+                    else:
+                        method = self._by_type[(<Event>self._batch[i]).s.type]
+                        if method is not None:
+                            method(<Event>self._batch[i], self.context)
+                except Exception as error:
+                    self._failed(self._batch[i], error)
+        took_ns = monotonic_ns() - started_ns
+        self.busy_ns += took_ns
+        self.callback.record(took_ns, 1)
+        if took_ns > self._budget_ns:
+            self.slow_callbacks += 1
+            if self._on_slow is not None:
+                self._on_slow(self.consumer_id, took_ns, self._budget_ns)
+        self.delivered += count
+        for i in range(count):
+            # A reference that was not there before the callback is this consumer's doing.
+            if refcount(self._batch[i]) > HELD_BY_POOL and (<Event>self._batch[i]).s.consumer < 0:
+                (<Event>self._batch[i]).s.consumer = <short>self.index
+                self.escapes += 1
+        self._pool.release_many(self._batch, count)
+        return 0
+
+    cdef int _call_batch(self, uint32_t count) except -1:
+        cdef PyObject* events = <PyObject*>self._list
+        cdef uint32_t i
+        for i in range(count):
+            Py_INCREF(<object>self._batch[i])
+            PyList_SET_ITEM(<object>events, i, <object>self._batch[i])
+        engine_set_size(events, count)
+        try:
+            self._call(self._list, self.context)
+        except Exception as error:
+            self._failed(self._batch[0], error)
+            error.__traceback__ = None
+        if refcount(<PyObject*>self._list) > 1 or len(self._list) != <Py_ssize_t>count:
+            self._list = self._new_list()     # the handler kept or changed it: it is the handler's now
+            return 0
+        for i in range(count):                # what stands in the list now: the handler may have replaced items
+            Py_DECREF(<object>PyList_GET_ITEM(<object>events, i))
+        engine_set_size(events, 0)
+        return 0
+
+    cdef int _failed(self, PyObject* event, object error) except -1:
+        self.failures += 1
+        if self._on_error is not None:
+            self._on_error(self.consumer_id, error, (<Event>event).trace_id, (<Event>event).event_id)
+        return 0
+
+    def statistics(self) -> dict[str, int]:
+        """Counts of EVT-08's second equation and of the callbacks."""
+        return {
+            "offered": self.mailbox.offered + self.dropped, "delivered": self.delivered, "coalesced": 0, "skipped": 0,
+            "dropped": self.dropped, "queued": self.mailbox.depth(), "invocations": self.invocations,
+            "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
+            "busy_ns": self.busy_ns, "mailbox_peak": self.mailbox.peak}
+
+    def drop_one(self) -> None:
+        """Count an event that was offered and refused for good."""
+        self.dropped += 1

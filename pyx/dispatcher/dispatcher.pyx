@@ -1,0 +1,306 @@
+from cpython.object cimport PyObject
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+
+from engine.base.clock cimport Clock
+from engine.base.ids cimport instrument_keys
+from engine.base.plants cimport planted
+from engine.dispatcher.reorder cimport (JUDGE_DUPLICATE, JUDGE_HOLD, JUDGE_LATE, JUDGE_PASS, JUDGE_RESET, StreamState,
+                                        free_stream, front_in_order, judge, next_in_order, note_emitted, pop, push,
+                                        start_stream)
+from engine.dispatcher.routing cimport RoutingBoard, RoutingTable
+from engine.observability.latency cimport LatencyHistogram, StageTimer
+from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, ORDER_NONE, TYPE_STRIDE, Event, EventHeader,
+                                  is_critical)
+from engine.schema.ports cimport EventPool, EventSink, FanoutPort
+
+from engine.dispatcher.counts import StreamCounts
+from engine.schema.enums import EventType
+
+
+cdef class Dispatcher(EventSink):
+    """Orders each stream, removes duplicates, routes by the table each event was stamped with.
+
+    Args:
+        pool: where events go back to.
+        bus: hands an event to the consumers of its route.
+        board: the routing in force.
+        clock: for deadlines.
+        timer: stage times.
+        tolerance_ms: longest hold of an event that waits for a gap (lower = more late drops, higher = longer holds).
+        overrun_ms: a deadline acted on later than this is counted.
+        buffer_max: events a stream may hold; past it the lowest goes on.
+        horizon_ids: numbers a stream remembers to tell a duplicate from a late event; rounded up to a power of two.
+        horizon_s: how long it remembers them at most.
+        on_telemetry: called as on_telemetry(kind, **metadata).
+    """
+
+    def __init__(self, EventPool pool not None, FanoutPort bus not None, RoutingBoard board not None,
+                 Clock clock not None, StageTimer timer not None, *, tolerance_ms: int = 150, overrun_ms: int = 50,
+                 buffer_max: int = 200, horizon_ids: int = 8192, horizon_s: int = 300, on_telemetry=None):
+        self._pool = pool
+        self._bus = bus
+        self._board = board
+        self._clock = clock
+        self._timer = timer
+        self._rules.tolerance_ns = tolerance_ms * 1_000_000
+        self._rules.buffer_max = buffer_max
+        self._rules.horizon_ids = 1 << (horizon_ids - 1).bit_length()
+        self._rules.horizon_ns = horizon_s * 1_000_000_000
+        self._overrun_ns = overrun_ms * 1_000_000
+        self._on_telemetry = on_telemetry
+        self._held_streams = []
+        self._next_deadline_ns = INT64_MAX
+        self.gap_hold = LatencyHistogram()
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        for i in range(self._stream_count):
+            if self._streams[i] != NULL:
+                free_stream(self._streams[i])
+                free(self._streams[i])
+        free(self._streams)
+
+    cdef StreamState* _stream(self, uint32_t index) except NULL:
+        """State of a stream, made at its first event."""
+        cdef uint32_t count
+        cdef StreamState** streams
+        cdef StreamState* stream
+        if index >= self._stream_count:
+            count = (index // TYPE_STRIDE + 8) * TYPE_STRIDE
+            streams = <StreamState**>realloc(self._streams, count * sizeof(StreamState*))
+            if streams == NULL:
+                raise MemoryError("streams")
+            memset(streams + self._stream_count, 0, (count - self._stream_count) * sizeof(StreamState*))
+            self._streams = streams
+            self._stream_count = count
+        stream = self._streams[index]
+        if stream == NULL:
+            stream = <StreamState*>calloc(1, sizeof(StreamState))
+            if stream == NULL or start_stream(stream, &self._rules) != 0:
+                free(stream)
+                raise MemoryError("stream state")
+            self._streams[index] = stream
+        return stream
+
+    # -- the hot path -----------------------------------------------------------------------------------------
+
+    cdef int offer(self, PyObject* event) except -1:
+        """Take an event over; in order it leaves in this call."""
+        cdef EventHeader* h = &(<Event>event).h
+        cdef uint32_t index = h.instrument_id * TYPE_STRIDE + (<Event>event).s.type
+        cdef StreamState* stream
+        if index < self._stream_count and self._streams[index] != NULL:
+            stream = self._streams[index]
+        else:
+            stream = self._stream(index)
+        stream.received += 1
+        if h.ordering == ORDER_NONE:
+            return self._emit(event, index, stream)
+        if stream.started and stream.heap_count == 0 and h.epoch == stream.epoch and next_in_order(stream, h):
+            note_emitted(stream, h, &self._rules)
+            return self._emit(event, index, stream)
+        return self._slow(event, index, stream)
+
+    cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
+        """Route one event and give up our reference."""
+        cdef RoutingTable table = self._board.table
+        cdef const uint16_t* consumers = NULL
+        cdef uint32_t count
+        if (<Event>event).h.routing_version != table.version:
+            table = self._board.table_of((<Event>event).h.routing_version)
+        count = table.route(index, &consumers)
+        if count == 0:
+            stream.unrouted += 1
+            self._pool.release(event)
+        else:
+            stream.routed += 1
+            self._bus.fan_out(event, consumers, count)
+        if self._timer.on:
+            self._timer.enqueued()
+        return 0
+
+    cdef int flush(self) except -1:
+        """The read burst is over: deadlines that came meanwhile, then delivery."""
+        if self._next_deadline_ns != INT64_MAX:
+            self.do_work(self._clock.now_ns())
+        return self._bus.flush()
+
+    # -- out of order -----------------------------------------------------------------------------------------
+
+    cdef int _slow(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
+        cdef EventHeader* h = &(<Event>event).h
+        cdef int verdict = judge(stream, h, &self._rules)
+        cdef int64_t now_ns
+        if verdict == JUDGE_DUPLICATE and not planted(b"dispatcher.keep_duplicates"):
+            stream.duplicates += 1
+            self._pool.release(event)
+            return 0
+        if verdict == JUDGE_LATE:
+            return self._late(event, stream)
+        if verdict == JUDGE_RESET:
+            while stream.heap_count:
+                self._release_lowest(index, stream, self._clock.now_ns())
+            note_emitted(stream, h, &self._rules)
+            return self._emit(event, index, stream)
+        if verdict == JUDGE_HOLD:
+            now_ns = self._clock.now_ns()
+            self._ordinal += 1
+            if push(stream, h, event, now_ns, self._ordinal, &self._rules) != 0:
+                raise MemoryError("reorder buffer")
+            if not stream.is_held:
+                stream.is_held = 1
+                self._held_streams.append(index)
+            if now_ns + self._rules.tolerance_ns < self._next_deadline_ns:
+                self._next_deadline_ns = now_ns + self._rules.tolerance_ns
+            if stream.heap_count > self._rules.buffer_max:
+                stream.overflowed += 1
+                self._release_lowest(index, stream, now_ns)
+                self._drain(index, stream)
+            return 0
+        note_emitted(stream, h, &self._rules)
+        self._emit(event, index, stream)
+        if stream.heap_count:
+            self._drain(index, stream)
+        return 0
+
+    cdef int _drain(self, uint32_t index, StreamState* stream) except -1:
+        """Hand on what is held and has become the next in order."""
+        cdef PyObject* event
+        cdef EventHeader* h
+        cdef int64_t now_ns = self._clock.now_ns()
+        while front_in_order(stream):
+            self.gap_hold.record(now_ns - stream.heap[0].arrived_ns, 1)
+            event = pop(stream)
+            h = &(<Event>event).h
+            if h.seq_provider <= stream.last_emitted:
+                stream.duplicates += 1       # the same number twice, both held
+                self._pool.release(event)
+                continue
+            note_emitted(stream, h, &self._rules)
+            self._emit(event, index, stream)
+        return 0
+
+    cdef int _release_lowest(self, uint32_t index, StreamState* stream, int64_t now_ns) except -1:
+        """Accept the gap: the lowest held event goes on, marked, and what follows it without a gap with it."""
+        cdef PyObject* event
+        cdef uint64_t expected = stream.last_emitted + 1
+        cdef int64_t waited_ns = now_ns - stream.heap[0].arrived_ns
+        self.gap_hold.record(waited_ns, 1)
+        event = pop(stream)
+        if (<Event>event).h.seq_provider <= stream.last_emitted:
+            stream.duplicates += 1
+            self._pool.release(event)
+            return 0
+        if (<Event>event).h.seq_first > expected:
+            stream.gaps += 1
+            (<Event>event).h.flags |= FLAG_GAP_BEFORE
+            self._tell("ordering.gap", stream_key=self.stream_key(index), expected=expected,
+                       got=(<Event>event).h.seq_first, waited_ms=waited_ns // 1_000_000)
+        note_emitted(stream, &(<Event>event).h, &self._rules)
+        self._emit(event, index, stream)
+        return 0
+
+    cdef int _late(self, PyObject* event, StreamState* stream) except -1:
+        """Below the watermark and not seen: market data is dropped, critical kinds are delivered and marked."""
+        cdef EventHeader* h = &(<Event>event).h
+        if is_critical((<Event>event).s.type):
+            stream.late_delivered += 1
+            h.flags |= FLAG_LATE
+            return self._emit(event, h.instrument_id * TYPE_STRIDE + (<Event>event).s.type, stream)
+        stream.late_dropped += 1
+        provider, symbol = instrument_keys[h.instrument_id]
+        self._tell("late_event.dropped", provider=provider, symbol=symbol,
+                   event_type=EventType((<Event>event).s.type).class_name, seq_provider=h.seq_provider,
+                   lateness_ms=max(0, self._clock.now_ns() - h.ts_recv_ns) // 1_000_000)
+        self._pool.release(event)
+        return 0
+
+    cdef int do_work(self, int64_t now_ns) except -1:
+        """Act on deadlines that have come; returns how many events moved."""
+        cdef StreamState* stream
+        cdef uint32_t index
+        cdef uint32_t i
+        cdef int moved = 0
+        cdef int64_t due
+        cdef int64_t next_ns = INT64_MAX
+        if now_ns < self._next_deadline_ns:
+            return 0
+        kept = []
+        for index in self._held_streams:
+            stream = self._streams[index]
+            while stream.heap_count:
+                due = INT64_MAX
+                for i in range(stream.heap_count):
+                    if stream.heap[i].deadline_ns < due:
+                        due = stream.heap[i].deadline_ns
+                if due > now_ns:
+                    next_ns = min(next_ns, due)
+                    break
+                if now_ns - due > self._overrun_ns:
+                    self.flush_overruns += 1
+                # Everything up to the event that has waited long enough goes, in order.
+                self._release_lowest(index, stream, now_ns)
+                moved += 1
+                self._drain(index, stream)
+            if stream.heap_count:
+                kept.append(index)
+            else:
+                stream.is_held = 0
+        self._held_streams = kept
+        self._next_deadline_ns = next_ns
+        if not kept:
+            self._board.forget_history()
+        return moved
+
+    def poll(self, now_ns: int) -> int:
+        """Act on deadlines up to *now_ns*; returns how many events moved."""
+        return self.do_work(now_ns)
+
+    def flush_held(self) -> int:
+        """Shutdown: everything held goes on, in order; returns how many."""
+        cdef StreamState* stream
+        cdef uint32_t index
+        cdef int64_t now_ns = self._clock.now_ns()
+        moved = 0
+        for index in self._held_streams:
+            stream = self._streams[index]
+            while stream.heap_count:
+                self._release_lowest(index, stream, now_ns)
+                moved += 1
+            stream.is_held = 0
+        self._held_streams = []
+        self._next_deadline_ns = INT64_MAX
+        self._bus.flush()
+        return moved
+
+    @property
+    def next_deadline_ns(self) -> int | None:
+        """When poll() is next needed, or None."""
+        return None if self._next_deadline_ns == INT64_MAX else self._next_deadline_ns
+
+    # -- operators --------------------------------------------------------------------------------------------
+
+    def stream_key(self, index: int) -> str:
+        """``provider:symbol:Type`` of a stream index."""
+        provider, symbol = instrument_keys[index // TYPE_STRIDE]
+        return f"{provider}:{symbol or ''}:{EventType(index % TYPE_STRIDE).class_name}"
+
+    def statistics(self) -> dict[str, StreamCounts]:
+        """Counts of every stream by its key (EVT-08, first equation)."""
+        cdef StreamState* stream
+        found = {}
+        for index in range(self._stream_count):
+            stream = self._streams[<uint32_t>index]
+            if stream != NULL:
+                found[self.stream_key(index)] = StreamCounts(
+                    received=stream.received, routed=stream.routed, unrouted=stream.unrouted,
+                    duplicates=stream.duplicates, late_dropped=stream.late_dropped, held=stream.heap_count,
+                    late_delivered=stream.late_delivered, gaps=stream.gaps, held_total=stream.held_total,
+                    overflowed=stream.overflowed)
+        return found
+
+    def _tell(self, str kind not None, **metadata) -> None:
+        if self._on_telemetry is not None:
+            self._on_telemetry(kind, **metadata)

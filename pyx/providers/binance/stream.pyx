@@ -1,0 +1,397 @@
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+
+from engine.base.clock cimport Clock
+from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_SYMBOL,
+                                   WIRE_UNKNOWN_VALUE)
+from engine.observability.latency cimport STAGE_WIRE
+from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CROSSED, BookAssembler, BookMessage)
+from engine.providers.binance.continuity cimport (SNAPSHOT_TAKE, SNAPSHOT_TOO_OLD, VERDICT_APPLY, VERDICT_BUFFER,
+                                                  VERDICT_GAP, VERDICT_STALE, DiffContinuity)
+from engine.providers.binance.crosscheck cimport SecondView, Top
+from engine.providers.binance.wire cimport (BINANCE_AGG_TRADE, BINANCE_BOOK_TICKER, BINANCE_DEPTH, BINANCE_IGNORED,
+                                            BINANCE_KLINE, BINANCE_PARTIAL_DEPTH, BINANCE_REFUSAL, BINANCE_REPLY,
+                                            BINANCE_SHUTDOWN, BINANCE_TICKER, BINANCE_TRADE, BinanceDecoder,
+                                            BinanceMessage)
+from engine.providers.tape cimport TradeTape
+from engine.providers.venuestream cimport VenueStream
+from engine.schema.event cimport ORDER_RANGE
+from engine.schema.market cimport (REASON_CROSSED, REASON_GAP, REASON_INITIAL, REASON_OVERFLOW, TICKER_ASK,
+                                   TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, TICKER_HIGH, TICKER_LAST, TICKER_LOW,
+                                   TICKER_OPEN, TICKER_VOLUME, TRADE_SIDE_BUY, TRADE_SIDE_SELL, KlineData,
+                                   TickerData)
+from engine.schema.ports cimport EventPool, EventSink
+
+from engine.providers.binance.manifest import KLINE_INTERVALS_S
+
+cdef enum:
+    MICROSECONDS_FROM = 100_000_000_000_000      # 14 digits and more: timeUnit=MICROSECOND was asked for
+
+
+cdef inline int64_t venue_ns(uint64_t time) noexcept nogil:
+    return <int64_t>time * (1000 if time >= <uint64_t>MICROSECONDS_FROM else 1_000_000)
+
+
+cdef class BinanceSymbol:
+    def __init__(self, BookAssembler book not None):
+        self.book = book
+        self.continuity = DiffContinuity()
+        self.second_view = SecondView()
+        self.waiting = []
+        self.trades = TradeTape()
+        self.aggregates = TradeTape()
+        self.tape_kind = BINANCE_IGNORED
+        self.price_scale = book.price_scale
+        self.qty_scale = book.qty_scale
+
+
+cdef class BinanceStream(VenueStream):
+    """Frames of Binance market streams and bodies of GET /api/v3/depth.
+
+    Args:
+        diff_buffer_max: diffs a symbol kept while a snapshot is awaited; past it the wait starts over.
+        on_reply: called as on_reply(id, refusal) for each answer to a control frame.
+        on_shutdown: called without arguments when the venue announces the end of the connection.
+    """
+
+    def __init__(self, provider: str, EventPool pool not None, EventSink sink not None, Clock clock not None, *,
+                 diff_buffer_max: int = 10_000, on_reply=None, on_shutdown=None, **hooks):
+        super().__init__(provider, pool, sink, clock, **hooks)
+        self.decoder = BinanceDecoder()
+        self.states = []
+        self.diff_buffer_max = diff_buffer_max
+        self.on_reply = on_reply
+        self.on_shutdown = on_shutdown
+
+    def add_book(self, BookAssembler book not None) -> int:
+        """Take charge of a symbol, known by its upper-case name and, in stream names, the lower-case one."""
+        index = VenueStream.add_book(self, book)
+        if index == len(self.states):
+            self.states.append(BinanceSymbol(book))
+        return index
+
+    def symbol_states(self) -> list[BinanceSymbol]:
+        """The symbols' states by symbol index."""
+        return list(self.states)
+
+    cdef int _find(self, const char* text) except -2:
+        cdef BinanceMessage* m = &self.decoder.message
+        cdef int index = self.symbols.find(text + m.symbol.start, m.symbol.end - m.symbol.start)
+        if index < 0 and m.symbol.end > m.symbol.start:
+            # Stream names are lower case, and JSON may escape what it likes.
+            name = text[m.symbol.start:m.symbol.end]
+            if b"\\" in name:
+                name = _unescaped(name)
+            name = name.upper()
+            index = self.symbols.find(name, len(name))
+        return index
+
+    cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
+        """Decode one frame and carry it through. DANGER: *text* is borrowed until return."""
+        cdef BinanceMessage* m = &self.decoder.message
+        cdef BinanceSymbol state
+        cdef int index
+        cdef int code
+        self.frames += 1
+        self.frame_bytes += length
+        self.timer.begin()
+        code = self.decoder.decode(text, length)
+        if self.timer.on:
+            self.timer.mark(STAGE_WIRE)
+        if code != WIRE_OK:
+            return self.reject(code, self.decoder.error_field, text, length)
+        if m.kind == BINANCE_IGNORED or m.kind >= BINANCE_REPLY:
+            return self._rare(text, length, ts_recv_ns)
+        index = self._find(text)
+        if index < 0:
+            return self.reject(WIRE_UNKNOWN_SYMBOL, b"s", text, length)
+        state = <BinanceSymbol>self.states[index]
+        if m.kind == BINANCE_DEPTH:
+            state.continuity.received(m.first_id, m.final_id)
+            code = self._depth(index, state, text, length, ts_recv_ns, False)
+        elif m.kind == BINANCE_BOOK_TICKER:
+            code = self._book_ticker(index, state, text, ts_recv_ns)
+        elif m.kind == BINANCE_TRADE or m.kind == BINANCE_AGG_TRADE:
+            code = self._trade(state, text, ts_recv_ns)
+        elif m.kind == BINANCE_TICKER:
+            code = self._ticker(index, state.book, text, ts_recv_ns)
+        elif m.kind == BINANCE_KLINE:
+            code = self._kline(index, state.book, text, ts_recv_ns)
+        elif m.kind == BINANCE_PARTIAL_DEPTH:
+            code = state.book.read_levels(text, self.decoder.bids, self.decoder.asks)
+            if code == WIRE_OK:
+                self._sync_scales(state)
+                state.second_view.partial(m.final_id, state.book.changes, state.book.bid_count, state.book.ask_count,
+                                          state.book.ladder, state.continuity.book_id, state.continuity.in_sync,
+                                          self.record_index)
+        if code != WIRE_OK:
+            return self.reject(code, self.decoder.error_field, text, length)
+        return 0
+
+    cdef int _rare(self, const char* text, size_t length, int64_t ts_recv_ns) except -1:
+        cdef BinanceMessage* m = &self.decoder.message
+        if m.kind == BINANCE_REPLY or m.kind == BINANCE_REFUSAL:
+            if self.on_reply is not None:
+                self.on_reply(m.reply_id, None if m.kind == BINANCE_REPLY else text[m.text.start:m.text.end].decode())
+        elif m.kind == BINANCE_SHUTDOWN:
+            self.shutdown_announced = True
+            if self.on_shutdown is not None:
+                self.on_shutdown()
+        else:
+            self.ignored += 1
+        return 0
+
+    # -- the book ---------------------------------------------------------------------------------------------
+
+    cdef int _depth(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,
+                    bint replayed) except -1:
+        """One diff: judge, apply, compare with the second view, publish. Returns a WireCode."""
+        cdef BinanceMessage* m = &self.decoder.message
+        cdef DiffContinuity ids = state.continuity
+        cdef BookMessage book_message
+        cdef uint64_t first_id = m.first_id
+        cdef int verdict
+        cdef int outcome
+        cdef int code
+        if m.final_id < m.first_id:
+            self.decoder.error_field = b"u"
+            return WIRE_BAD_VALUE
+        verdict = ids.judge(first_id, m.final_id)
+        if verdict == VERDICT_STALE:
+            return WIRE_OK
+        if verdict == VERDICT_GAP:
+            self._lose(index, state, REASON_GAP, ts_recv_ns)
+        if verdict != VERDICT_APPLY:
+            if len(state.waiting) >= self.diff_buffer_max:
+                # Too many for too long: what was kept is worthless, begin again with this one.
+                self.buffer_overflows += 1
+                state.waiting.clear()
+                ids.first_buffered_id = first_id
+                self.want_snapshot(index, REASON_OVERFLOW)
+            elif not state.waiting and verdict == VERDICT_BUFFER and not replayed:
+                self.want_snapshot(index, REASON_INITIAL)
+            state.waiting.append((text[:length], ts_recv_ns))
+            return WIRE_OK
+        code = state.book.read_levels(text, self.decoder.bids, self.decoder.asks)
+        if code != WIRE_OK:
+            # Its numbers are spent and its levels unusable: the same as if it had been lost.
+            ids.lose()
+            self.lost(state.book, index, REASON_GAP, ts_recv_ns)
+            return code
+        if state.price_scale != state.book.price_scale or state.qty_scale != state.book.qty_scale:
+            self._sync_scales(state)
+        book_message.seq = m.final_id
+        book_message.seq_first = ids.book_id + 1 if first_id <= ids.book_id else first_id
+        book_message.first_update_id = first_id
+        book_message.final_update_id = m.final_id
+        book_message.has_update_ids = 1
+        book_message.has_checksum = 0
+        book_message.ts_venue_ns = venue_ns(m.event_ms)
+        book_message.ts_recv_ns = ts_recv_ns
+        book_message.ordering = ORDER_RANGE
+        outcome = state.book.update(&book_message)
+        ids.applied_through(first_id, m.final_id)
+        if outcome != BOOK_APPLIED:
+            return self._lose(index, state, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW,
+                              ts_recv_ns)
+        state.second_view.reached(m.final_id, state.book.ladder, self.record_index)
+        return WIRE_OK
+
+    cdef int _lose(self, int index, BinanceSymbol state, int reason, int64_t ts_recv_ns) except -1:
+        if reason != REASON_GAP:
+            state.continuity.lose()
+        return self.lost(state.book, index, reason, ts_recv_ns)
+
+    def take_snapshot(self, int index, bytes body not None, int64_t ts_recv_ns) -> str:
+        """The body of GET /api/v3/depth for a symbol: start its book and carry the waiting diffs through.
+
+        Returns ``taken``, ``too_old``, ``ignored`` or ``rejected`` (counted, its bytes dead-lettered).
+        """
+        cdef BinanceSymbol state = self.states[index]
+        cdef BinanceMessage* m = &self.decoder.message
+        cdef BookMessage book_message
+        cdef const char* text = body
+        cdef size_t length = len(body)
+        cdef int code = self.decoder.decode(text, length)
+        cdef int verdict
+        cdef int outcome
+        if code == WIRE_OK and m.kind != BINANCE_PARTIAL_DEPTH:
+            self.decoder.error_field = b"lastUpdateId"
+            code = WIRE_MISSING_FIELD
+        if code == WIRE_OK:
+            verdict = state.continuity.judge_snapshot(m.final_id)
+            if verdict != SNAPSHOT_TAKE:
+                if verdict == SNAPSHOT_TOO_OLD:
+                    self.want_snapshot(index, REASON_INITIAL)
+                    return "too_old"
+                return "ignored"
+            code = state.book.read_levels(text, self.decoder.bids, self.decoder.asks)
+        if code != WIRE_OK:
+            self.reject(code, self.decoder.error_field, text, length)
+            return "rejected"
+        self._sync_scales(state)
+        book_message.seq = m.final_id
+        book_message.seq_first = m.final_id
+        book_message.first_update_id = m.final_id
+        book_message.final_update_id = m.final_id
+        book_message.has_update_ids = 1
+        book_message.has_checksum = 0
+        book_message.ts_venue_ns = 0
+        book_message.ts_recv_ns = ts_recv_ns
+        book_message.ordering = ORDER_RANGE
+        state.continuity.start(m.final_id)
+        outcome = state.book.replace(&book_message)
+        if outcome != BOOK_APPLIED:
+            self._lose(index, state, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW, ts_recv_ns)
+            return "rejected"
+        state.second_view.reached(book_message.seq, state.book.ladder, self.record_index)
+        self._replay(index, state)
+        return "taken"
+
+    def _replay(self, int index, BinanceSymbol state) -> None:
+        """Judge the waiting diffs again, in order; one that shows a gap waits on, with all behind it."""
+        cdef list waiting = state.waiting
+        cdef bytes frame
+        state.waiting = []
+        for frame, ts_recv_ns in waiting:
+            self.decoder.decode(frame, len(frame))
+            self._depth(index, state, frame, len(frame), ts_recv_ns, True)
+
+    cdef int _sync_scales(self, BinanceSymbol state) except -1:
+        if state.price_scale != state.book.price_scale or state.qty_scale != state.book.qty_scale:
+            state.second_view.rescale(state.book.price_scale - state.price_scale,
+                                      state.book.qty_scale - state.qty_scale)
+            state.price_scale = state.book.price_scale
+            state.qty_scale = state.book.qty_scale
+        return 0
+
+    # -- the other streams ------------------------------------------------------------------------------------
+
+    cdef int _book_ticker(self, int index, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1:
+        cdef BinanceMessage* m = &self.decoder.message
+        cdef BookAssembler book = state.book
+        cdef TickerData data
+        cdef Top top
+        cdef int code
+        memset(&data, 0, sizeof(data))
+        while True:
+            # A widening on the way changes the scale of what was read before it: read all four again.
+            price_scale = book.price_scale
+            qty_scale = book.qty_scale
+            code = book.parse(text, m.bid.start, m.bid.end, True, &data.bid_price_raw) \
+                or book.parse(text, m.bid_qty.start, m.bid_qty.end, False, &data.bid_qty_raw) \
+                or book.parse(text, m.ask.start, m.ask.end, True, &data.ask_price_raw) \
+                or book.parse(text, m.ask_qty.start, m.ask_qty.end, False, &data.ask_qty_raw)
+            if code != WIRE_OK:
+                return code
+            if price_scale == book.price_scale and qty_scale == book.qty_scale:
+                break
+        self._sync_scales(state)
+        data.present = TICKER_BID | TICKER_BID_QTY | TICKER_ASK | TICKER_ASK_QTY
+        top.id = m.final_id
+        top.bid_raw = data.bid_price_raw
+        top.bid_qty_raw = data.bid_qty_raw
+        top.ask_raw = data.ask_price_raw
+        top.ask_qty_raw = data.ask_qty_raw
+        state.second_view.ticker(&top, self.record_index)
+        self.publish_ticker(index, &data, 0, ts_recv_ns)
+        return WIRE_OK
+
+    cdef int _trade(self, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1:
+        cdef BinanceMessage* m = &self.decoder.message
+        cdef BookAssembler book = state.book
+        cdef TradeTape tape = state.trades if m.kind == BINANCE_TRADE else state.aggregates
+        cdef int64_t price = 0
+        cdef int64_t qty = 0
+        cdef uint64_t matches = 1
+        cdef int scale = book.price_scale
+        cdef int code = book.parse(text, m.price.start, m.price.end, True, &price) \
+            or book.parse(text, m.qty.start, m.qty.end, False, &qty)
+        if code != WIRE_OK:
+            return code
+        if price <= 0 or qty <= 0:
+            self.decoder.error_field = b"p" if price <= 0 else b"q"
+            return WIRE_BAD_VALUE
+        if m.kind == BINANCE_AGG_TRADE:
+            if m.final_id < m.first_id:
+                self.decoder.error_field = b"l"
+                return WIRE_BAD_VALUE
+            matches = m.final_id - m.first_id + 1
+        tape.add(m.trade_id, price, qty, m.buyer_is_maker, book.price_scale, book.qty_scale)
+        if state.tape_kind == BINANCE_IGNORED:
+            state.tape_kind = m.kind
+        if state.tape_kind != m.kind:
+            return WIRE_OK
+        # The buyer made: the aggressor sold.
+        self.publish_trade(book, m.trade_id, TRADE_SIDE_SELL if m.buyer_is_maker else TRADE_SIDE_BUY, price, qty,
+                           <unsigned int>matches, venue_ns(m.time_ms), ts_recv_ns)
+        return WIRE_OK
+
+    cdef int _ticker(self, int index, BookAssembler book, const char* text, int64_t ts_recv_ns) except -1:
+        cdef BinanceMessage* m = &self.decoder.message
+        cdef TickerData data
+        cdef int code
+        memset(&data, 0, sizeof(data))
+        while True:
+            price_scale = book.price_scale
+            qty_scale = book.qty_scale
+            code = book.parse(text, m.last.start, m.last.end, True, &data.last_price_raw) \
+                or book.parse(text, m.bid.start, m.bid.end, True, &data.bid_price_raw) \
+                or book.parse(text, m.bid_qty.start, m.bid_qty.end, False, &data.bid_qty_raw) \
+                or book.parse(text, m.ask.start, m.ask.end, True, &data.ask_price_raw) \
+                or book.parse(text, m.ask_qty.start, m.ask_qty.end, False, &data.ask_qty_raw) \
+                or book.parse(text, m.open.start, m.open.end, True, &data.open_24h_raw) \
+                or book.parse(text, m.high.start, m.high.end, True, &data.high_24h_raw) \
+                or book.parse(text, m.low.start, m.low.end, True, &data.low_24h_raw) \
+                or book.parse(text, m.volume.start, m.volume.end, False, &data.volume_24h_raw)
+            if code != WIRE_OK:
+                return code
+            if price_scale == book.price_scale and qty_scale == book.qty_scale:
+                break
+        data.present = (TICKER_LAST | TICKER_BID | TICKER_BID_QTY | TICKER_ASK | TICKER_ASK_QTY | TICKER_OPEN
+                        | TICKER_HIGH | TICKER_LOW | TICKER_VOLUME)
+        self.publish_ticker(index, &data, venue_ns(m.event_ms), ts_recv_ns)
+        return WIRE_OK
+
+    cdef int _kline(self, int index, BookAssembler book, const char* text, int64_t ts_recv_ns) except -1:
+        cdef BinanceMessage* m = &self.decoder.message
+        cdef KlineData candle
+        cdef int code
+        memset(&candle, 0, sizeof(candle))
+        seconds = KLINE_INTERVALS_S.get(text[m.interval.start:m.interval.end].partition(b"@")[0])
+        if seconds is None:
+            self.decoder.error_field = b"i"
+            return WIRE_UNKNOWN_VALUE
+        while True:
+            price_scale = book.price_scale
+            qty_scale = book.qty_scale
+            code = book.parse(text, m.open.start, m.open.end, True, &candle.open_raw) \
+                or book.parse(text, m.high.start, m.high.end, True, &candle.high_raw) \
+                or book.parse(text, m.low.start, m.low.end, True, &candle.low_raw) \
+                or book.parse(text, m.last.start, m.last.end, True, &candle.close_raw) \
+                or book.parse(text, m.volume.start, m.volume.end, False, &candle.volume_raw)
+            if code != WIRE_OK:
+                return code
+            if price_scale == book.price_scale and qty_scale == book.qty_scale:
+                break
+        candle.interval_ns = <int64_t>seconds * 1_000_000_000
+        candle.open_time_ns = venue_ns(m.open_ms)
+        # T is the last instant inside the candle; ours is the exclusive end.
+        candle.close_time_ns = venue_ns(m.close_ms) + (1000 if m.close_ms >= <uint64_t>MICROSECONDS_FROM
+                                                       else 1_000_000)
+        if candle.close_time_ns <= candle.open_time_ns or candle.low_raw > candle.high_raw \
+                or candle.low_raw > candle.open_raw or candle.open_raw > candle.high_raw \
+                or candle.low_raw > candle.close_raw or candle.close_raw > candle.high_raw or candle.volume_raw < 0:
+            self.decoder.error_field = b"k"
+            return WIRE_BAD_VALUE
+        candle.trade_count = m.trade_count
+        candle.has_trade_count = 1
+        candle.is_closed = m.is_closed
+        self.publish_kline(index, &candle, False, venue_ns(m.event_ms), ts_recv_ns)
+        return WIRE_OK
+
+
+cdef bytes _unescaped(bytes name):
+    """A symbol with JSON escapes in it, as UTF-8."""
+    from engine.base.jsontext import unescape
+    return unescape(name)

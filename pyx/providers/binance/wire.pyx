@@ -1,0 +1,333 @@
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp, memset
+
+from engine.base.jsonindex cimport JsonIndex
+from engine.base.jsonwalk cimport (Cursor, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON, WIRE_OK,
+                                   WIRE_TOO_DEEP, WIRE_UNKNOWN_VALUE, WIRE_WRONG_TYPE, after_value, bool_at, is_null,
+                                   next_key, open_object, same, skip_value, string_at, token, u64_at)
+from engine.providers.leveltext cimport LevelTexts, Span, span_at
+
+cdef enum:
+    NAMED_STREAM = 0
+    NAMED_LAST_UPDATE_ID = 1
+    NAMED_BIDS = 2
+    NAMED_ASKS = 3
+    NAMED_RESULT = 4
+    NAMED_ID = 5
+    NAMED_CODE = 6
+    NAMED_MSG = 7
+
+
+cdef inline uint64_t bit(char key) noexcept nogil:
+    return <uint64_t>1 << (key - 64)
+
+
+cdef uint64_t bits(const char* keys) noexcept:
+    cdef uint64_t found = 0
+    while keys[0]:
+        found |= bit(keys[0])
+        keys += 1
+    return found
+
+
+# What a payload must have; everything else may be missing and unknown keys are skipped.
+cdef uint64_t NEED_DEPTH = bits(b"EsUuba")
+cdef uint64_t NEED_BOOK_TICKER = bits(b"usbBaA")
+cdef uint64_t NEED_TRADE = bits(b"EstpqTm")
+cdef uint64_t NEED_AGG_TRADE = bits(b"EsapqflTm")
+cdef uint64_t NEED_TICKER = bits(b"EscbBaAohlv")
+cdef uint64_t NEED_KLINE = bits(b"tTiochlvnx")
+
+
+cdef inline int named_key(const char* key, Py_ssize_t length) noexcept nogil:
+    if length == 6 and memcmp(key, b"stream", 6) == 0:
+        return NAMED_STREAM
+    if length == 12 and memcmp(key, b"lastUpdateId", 12) == 0:
+        return NAMED_LAST_UPDATE_ID
+    if length == 4 and memcmp(key, b"bids", 4) == 0:
+        return NAMED_BIDS
+    if length == 4 and memcmp(key, b"asks", 4) == 0:
+        return NAMED_ASKS
+    if length == 6 and memcmp(key, b"result", 6) == 0:
+        return NAMED_RESULT
+    if length == 2 and memcmp(key, b"id", 2) == 0:
+        return NAMED_ID
+    if length == 4 and memcmp(key, b"code", 4) == 0:
+        return NAMED_CODE
+    if length == 3 and memcmp(key, b"msg", 3) == 0:
+        return NAMED_MSG
+    return -1
+
+
+cdef class BinanceDecoder:
+    """Frames of market streams (raw or combined), control replies, and the body of GET /api/v3/depth."""
+
+    def __cinit__(self):
+        self.index = JsonIndex()
+        self.bids = LevelTexts()
+        self.asks = LevelTexts()
+
+    cdef int decode(self, const char* text, size_t length) except -1:
+        """Decode one frame into ``message``, ``bids`` and ``asks``. Returns a WireCode."""
+        cdef int code
+        self.error_field = NULL
+        self._seen = 0
+        self._kline_seen = 0
+        self._named = 0
+        self.bids.count = 0
+        self.asks.count = 0
+        self.message.kind = BINANCE_IGNORED
+        if self.index.scan(text, length, &self.cursor) != 0:
+            return WIRE_NOT_JSON
+        code = self._object(0)
+        if code != WIRE_OK:
+            return code
+        if self.cursor.i != self.cursor.n:
+            return WIRE_NOT_JSON
+        return self._finish()
+
+    cdef int _object(self, int depth) except -1:
+        """Note every key of the payload; the payload stands at the root or under ``data``."""
+        cdef Cursor* c = &self.cursor
+        cdef bint empty = False
+        cdef bint more = True
+        cdef const char* key = NULL
+        cdef Py_ssize_t length = 0
+        cdef char letter
+        cdef int named
+        cdef int code = open_object(c, &empty)
+        if code != WIRE_OK or empty:
+            return code
+        while more:
+            code = next_key(c, &key, &length)
+            if code != WIRE_OK:
+                return code
+            if length == 1:
+                letter = key[0]
+                if c'A' <= letter <= c'z':
+                    if self._seen & bit(letter):
+                        self.error_field = key
+                        return WIRE_DUPLICATE_KEY
+                    self._seen |= bit(letter)
+                    self._token[letter - 64] = c.i
+                if token(c) == c'"':
+                    c.i += 1
+                elif token(c) == c'[' and letter == c'b':
+                    code = self.bids.add_pairs(c)
+                elif token(c) == c'[' and letter == c'a':
+                    code = self.asks.add_pairs(c)
+                elif token(c) == c'{' and letter == c'k':
+                    code = self._kline_object()
+                else:
+                    code = skip_value(c)
+            elif depth == 0 and length == 4 and memcmp(key, b"data", 4) == 0 and token(c) == c'{':
+                if self._seen:
+                    self.error_field = b"data"
+                    return WIRE_DUPLICATE_KEY
+                code = self._object(1)
+            else:
+                named = named_key(key, length)
+                if named >= 0:
+                    if self._named & (<uint32_t>1 << named):
+                        self.error_field = key
+                        return WIRE_DUPLICATE_KEY
+                    self._named |= <uint32_t>1 << named
+                    self._named_token[named] = c.i
+                if named == NAMED_BIDS:
+                    code = self.bids.add_pairs(c)
+                elif named == NAMED_ASKS:
+                    code = self.asks.add_pairs(c)
+                else:
+                    code = skip_value(c)
+            if code == WIRE_OK:
+                code = after_value(c, c'}', &more)
+            if code != WIRE_OK:
+                return code
+        return WIRE_OK
+
+    cdef int _kline_object(self) except -1:
+        cdef Cursor* c = &self.cursor
+        cdef bint empty = False
+        cdef bint more = True
+        cdef const char* key = NULL
+        cdef Py_ssize_t length = 0
+        cdef int code = open_object(c, &empty)
+        if code != WIRE_OK or empty:
+            return code
+        while more:
+            code = next_key(c, &key, &length)
+            if code != WIRE_OK:
+                return code
+            if length == 1 and c'A' <= key[0] <= c'z':
+                if self._kline_seen & bit(key[0]):
+                    self.error_field = key
+                    return WIRE_DUPLICATE_KEY
+                self._kline_seen |= bit(key[0])
+                self._kline_token[key[0] - 64] = c.i
+            code = skip_value(c)
+            if code == WIRE_OK:
+                code = after_value(c, c'}', &more)
+            if code != WIRE_OK:
+                return code
+        return WIRE_OK
+
+    cdef int _span(self, char key, Span* span) noexcept:
+        return span_at(&self.cursor, self._token[key - 64], span)
+
+    cdef int _u64(self, char key, uint64_t* out) noexcept:
+        return u64_at(&self.cursor, self._token[key - 64], out)
+
+    cdef int _finish(self) except -1:
+        """Tell the kind and pick its fields."""
+        cdef BinanceMessage* m = &self.message
+        cdef Cursor* c = &self.cursor
+        cdef const char* p = NULL
+        cdef const char* e = NULL
+        cdef int code
+        m.stream.start = m.stream.end = 0
+        m.symbol.start = m.symbol.end = 0
+        if self._named & (1 << NAMED_STREAM):
+            code = string_at(c, self._named_token[NAMED_STREAM], &p, &e)
+            if code != WIRE_OK:
+                self.error_field = b"stream"
+                return code
+            m.stream.start = <uint32_t>(p - c.text)
+            m.stream.end = <uint32_t>(e - c.text)
+        if self._seen & bit(c'e'):
+            code = string_at(c, self._token[c'e' - 64], &p, &e)
+            if code != WIRE_OK:
+                self.error_field = b"e"
+                return code
+            if same(p, e, b"depthUpdate", 11):
+                if self._seen & NEED_DEPTH != NEED_DEPTH:
+                    return self._missing(NEED_DEPTH)
+                m.kind = BINANCE_DEPTH
+                code = self._span(c's', &m.symbol) or self._u64(c'E', &m.event_ms) \
+                    or self._u64(c'U', &m.first_id) or self._u64(c'u', &m.final_id)
+                if code == WIRE_OK and (c.text[c.at[self._token[c'b' - 64]]] != c'['
+                                        or c.text[c.at[self._token[c'a' - 64]]] != c'['):
+                    self.error_field = b"b"
+                    return WIRE_WRONG_TYPE
+                return code
+            if same(p, e, b"trade", 5):
+                return self._trade(BINANCE_TRADE)
+            if same(p, e, b"aggTrade", 8):
+                return self._trade(BINANCE_AGG_TRADE)
+            if same(p, e, b"24hrTicker", 10):
+                return self._ticker()
+            if same(p, e, b"kline", 5):
+                return self._kline()
+            if same(p, e, b"serverShutdown", 14):
+                m.kind = BINANCE_SHUTDOWN
+                return WIRE_OK
+            m.kind = BINANCE_IGNORED
+            return WIRE_OK
+        if self._seen & NEED_BOOK_TICKER == NEED_BOOK_TICKER:
+            m.kind = BINANCE_BOOK_TICKER
+            m.event_ms = 0
+            return self._span(c's', &m.symbol) or self._u64(c'u', &m.final_id) or self._span(c'b', &m.bid) \
+                or self._span(c'B', &m.bid_qty) or self._span(c'a', &m.ask) or self._span(c'A', &m.ask_qty)
+        if self._named & (1 << NAMED_LAST_UPDATE_ID):
+            return self._partial_depth()
+        if self._named & (1 << NAMED_CODE):
+            m.kind = BINANCE_REFUSAL
+            if self._named & (1 << NAMED_MSG):
+                code = span_at(c, self._named_token[NAMED_MSG], &m.text)
+                if code != WIRE_OK:
+                    self.error_field = b"msg"
+                    return code
+            return self._reply_id()
+        if self._named & (1 << NAMED_RESULT):
+            m.kind = BINANCE_REPLY
+            return self._reply_id()
+        if self._seen & bit(c'u'):
+            return self._missing(NEED_BOOK_TICKER)
+        self.error_field = b"e"
+        return WIRE_MISSING_FIELD
+
+    def _missing(self, uint64_t needed) -> int:
+        """Name the first needed key that is not there."""
+        cdef uint64_t lacking = needed & ~self._seen
+        for letter in b"esEUubaBAtpqflTmcohv":
+            if lacking & bit(letter):
+                self.error_field = _letter_text(letter)
+                break
+        return WIRE_MISSING_FIELD
+
+    def _reply_id(self) -> int:
+        self.message.reply_id = 0
+        if self._named & (1 << NAMED_ID) and not is_null(&self.cursor, self._named_token[NAMED_ID]):
+            # Ours are integers; another's reply is none of our business.
+            u64_at(&self.cursor, self._named_token[NAMED_ID], &self.message.reply_id)
+        return WIRE_OK
+
+    def _partial_depth(self) -> int:
+        cdef BinanceMessage* m = &self.message
+        cdef int code = u64_at(&self.cursor, self._named_token[NAMED_LAST_UPDATE_ID], &m.final_id)
+        cdef const char* p
+        if code != WIRE_OK:
+            self.error_field = b"lastUpdateId"
+            return code
+        if not self._named & (1 << NAMED_BIDS) or not self._named & (1 << NAMED_ASKS):
+            self.error_field = b"bids" if not self._named & (1 << NAMED_BIDS) else b"asks"
+            return WIRE_MISSING_FIELD
+        m.kind = BINANCE_PARTIAL_DEPTH
+        m.event_ms = 0
+        m.symbol = m.stream                  # the symbol stands only in the stream name, up to its first @
+        p = self.cursor.text + m.stream.start
+        while p < self.cursor.text + m.stream.end and p[0] != c'@':
+            p += 1
+        m.symbol.end = <uint32_t>(p - self.cursor.text)
+        return WIRE_OK
+
+    cdef int _trade(self, int kind) except -1:
+        cdef BinanceMessage* m = &self.message
+        cdef uint64_t needed = NEED_TRADE if kind == BINANCE_TRADE else NEED_AGG_TRADE
+        cdef int code
+        if self._seen & needed != needed:
+            return self._missing(needed)
+        m.kind = kind
+        code = self._span(c's', &m.symbol) or self._u64(c'E', &m.event_ms) \
+            or self._u64(c't' if kind == BINANCE_TRADE else c'a', &m.trade_id) or self._span(c'p', &m.price) \
+            or self._span(c'q', &m.qty) or self._u64(c'T', &m.time_ms)
+        if code == WIRE_OK and kind == BINANCE_AGG_TRADE:
+            code = self._u64(c'f', &m.first_id) or self._u64(c'l', &m.final_id)
+        if code == WIRE_OK:
+            self.error_field = b"m"
+            code = bool_at(&self.cursor, self._token[c'm' - 64], &m.buyer_is_maker)
+        return code
+
+    cdef int _ticker(self) except -1:
+        cdef BinanceMessage* m = &self.message
+        if self._seen & NEED_TICKER != NEED_TICKER:
+            return self._missing(NEED_TICKER)
+        m.kind = BINANCE_TICKER
+        return self._span(c's', &m.symbol) or self._u64(c'E', &m.event_ms) or self._span(c'c', &m.last) \
+            or self._span(c'b', &m.bid) or self._span(c'B', &m.bid_qty) or self._span(c'a', &m.ask) \
+            or self._span(c'A', &m.ask_qty) or self._span(c'o', &m.open) or self._span(c'h', &m.high) \
+            or self._span(c'l', &m.low) or self._span(c'v', &m.volume)
+
+    cdef int _kline(self) except -1:
+        cdef BinanceMessage* m = &self.message
+        cdef Cursor* c = &self.cursor
+        cdef uint32_t* at = self._kline_token
+        cdef const char* p = NULL
+        cdef const char* e = NULL
+        if self._seen & bits(b"sEk") != bits(b"sEk") or self._kline_seen & NEED_KLINE != NEED_KLINE:
+            self.error_field = b"k"
+            return WIRE_MISSING_FIELD
+        m.kind = BINANCE_KLINE
+        self.error_field = b"k"
+        return self._span(c's', &m.symbol) or self._u64(c'E', &m.event_ms) \
+            or u64_at(c, at[c't' - 64], &m.open_ms) or u64_at(c, at[c'T' - 64], &m.close_ms) \
+            or span_at(c, at[c'i' - 64], &m.interval) or span_at(c, at[c'o' - 64], &m.open) \
+            or span_at(c, at[c'c' - 64], &m.last) or span_at(c, at[c'h' - 64], &m.high) \
+            or span_at(c, at[c'l' - 64], &m.low) or span_at(c, at[c'v' - 64], &m.volume) \
+            or u64_at(c, at[c'n' - 64], &m.trade_count) or bool_at(c, at[c'x' - 64], &m.is_closed)
+
+
+cdef dict _LETTERS = {letter: bytes([letter]) for letter in range(65, 123)}
+
+
+cdef const char* _letter_text(int letter):
+    return <bytes>_LETTERS[letter]

@@ -1,0 +1,411 @@
+from libc.stdint cimport int64_t, uint32_t
+
+from engine.base.clock cimport Clock
+from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_NOT_JSON, WIRE_OK, WIRE_TOO_DEEP, WIRE_UNKNOWN_SYMBOL,
+                                   WIRE_UNKNOWN_VALUE)
+from engine.book.checksum cimport BookChecksum
+from engine.book.ladder cimport SIDE_ASK, SIDE_BID, Ladder
+from engine.observability.latency cimport STAGE_WIRE
+from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CHECKSUM_FAILED, BOOK_CROSSED, BookAssembler,
+                                         BookMessage)
+from engine.providers.kraken.continuity cimport VERDICT_IGNORE, VERDICT_REPLACE, ChecksumContinuity
+from engine.providers.kraken.rowtext cimport KrakenRow
+from engine.providers.kraken.rowvalues cimport read_candle, read_ticker, read_trade
+from engine.providers.kraken.wire cimport (KRAKEN_BOOK, KRAKEN_HEARTBEAT, KRAKEN_INSTRUMENT, KRAKEN_OHLC,
+                                           KRAKEN_PONG, KRAKEN_REFUSAL, KRAKEN_REPLY, KRAKEN_STATUS, KRAKEN_TICKER,
+                                           KRAKEN_TRADE, KRAKEN_UNKNOWN, KrakenDecoder, KrakenEntry, KrakenMessage)
+from engine.providers.leveltext cimport Span, convert
+from engine.providers.tape cimport TradeTape
+from engine.providers.venuestream cimport VenueStream
+from engine.schema.event cimport ORDER_CONTIGUOUS
+from engine.schema.market cimport (REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, REASON_RECONNECT,
+                                   TICKER_HIGH, TICKER_LAST, TICKER_LOW, TRADE_SIDE_BUY, TRADE_SIDE_SELL, KlineData,
+                                   TickerData)
+from engine.schema.ports cimport EventPool, EventSink
+
+from engine.base.errors import ScaleOverflowError
+from engine.base.jsontext import unescape
+from engine.providers.kraken.manifest import CHANNEL_BOOK, SYSTEM_STATES
+from engine.providers.kraken.precision import find_precision
+
+cdef object system_states = SYSTEM_STATES
+
+
+cdef class KrakenSymbol:
+    def __init__(self, BookAssembler book not None):
+        self.book = book
+        self.continuity = ChecksumContinuity()
+        self.trades = TradeTape()
+        self.past_trades = TradeTape()
+        self.has_precision = book.checksum is not None
+
+
+cdef class KrakenStream(VenueStream):
+    """Frames of Kraken's public v2 socket, from any number of connections.
+
+    A book that comes with a checksum has the venue's decimals; for one that comes without, they are looked for in its
+    first snapshot.
+
+    Args:
+        verify_checksum: False compares nothing and gives up the proof.
+        on_reply: called as on_reply(req_id, refusal, is_subscribe, channel, symbol) for each answer to a control
+            frame; refusal is None when it was granted, and what the venue did not tell is None.
+        on_error: called as on_error(conn, text) when the venue refuses what is no request, like too many messages.
+        on_pong: called as on_pong(req_id).
+        on_status: called as on_status(system) with each status of the venue.
+        on_instruments: called as on_instruments(frame) with each frame of catalogue data.
+    """
+
+    def __init__(self, provider: str, EventPool pool not None, EventSink sink not None, Clock clock not None, *,
+                 verify_checksum: bool = True, on_reply=None, on_error=None, on_pong=None, on_status=None,
+                 on_instruments=None, **hooks):
+        super().__init__(provider, pool, sink, clock, **hooks)
+        self.decoder = KrakenDecoder()
+        self.states = []
+        self.verify_checksum = verify_checksum
+        self.on_reply = on_reply
+        self.on_error = on_error
+        self.on_pong = on_pong
+        self.on_status = on_status
+        self.on_instruments = on_instruments
+
+    def add_book(self, BookAssembler book not None) -> int:
+        """Take charge of a symbol, known by its spelling on the wire."""
+        index = VenueStream.add_book(self, book)
+        if index == len(self.states):
+            if not self.verify_checksum:
+                book.checksum = None
+            self.states.append(KrakenSymbol(book))
+        return index
+
+    def symbol_states(self) -> list[KrakenSymbol]:
+        """The symbols' states by symbol index."""
+        return list(self.states)
+
+    def set_precision(self, index: int, price_precision: int, qty_precision: int) -> None:
+        """The venue's decimals of a symbol, with which it writes the text of its checksums.
+
+        Raises:
+            ScaleOverflowError: a level of the book does not fit 64 bits at these decimals.
+        """
+        cdef KrakenSymbol state = self.states[index]
+        cdef BookAssembler book = state.book
+        price_scale = max(book.price_scale, price_precision)
+        qty_scale = max(book.qty_scale, qty_precision)
+        if (price_scale, qty_scale) != (book.price_scale, book.qty_scale) \
+                and book.widen(price_scale, qty_scale) != WIRE_OK:
+            raise ScaleOverflowError(f"{book.symbol} at {price_precision} and {qty_precision} decimals",
+                                     op="book.widen", provider=self.provider)
+        if self.verify_checksum:
+            book.checksum = BookChecksum(price_scale - price_precision, qty_scale - qty_precision)
+            state.has_precision = True
+
+    def reset_connection(self, int conn) -> None:
+        """The connection was made anew: its books wait for their snapshots."""
+        cdef KrakenSymbol state
+        for index, state in enumerate(self.states):
+            if state.continuity.in_sync and state.continuity.conn == conn:
+                self._lose(index, REASON_RECONNECT, self.clock.now_ns())
+
+    cdef int _find(self, const char* text, const Span* symbol) except -2:
+        cdef int index = self.symbols.find(text + symbol.start, symbol.end - symbol.start)
+        if index < 0:
+            name = text[symbol.start:symbol.end]
+            if b"\\" in name:
+                name = unescape(name)
+                index = self.symbols.find(name, len(name))
+        return index
+
+    cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
+        """Decode one frame and carry it through. DANGER: *text* is borrowed until return."""
+        cdef KrakenDecoder d = self.decoder
+        cdef uint32_t i
+        cdef int code
+        self.frames += 1
+        self.frame_bytes += length
+        self.timer.begin()
+        code = d.decode(text, length)
+        if self.timer.on:
+            self.timer.mark(STAGE_WIRE)
+        if code != WIRE_OK:
+            return self._refuse(code, False, text, length, ts_recv_ns, conn)
+        code = self._check(text, length)
+        if code != WIRE_OK:
+            return self._refuse(code, True, text, length, ts_recv_ns, conn)
+        if d.message.kind == KRAKEN_BOOK:
+            for i in range(d.entry_count):
+                if d.entries[i].index >= 0:
+                    self._book(&d.entries[i], text, ts_recv_ns, conn)
+        elif d.message.kind == KRAKEN_TRADE:
+            self._trades(text, ts_recv_ns)
+        elif d.message.kind == KRAKEN_TICKER:
+            self._tickers(text, length, ts_recv_ns)
+        elif d.message.kind == KRAKEN_OHLC:
+            self._candles(text, length, ts_recv_ns)
+        else:
+            self._rare(text, length, conn)
+        return 0
+
+    cdef int _rare(self, const char* text, size_t length, int conn) except -1:
+        cdef KrakenMessage* m = &self.decoder.message
+        cdef KrakenSymbol state
+        cdef int index
+        if m.kind == KRAKEN_HEARTBEAT:
+            self.heartbeats += 1
+        elif m.kind == KRAKEN_REPLY:
+            channel = _text_or_none(text, &m.channel)
+            index = self._find(text, &m.symbol)
+            if index >= 0 and m.is_subscribe and m.success and channel == CHANNEL_BOOK and m.depth_levels:
+                state = <KrakenSymbol>self.states[index]
+                state.continuity.depth_levels = <uint32_t>m.depth_levels
+                state.book.set_depth(<uint32_t>m.depth_levels)
+            self.errors += not m.success
+            if self.on_reply is not None:
+                refusal = None if m.success else _text_or_none(text, &m.text) or "no reason given"
+                self.on_reply(m.req_id if m.has_req_id else None, refusal, bool(m.is_subscribe), channel,
+                              _text_or_none(text, &m.symbol))
+        elif m.kind == KRAKEN_REFUSAL:
+            self.errors += 1
+            if self.on_error is not None:
+                self.on_error(conn, _text_or_none(text, &m.text) or "no reason given")
+        elif m.kind == KRAKEN_PONG:
+            if self.on_pong is not None:
+                self.on_pong(m.req_id if m.has_req_id else None)
+        elif m.kind == KRAKEN_STATUS:
+            for index in range(<int>self.decoder.rows.count):
+                self.system = _text_or_none(text, &self.decoder.rows.rows[index].system)
+                if self.on_status is not None:
+                    self.on_status(self.system)
+        elif m.kind == KRAKEN_INSTRUMENT:
+            if self.on_instruments is not None:
+                self.on_instruments(text[:length])
+        else:
+            self.ignored += 1
+        return 0
+
+    # -- before anything is used: can all of the frame be? -------------------------------------------------------
+
+    cdef int _check(self, const char* text, size_t length) except -1:
+        """Read every number of the frame, widening scales where it must. A WireCode.
+
+        A symbol that is not ours is dead-lettered, but the rest of the frame counts.
+        """
+        cdef KrakenDecoder d = self.decoder
+        cdef KrakenRow* row
+        cdef bint unknown = False
+        cdef uint32_t i
+        cdef int code = WIRE_OK
+        d.error_field = NULL
+        if d.message.kind == KRAKEN_BOOK:
+            for i in range(d.entry_count):
+                d.entries[i].index = self._find(text, &d.entries[i].symbol)
+            for i in range(d.entry_count):
+                if d.entries[i].index < 0:
+                    unknown = True
+                elif code == WIRE_OK:
+                    code = self._read_levels(&d.entries[i], <BookAssembler>self.books[d.entries[i].index], text)
+        elif d.message.kind == KRAKEN_STATUS:
+            for i in range(d.rows.count):
+                if _text_or_none(text, &d.rows.rows[i].system) not in system_states:
+                    d.error_field = b"system"
+                    return WIRE_UNKNOWN_VALUE
+        elif d.message.kind == KRAKEN_TRADE or d.message.kind == KRAKEN_TICKER or d.message.kind == KRAKEN_OHLC:
+            for i in range(d.rows.count):
+                row = &d.rows.rows[i]
+                row.index = self._find(text, &row.symbol)
+                if row.index < 0:
+                    unknown = True
+                    continue
+                code = self._check_row(row, <BookAssembler>self.books[row.index], text)
+                if code != WIRE_OK:
+                    return code
+        if unknown and code == WIRE_OK:
+            self.reject(WIRE_UNKNOWN_SYMBOL, b"symbol", text, length)
+        return code
+
+    cdef int _check_row(self, const KrakenRow* row, BookAssembler book, const char* text) except -1:
+        cdef TickerData ticker
+        cdef KlineData candle
+        cdef int64_t price = 0
+        cdef int64_t qty = 0
+        if self.decoder.message.kind == KRAKEN_TRADE:
+            return read_trade(row, book, text, &price, &qty, &self.decoder.error_field)
+        if self.decoder.message.kind == KRAKEN_TICKER:
+            return read_ticker(row, book, text, &ticker, &self.decoder.error_field)
+        return read_candle(row, book, text, &candle, &self.decoder.error_field)
+
+    cdef int _read_levels(self, const KrakenEntry* entry, BookAssembler book, const char* text) except -1:
+        """Read an entry's levels into its book's scratch. A WireCode."""
+        cdef KrakenDecoder d = self.decoder
+        cdef int price_scale = 0
+        cdef int qty_scale = 0
+        cdef int code = book.read_rows(text, d.bids.rows + entry.first_bid, entry.bid_count,
+                                       d.asks.rows + entry.first_ask, entry.ask_count)
+        if code != WIRE_OK:
+            d.error_field = b"bids" if convert(text, d.bids.rows + entry.first_bid, entry.bid_count, book.price_scale,
+                                               book.qty_scale, book.changes.rows, &price_scale,
+                                               &qty_scale) != WIRE_OK else b"asks"
+        return code
+
+    cdef int _refuse(self, int code, bint is_decoded, const char* text, size_t length, int64_t ts_recv_ns,
+                     int conn) except -1:
+        """Dead-letter a frame, and give up the books it may have been for: no number will tell that it is missing.
+
+        Once decoded it names them; otherwise, unless it is certain to be of another channel, it may have been for any
+        book of its connection.
+        """
+        cdef KrakenDecoder d = self.decoder
+        cdef KrakenSymbol state
+        cdef uint32_t i
+        self.reject(code, d.error_field, text, length)
+        if is_decoded:
+            if d.message.kind == KRAKEN_BOOK:
+                for i in range(d.entry_count):
+                    if d.entries[i].index >= 0:
+                        self._lose(d.entries[i].index, REASON_GAP, ts_recv_ns)
+        elif d.message.kind == KRAKEN_UNKNOWN or d.message.kind == KRAKEN_BOOK or code == WIRE_NOT_JSON \
+                or code == WIRE_TOO_DEEP:
+            for i in range(<uint32_t>len(self.states)):
+                if (<KrakenSymbol>self.states[i]).continuity.conn == conn:
+                    self._lose(i, REASON_GAP, ts_recv_ns)
+        return 0
+
+    cdef int _lose(self, int index, int reason, int64_t ts_recv_ns) except -1:
+        """Void a book that is in sync."""
+        cdef KrakenSymbol state = <KrakenSymbol>self.states[index]
+        if state.continuity.in_sync:
+            state.continuity.lose()
+            self.lost(state.book, index, reason, ts_recv_ns)
+        return 0
+
+    # -- the book ---------------------------------------------------------------------------------------------
+
+    cdef int _book(self, const KrakenEntry* entry, const char* text, int64_t ts_recv_ns, int conn) except -1:
+        """Carry an entry's levels, read before, into its book."""
+        cdef KrakenSymbol state = <KrakenSymbol>self.states[entry.index]
+        cdef ChecksumContinuity ids = state.continuity
+        cdef BookAssembler book = state.book
+        cdef BookMessage book_message
+        cdef bint is_empty = entry.bid_count + entry.ask_count == 0
+        cdef int verdict = ids.judge(self.decoder.message.is_snapshot, is_empty, conn)
+        cdef int outcome
+        if verdict == VERDICT_IGNORE:
+            return 0
+        if verdict == VERDICT_REPLACE:
+            ids.start(max(entry.bid_count, entry.ask_count))
+            if ids.depth_levels != book.cut_levels:
+                book.set_depth(ids.depth_levels)
+        if self.decoder.entry_count > 1:
+            self._read_levels(entry, book, text)     # the scratch may hold another entry of the same symbol
+        if self.verify_checksum and not state.has_precision:
+            self._find_precision(entry.index, entry.checksum)
+            self._read_levels(entry, book, text)
+        if not is_empty or verdict == VERDICT_REPLACE:
+            ids.ordinal += 1
+        book_message.seq = ids.ordinal
+        book_message.seq_first = ids.ordinal
+        book_message.has_update_ids = 0
+        book_message.has_checksum = 1
+        book_message.checksum = entry.checksum
+        book_message.ts_venue_ns = entry.ts_venue_ns
+        book_message.ts_recv_ns = ts_recv_ns
+        book_message.ordering = ORDER_CONTIGUOUS
+        if verdict == VERDICT_REPLACE:
+            outcome = book.replace(&book_message)
+        elif is_empty:
+            outcome = book.verify(&book_message)
+        else:
+            outcome = book.update(&book_message)
+        if outcome == BOOK_APPLIED:
+            return 0
+        if outcome == BOOK_CHECKSUM_FAILED:
+            ids.failed(self.record_index)
+            return self._lose(entry.index, REASON_CHECKSUM, ts_recv_ns)
+        return self._lose(entry.index, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW, ts_recv_ns)
+
+    def _find_precision(self, int index, uint32_t checksum) -> None:
+        """No metadata told the decimals: take those under which the book after this message has its checksum."""
+        cdef KrakenSymbol state = self.states[index]
+        cdef BookAssembler book = state.book
+        cdef Ladder after = Ladder()
+        cdef uint32_t i
+        rows = [(book.changes.rows[i].price_raw, book.changes.rows[i].qty_raw)
+                for i in range(book.bid_count + book.ask_count)]
+        for side, changes in ((SIDE_BID, rows[:book.bid_count]), (SIDE_ASK, rows[book.bid_count:])):
+            if not self.decoder.message.is_snapshot:
+                after.replace(side, book.ladder.levels(side))
+            after.set_levels(side, changes)
+        if book.cut_levels:
+            after.cut_to(book.cut_levels)
+        bids = after.levels(SIDE_BID)
+        asks = after.levels(SIDE_ASK)
+        found = find_precision(bids, asks, book.price_scale, book.qty_scale, checksum)
+        book.checksum = BookChecksum()           # with nothing found, the comparison fails and is counted
+        if found is not None and (bids or asks):
+            self.set_precision(index, *found)
+
+    # -- the other channels -----------------------------------------------------------------------------------
+
+    cdef int _trades(self, const char* text, int64_t ts_recv_ns) except -1:
+        """Trades, oldest first; those of a snapshot are past: counted apart, not published. The side is the taker's."""
+        cdef KrakenDecoder d = self.decoder
+        cdef KrakenRow* row
+        cdef KrakenSymbol state
+        cdef TradeTape tape
+        cdef int64_t price = 0
+        cdef int64_t qty = 0
+        cdef uint32_t i
+        for i in range(d.rows.count):
+            row = &d.rows.rows[i]
+            if row.index < 0:
+                continue
+            state = <KrakenSymbol>self.states[row.index]
+            read_trade(row, state.book, text, &price, &qty, &d.error_field)
+            tape = state.past_trades if d.message.is_snapshot else state.trades
+            tape.add(row.trade_id, price, qty, row.is_buy, state.book.price_scale, state.book.qty_scale)
+            if not d.message.is_snapshot:
+                self.publish_trade(state.book, row.trade_id, TRADE_SIDE_BUY if row.is_buy else TRADE_SIDE_SELL, price,
+                                   qty, 1, row.time_ns, ts_recv_ns)
+        return 0
+
+    cdef int _tickers(self, const char* text, size_t length, int64_t ts_recv_ns) except -1:
+        cdef KrakenDecoder d = self.decoder
+        cdef KrakenRow* row
+        cdef TickerData data
+        cdef uint32_t i
+        for i in range(d.rows.count):
+            row = &d.rows.rows[i]
+            if row.index < 0:
+                continue
+            read_ticker(row, <BookAssembler>self.books[row.index], text, &data, &d.error_field)
+            if data.present & TICKER_LAST and (
+                    (data.present & TICKER_LOW and data.low_24h_raw > data.last_price_raw)
+                    or (data.present & TICKER_HIGH and data.high_24h_raw < data.last_price_raw)):
+                self.reject(WIRE_BAD_VALUE, b"last", text, length)
+                continue
+            self.publish_ticker(row.index, &data, row.time_ns if row.time_ns else d.message.ts_venue_ns, ts_recv_ns)
+        return 0
+
+    cdef int _candles(self, const char* text, size_t length, int64_t ts_recv_ns) except -1:
+        """Candles, oldest first as they come: the venue has no closed flag, a newer one closes the one before."""
+        cdef KrakenDecoder d = self.decoder
+        cdef KrakenRow* row
+        cdef KlineData candle
+        cdef uint32_t i
+        for i in range(d.rows.count):
+            row = &d.rows.rows[i]
+            if row.index < 0:
+                continue
+            read_candle(row, <BookAssembler>self.books[row.index], text, &candle, &d.error_field)
+            if candle.low_raw > candle.open_raw or candle.open_raw > candle.high_raw \
+                    or candle.low_raw > candle.close_raw or candle.close_raw > candle.high_raw \
+                    or candle.volume_raw < 0:
+                self.reject(WIRE_BAD_VALUE, b"data", text, length)
+                continue
+            self.publish_kline(row.index, &candle, True, d.message.ts_venue_ns, ts_recv_ns)
+        return 0
+
+
+cdef str _text_or_none(const char* text, const Span* span):
+    """What a span holds; None where nothing was sent."""
+    return unescape(text[span.start:span.end]).decode() if span.end > span.start else None

@@ -1,0 +1,213 @@
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+
+from engine.base.clock cimport Clock
+from engine.base.ids cimport SymbolTable
+from engine.base.jsonwalk cimport WIRE_UNKNOWN_SYMBOL
+from engine.observability.latency cimport StageTimer
+from engine.providers.assembler cimport BookAssembler
+from engine.providers.tape cimport KlineGate
+from engine.schema.event cimport (KLINE_SUMMARY, ORDER_CONTIGUOUS, ORDER_NONE, TICKER, TRADE, Event,
+                                  FLAG_SYNTHETIC)
+from engine.schema.market cimport (KlineData, KlineSummary, REASON_CHECKSUM, REASON_CROSSED, REASON_GAP,
+                                   REASON_OVERFLOW, Ticker, TickerData, Trade)
+from engine.schema.ports cimport EventPool, EventSink
+
+from engine.schema.enums import BookReason
+
+WIRE_CODE_NAMES = (
+    "ok", "not_json", "missing_field", "wrong_type", "bad_number", "overflow", "duplicate_key", "unknown_value",
+    "unknown_symbol", "too_deep", "bad_time", "bad_value")
+RAW_KEPT_BYTES = 4096
+
+
+cdef class VenueStream:
+    """Base of the venues' streams.
+
+    Args:
+        provider: provider name.
+        pool, sink, clock: the engine's ports.
+        timer: stage times.
+        on_reject: called as on_reject(provider, code, field, raw) for each refused frame.
+        on_want_snapshot: called as on_want_snapshot(stream, symbol_index, reason) when a book needs one.
+        on_telemetry: called as on_telemetry(kind, **metadata).
+    """
+
+    def __init__(self, provider: str, EventPool pool not None, EventSink sink not None, Clock clock not None, *,
+                 StageTimer timer=None, on_reject=None, on_want_snapshot=None, on_telemetry=None):
+        self.provider = provider
+        self.pool = pool
+        self.sink = sink
+        self.clock = clock
+        self.timer = timer if timer is not None else StageTimer()
+        self.on_reject = on_reject
+        self.on_want_snapshot = on_want_snapshot
+        self.on_telemetry = on_telemetry
+        self.symbols = SymbolTable()
+        self.books = []
+        self.record_index = -1
+        self._klines = {}
+
+    def __dealloc__(self):
+        free(self._ticker_seq)
+        free(self._kline_seq)
+
+    def add_book(self, BookAssembler book not None) -> int:
+        """Take charge of an instrument; returns its symbol index."""
+        cdef uint32_t capacity
+        cdef int index = self.symbols.add(book.venue_symbol)
+        cdef uint64_t* place
+        if index == <int>len(self.books):
+            self.books.append(book)
+            if <uint32_t>index >= self._capacity:
+                capacity = 2 * self._capacity if self._capacity else 16
+                place = <uint64_t*>realloc(self._ticker_seq, capacity * sizeof(uint64_t))
+                if place == NULL:
+                    raise MemoryError("symbols")
+                self._ticker_seq = place
+                place = <uint64_t*>realloc(self._kline_seq, capacity * sizeof(uint64_t))
+                if place == NULL:
+                    raise MemoryError("symbols")
+                self._kline_seq = place
+                self._capacity = capacity
+            self._ticker_seq[index] = 0
+            self._kline_seq[index] = 0
+        return index
+
+    def book_list(self) -> list[BookAssembler]:
+        """The books by symbol index."""
+        return list(self.books)
+
+    def index_of(self, bytes venue_symbol not None) -> int:
+        """Symbol index of a venue spelling, -1 when unknown."""
+        return self.symbols.find(venue_symbol, len(venue_symbol))
+
+    def rejected_by_code(self) -> dict[str, int]:
+        """Refused frames by code."""
+        return {name: self.rejected[<int>i] for i, name in enumerate(WIRE_CODE_NAMES) if self.rejected[<int>i]}
+
+    def kline_frames(self) -> dict[tuple[int, int], int]:
+        """Candles told by the venue: (symbol index, interval_ns) -> count."""
+        return {key: gate.frames for key, gate in self._klines.items()}
+
+    cdef int on_read_end(self) except -1:
+        self.sink.flush()
+        return 0
+
+    # -- refusals ---------------------------------------------------------------------------------------------
+
+    cdef int reject(self, int code, const char* field, const char* text, size_t length) except -1:
+        """Count a frame that cannot be used and hand its bytes to the dead-letter queue."""
+        self.rejected[code] += 1
+        if code == WIRE_UNKNOWN_SYMBOL:
+            self.unknown_symbols += 1
+        if self.on_reject is not None:
+            name = None
+            if field != NULL:
+                name = field[:1] if field[0] != 0 and field[1] in (34, 0) else _field_name(field)
+                name = name.decode("utf-8", "replace")
+            self.on_reject(self.provider, WIRE_CODE_NAMES[code], name, text[:min(length, <size_t>RAW_KEPT_BYTES)],
+                           length)
+        return 0
+
+    cdef int want_snapshot(self, int index, int reason) except -1:
+        if self.on_want_snapshot is not None:
+            self.on_want_snapshot(self, index, BookReason(reason))
+        return 0
+
+    cdef int lost(self, BookAssembler book, int index, int reason, int64_t ts_recv_ns) except -1:
+        """The book can no longer be trusted: say so, count it, ask for a snapshot."""
+        if self.on_telemetry is not None:
+            if reason == REASON_CHECKSUM:
+                self.on_telemetry("checksum.failed", provider=self.provider, symbol=book.symbol,
+                                  expected=book.checksum_expected, actual=book.checksum_actual)
+            self.on_telemetry("book.resync", provider=self.provider, symbol=book.symbol,
+                              reason=BookReason(reason).name.lower(),
+                              expected=book.checksum_expected if reason == REASON_CHECKSUM else None,
+                              actual=book.checksum_actual if reason == REASON_CHECKSUM else None)
+        book.invalidate(reason, ts_recv_ns)
+        return self.want_snapshot(index, reason)
+
+    # -- events -----------------------------------------------------------------------------------------------
+
+    cdef PyObject* lease(self, int event_type) except? NULL:
+        """A slot; when the pool is empty, first let what is queued be delivered."""
+        cdef PyObject* event = self.pool.acquire_nowait(event_type)
+        if event == NULL:
+            self.sink.flush()
+            event = self.pool.acquire_nowait(event_type)
+            if event == NULL:
+                self.unpublished += 1
+        return event
+
+    cdef int send(self, PyObject* event, BookAssembler book, uint64_t seq, uint8_t ordering, int64_t ts_venue_ns,
+                  int64_t ts_recv_ns) except -1:
+        (<Event>event).h.seq_provider = seq
+        (<Event>event).h.seq_first = seq
+        (<Event>event).h.epoch = 1
+        (<Event>event).h.ordering = ordering
+        (<Event>event).h.ts_venue_ns = ts_venue_ns
+        (<Event>event).h.ts_recv_ns = ts_recv_ns
+        (<Event>event).h.instrument_id = book.instrument_id
+        (<Event>event).h.folded_count = 1
+        (<Event>event).h.price_scale = book.price_scale
+        (<Event>event).h.qty_scale = book.qty_scale
+        self.pool.publish(event)
+        (<Event>event).h.ts_emit_ns = self.clock.now_ns()
+        self.sink.offer(event)
+        return 0
+
+    cdef int publish_trade(self, BookAssembler book, uint64_t trade_id, int side, int64_t price_raw,
+                           int64_t qty_raw, uint32_t match_count, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1:
+        """One trade; ids of a stream step by 1, so a missing one is waited for and a repeated one dropped."""
+        cdef PyObject* event = self.lease(TRADE)
+        if event == NULL:
+            return 0
+        (<Trade>event).t.trade_id = trade_id
+        (<Trade>event).t.side = side
+        (<Trade>event).t.price_raw = price_raw
+        (<Trade>event).t.qty_raw = qty_raw
+        (<Trade>event).t.match_count = match_count
+        return self.send(event, book, trade_id, ORDER_CONTIGUOUS, ts_venue_ns, ts_recv_ns)
+
+    cdef int publish_ticker(self, int index, const TickerData* data, int64_t ts_venue_ns,
+                            int64_t ts_recv_ns) except -1:
+        """Tickers have no number of their own; they are counted per connection and kept in arrival order."""
+        cdef PyObject* event = self.lease(TICKER)
+        if event == NULL:
+            return 0
+        (<Ticker>event).k = data[0]
+        self._ticker_seq[index] += 1
+        return self.send(event, <BookAssembler>self.books[index], self._ticker_seq[index], ORDER_NONE, ts_venue_ns,
+                         ts_recv_ns)
+
+    cdef int publish_kline(self, int index, const KlineData* candle, bint infer_close, int64_t ts_venue_ns,
+                           int64_t ts_recv_ns) except -1:
+        """A candle, unless its interval has closed; *infer_close*: a newer open time closes the one before."""
+        key = (index, candle.interval_ns)
+        cdef KlineGate gate = self._klines.get(key)
+        if gate is None:
+            gate = self._klines[key] = KlineGate()
+        if infer_close and gate.closes_previous(candle):
+            self._send_kline(index, gate, ts_venue_ns, ts_recv_ns)
+        if gate.admit(candle):
+            self._send_kline(index, gate, ts_venue_ns, ts_recv_ns)
+        return 0
+
+    cdef int _send_kline(self, int index, KlineGate gate, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1:
+        cdef PyObject* event = self.lease(KLINE_SUMMARY)
+        if event == NULL:
+            return 0
+        (<KlineSummary>event).k = gate.last
+        self._kline_seq[index] += 1
+        return self.send(event, <BookAssembler>self.books[index], self._kline_seq[index], ORDER_NONE, ts_venue_ns,
+                         ts_recv_ns)
+
+
+cdef bytes _field_name(const char* field):
+    """The key a decoder pointed at: a literal of ours, or a key still in the frame."""
+    cdef Py_ssize_t n = 0
+    while n < 32 and field[n] != 0 and field[n] != 34:
+        n += 1
+    return field[:n]

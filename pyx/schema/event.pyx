@@ -1,0 +1,351 @@
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+
+from engine.base.clock cimport Clock, SystemClock
+from engine.base.ids cimport instrument_keys
+
+from engine.base.errors import MisuseError, UseAfterRecycleError
+from engine.base.ids import instrument_id
+from engine.schema.enums import KIND_OF_TYPE, EventFlag, EventType
+
+cdef object _poison_reporter = None
+cdef Clock _lag_clock = SystemClock()
+_CLASSES = {}
+
+BASE_FIELDS = (
+    "type", "kind", "schema_version", "event_id", "provider", "symbol", "seq_provider", "seq_first", "epoch",
+    "ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "routing_version", "merge_id", "trace_id", "decision_id", "flags",
+    "folded_count", "price_scale", "qty_scale", "venue_meta")
+
+
+cdef bint is_critical(int event_type) noexcept nogil:
+    return event_type == EXEC_REPORT or event_type == CONTROL_ACK or event_type == CONTROL_RESULT \
+        or event_type == RISK_CONTROL
+
+
+cdef object set_poison_reporter(object reporter):
+    """Give guard() the text about a recycled slot (acquire and recycle stacks); the recycler's business."""
+    global _poison_reporter
+    _poison_reporter = reporter
+    return None
+
+
+def use_clock(Clock clock not None) -> None:
+    """The clock that lag_ns reads: the running engine's, or a replay's."""
+    global _lag_clock
+    _lag_clock = clock
+
+
+cdef str uuid_text(uint64_t hi, uint64_t lo):
+    cdef str digits = f"{hi:016x}{lo:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def parse_uuid(str text not None) -> tuple[int, int]:
+    """(high, low) 64-bit halves of a lower-case UUID text.
+
+    Raises:
+        ValueError: not 32 hex digits with hyphens.
+    """
+    digits = text.replace("-", "")
+    if len(digits) != 32:
+        raise ValueError(f"{text!r} is not a UUID")
+    return int(digits[:16], 16), int(digits[16:], 16)
+
+
+cdef class Event:
+    """A canonical event: read-only in callbacks, valid until the callback returns, `detach()` to keep it."""
+
+    cdef int guard(self) except -1:
+        if self.s.state == SLOT_POISONED:
+            detail = _poison_reporter(self.s.type, self.s.index) if _poison_reporter is not None else ""
+            raise UseAfterRecycleError(
+                f"{type(self).__name__} read after it was recycled{detail}", op="event.read",
+                hint="keep event.detach() instead of the event")
+        return 0
+
+    cdef object own_fields(self):
+        return ()
+
+    cdef int fill_own(self, str name, object value) except -1:
+        raise AttributeError(f"{type(self).__name__} has no field {name!r}")
+
+    cdef int copy_own(self, Event source) except -1:
+        return 0
+
+    # -- base fields ------------------------------------------------------------------------------------------
+
+    @property
+    def type(self):
+        """EventType."""
+        self.guard()
+        return EventType(self.s.type)
+
+    @property
+    def kind(self):
+        """EventKind, which follows from the type."""
+        self.guard()
+        return KIND_OF_TYPE[EventType(self.s.type)]
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether it must never be dropped, coalesced, filtered or rate-limited."""
+        self.guard()
+        return is_critical(self.s.type)
+
+    @property
+    def schema_version(self) -> int:
+        """Version of the data model: 1."""
+        self.guard()
+        return 1
+
+    @property
+    def event_id(self) -> str:
+        """``provider:symbol:type:ident``, without a time, so that a re-sent event has the same id."""
+        self.guard()
+        symbol = self.symbol
+        return f"{self.provider}:{symbol or ''}:{type(self).__name__}:{self._ident()}"
+
+    def _ident(self) -> str:
+        return f"{self.h.epoch}.{self.h.seq_provider}"
+
+    @property
+    def provider(self) -> str:
+        """Provider name; ``engine`` for what the engine makes itself."""
+        self.guard()
+        return instrument_keys[self.h.instrument_id][0]
+
+    @property
+    def symbol(self):
+        """``BASE-QUOTE``, or None where an event has no symbol."""
+        self.guard()
+        return instrument_keys[self.h.instrument_id][1]
+
+    @property
+    def instrument_id(self) -> int:
+        """Dense process-wide id of (provider, symbol); never on a wire."""
+        self.guard()
+        return self.h.instrument_id
+
+    @property
+    def seq_provider(self) -> int:
+        """The stream's number of this event, comparable inside one epoch."""
+        self.guard()
+        return self.h.seq_provider
+
+    @property
+    def seq_first(self) -> int:
+        """First number covered: below seq_provider where one event covers a range."""
+        self.guard()
+        return self.h.seq_first
+
+    @property
+    def epoch(self) -> int:
+        """Grows when the provider restarts the stream's numbering or rebuilds the book."""
+        self.guard()
+        return self.h.epoch
+
+    @property
+    def ts_venue_ns(self) -> int:
+        """The venue's time, ns since 1970 UTC; 0 = unknown."""
+        self.guard()
+        return self.h.ts_venue_ns
+
+    @property
+    def ts_recv_ns(self) -> int:
+        """When the frame's last byte was handed to us, ns since 1970 UTC."""
+        self.guard()
+        return self.h.ts_recv_ns
+
+    @property
+    def ts_emit_ns(self) -> int:
+        """When the provider handed the event on, ns since 1970 UTC."""
+        self.guard()
+        return self.h.ts_emit_ns
+
+    @property
+    def lag_ns(self) -> int:
+        """How far this moment is behind the wire: now - ts_recv_ns."""
+        self.guard()
+        return _lag_clock.now_ns() - self.h.ts_recv_ns
+
+    @property
+    def routing_version(self) -> int:
+        """Version of the routing table that routed it."""
+        self.guard()
+        return self.h.routing_version
+
+    @property
+    def merge_id(self):
+        """Set on merged events only."""
+        self.guard()
+        return None
+
+    @property
+    def trace_id(self) -> str:
+        """128 bits as a lower-case UUID."""
+        self.guard()
+        return uuid_text(self.h.trace_hi, self.h.trace_lo)
+
+    @property
+    def decision_id(self):
+        """Set by the consumer that decided, else None."""
+        self.guard()
+        if self.h.decision_hi == 0 and self.h.decision_lo == 0:
+            return None
+        return uuid_text(self.h.decision_hi, self.h.decision_lo)
+
+    @property
+    def flags(self):
+        """Frozen set of EventFlag."""
+        self.guard()
+        return frozenset(flag for flag in EventFlag if self.h.flags & flag)
+
+    @property
+    def folded_count(self) -> int:
+        """Venue updates folded into this event; 0 = made by the engine."""
+        self.guard()
+        return self.h.folded_count
+
+    @property
+    def price_scale(self) -> int:
+        """Decimals of every price_raw: value = raw x 10^-price_scale."""
+        self.guard()
+        return self.h.price_scale
+
+    @property
+    def qty_scale(self) -> int:
+        """Decimals of every qty_raw."""
+        self.guard()
+        return self.h.qty_scale
+
+    @property
+    def venue_meta(self):
+        """What the venue sent beyond the model, or None."""
+        self.guard()
+        return None
+
+    # -- copies -----------------------------------------------------------------------------------------------
+
+    def detach(self):
+        """An unpooled copy that may be kept, changed, pickled and sent; it equals the event field by field."""
+        self.guard()
+        cdef Event copy = type(self)()
+        copy.h = self.h
+        copy.h.flags &= ~FLAG_OVERFLOW_ALLOC
+        memcpy(copy.s.data, self.s.data, self.s.data_size)
+        copy.copy_own(self)
+        return copy
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether this is a copy no pool will reuse."""
+        return self.s.state == SLOT_DETACHED
+
+    def as_dict(self) -> dict[str, object]:
+        """Every field by its attribute name, base fields first."""
+        self.guard()
+        return {name: getattr(self, name) for name in BASE_FIELDS + tuple(self.own_fields())}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, object]):
+        """A detached event with these fields (attribute names, Python values); derived ones are ignored.
+
+        Raises:
+            MisuseError: an unknown field name.
+        """
+        cdef Event event = cls()
+        for name, value in fields.items():
+            if name not in ("type", "kind", "schema_version", "event_id", "merge_id", "venue_meta"):
+                event.fill(name, value)
+        return event
+
+    def fill(self, str name not None, value) -> None:
+        """Set one field of a detached event.
+
+        Raises:
+            AttributeError: the event is not detached, or has no such field.
+        """
+        self.guard()
+        if self.s.state != SLOT_DETACHED:
+            raise AttributeError(f"{type(self).__name__}.{name} is read-only; detach() gives a copy you may change")
+        if name == "provider":
+            self.h.instrument_id = instrument_id(value, self.symbol)
+        elif name == "symbol":
+            self.h.instrument_id = instrument_id(self.provider, value)
+        elif name == "trace_id":
+            self.h.trace_hi, self.h.trace_lo = parse_uuid(value)
+        elif name == "decision_id":
+            self.h.decision_hi, self.h.decision_lo = parse_uuid(value) if value is not None else (0, 0)
+        elif name == "flags":
+            self.h.flags = sum({int(flag) for flag in value})
+        elif name == "seq_provider":
+            self.h.seq_provider = value
+        elif name == "seq_first":
+            self.h.seq_first = value
+        elif name == "epoch":
+            self.h.epoch = value
+        elif name == "ts_venue_ns":
+            self.h.ts_venue_ns = value
+        elif name == "ts_recv_ns":
+            self.h.ts_recv_ns = value
+        elif name == "ts_emit_ns":
+            self.h.ts_emit_ns = value
+        elif name == "routing_version":
+            self.h.routing_version = value
+        elif name == "folded_count":
+            self.h.folded_count = value
+        elif name == "price_scale":
+            self.h.price_scale = value
+        elif name == "qty_scale":
+            self.h.qty_scale = value
+        elif name == "instrument_id":
+            self.h.instrument_id = value
+        else:
+            self.fill_own(name, value)
+
+    def __setattr__(self, str name, value) -> None:
+        self.fill(name, value)
+
+    def __reduce__(self):
+        if self.s.state != SLOT_DETACHED:
+            raise MisuseError(f"{type(self).__name__} belongs to a pool and cannot be pickled", op="event.pickle",
+                              hint="pickle event.detach()")
+        return _rebuild, (type(self).__name__, self.as_dict())
+
+    def __eq__(self, other) -> bool:
+        if self is other:
+            return True
+        if type(self) is not type(other):
+            return NotImplemented
+        return self.as_dict() == other.as_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.event_id)
+
+    def __repr__(self) -> str:
+        if self.s.state == SLOT_POISONED:
+            return f"<{type(self).__name__} recycled>"
+        return f"<{type(self).__name__} {self.event_id}>"
+
+
+def register_class(cls, int event_type) -> None:
+    """Note the class of an event type; each schema module does so once at import."""
+    _CLASSES[event_type] = cls
+
+
+def class_of(int event_type):
+    """The event class of an EventType.
+
+    Raises:
+        KeyError: the type is not built.
+    """
+    return _CLASSES[event_type]
+
+
+def _rebuild(str name, fields):
+    for cls in _CLASSES.values():
+        if cls.__name__ == name:
+            return cls.from_dict(fields)
+    raise MisuseError(f"unknown event class {name}", op="event.unpickle")
+

@@ -1,0 +1,69 @@
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint16_t, uint32_t
+
+
+cdef class EventSink:
+    cdef int offer(self, PyObject* event) except -1:
+        raise NotImplementedError(type(self).__name__)
+
+    cdef int flush(self) except -1:
+        return 0
+
+    cdef int do_work(self, int64_t now_ns) except -1:
+        return 0
+
+
+cdef class FrameSink:
+    cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
+        raise NotImplementedError(type(self).__name__)
+
+    cdef int on_read_end(self) except -1:
+        return 0
+
+    def feed(self, bytes frame not None, ts_recv_ns: int, conn: int = 0) -> None:
+        """Hand one whole frame in, as a connection would."""
+        self.on_frame(frame, len(frame), ts_recv_ns, conn)
+
+    def read_end(self) -> None:
+        """Say that the frames handed in so far were one read."""
+        self.on_read_end()
+
+
+cdef class EventPool:
+    cdef PyObject* acquire_nowait(self, int event_type) noexcept:
+        return NULL
+
+    cdef int attach_levels(self, PyObject* event, size_t count) except -1:
+        raise NotImplementedError(type(self).__name__)
+
+    cdef int publish(self, PyObject* event) noexcept:
+        return 0
+
+    cdef int retain(self, PyObject* event, int count) noexcept:
+        return 0
+
+    cdef int release(self, PyObject* event) noexcept:
+        return REFUSED
+
+    cdef int release_many(self, PyObject** events, uint32_t count) noexcept:
+        return 0
+
+
+cdef class FanoutPort:
+    cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1:
+        raise NotImplementedError(type(self).__name__)
+
+    cdef int flush(self) except -1:
+        return 0
+
+
+cdef class VersionPort:
+    def current_version(self) -> int:
+        """The routing version in force."""
+        return self.version
+
+
+cdef class ControlHandler:
+    cpdef object handle(self, object command):
+        """Obey one command and return its acknowledgement."""
+        raise NotImplementedError(type(self).__name__)

@@ -1,0 +1,140 @@
+# Sourced by scripts/demo, scripts/test and .ci/run. Sets the project up in .venv, once per state of the sources.
+#
+#   PYTHON     interpreter to use (default: python3)
+#
+# Functions say what they do in one line on stderr; everything pip and the compiler say goes to a log, whose end is
+# shown when a step fails.
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+PYTHON_CHOSEN="${PYTHON:-}"
+PYTHON="${PYTHON:-python3}"
+LOG="$ROOT/build/setup.log"
+
+say() { printf 'engine: %s\n' "$*" >&2; }
+
+# One line for each thing that is missing, then exit code 2.
+check_machine() {
+    if ! command -v "$PYTHON" >/dev/null 2>&1; then
+        say "Python is missing ($PYTHON): apt-get install python3 python3-venv python3-dev"
+        exit 2
+    fi
+    local version package
+    version="$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+    if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        say "Python $version is too old, 3.11 or newer is needed: apt-get install python3.11, then set PYTHON=python3.11"
+        exit 2
+    fi
+    package="python3"
+    [ -n "$PYTHON_CHOSEN" ] && package="python$version"
+
+    local missing=0
+    if ! "$PYTHON" -c 'import venv, ensurepip' >/dev/null 2>&1; then
+        say "the venv module is missing: apt-get install $package-venv"
+        missing=1
+    fi
+    if ! "$PYTHON" -c 'import os, sys, sysconfig
+sys.exit(not os.path.isfile(os.path.join(sysconfig.get_path("include"), "Python.h")))'; then
+        say "Python.h is missing: apt-get install $package-dev"
+        missing=1
+    fi
+    if ! command -v "${CXX:-g++}" >/dev/null 2>&1; then
+        say "the C++ compiler is missing: apt-get install g++"
+        missing=1
+    elif ! printf '#include <vector>\nint main() {}\n' | "${CXX:-g++}" -x c++ -fsyntax-only - >/dev/null 2>&1; then
+        say "the C++ compiler finds no standard library: apt-get install g++"
+        missing=1
+    fi
+    if ! command -v "${CC:-gcc}" >/dev/null 2>&1; then
+        say "the C compiler is missing: apt-get install gcc"
+        missing=1
+    fi
+    [ "$missing" -eq 0 ] || exit 2
+}
+
+# step LINE COMMAND...: say LINE, run COMMAND quietly, show the end of its output if it fails.
+step() {
+    say "$1"
+    shift
+    if ! "$@" >>"$LOG" 2>&1; then
+        say "failed: $*"
+        tail -n 40 "$LOG" >&2
+        say "the whole log: $LOG"
+        exit 1
+    fi
+}
+
+# What the installed package was made from: interpreter, build files, names and contents of the sources.
+source_state() {
+    (
+        cd "$ROOT" || exit 1
+        "$PYTHON" -VV
+        sha256sum pyproject.toml setup.py
+        find engine pyx -type f ! -path '*/__pycache__/*' \
+            ! -name '*.so' ! -name '*.o' ! -name '*.c' ! -name '*.cpp' ! -name '*.html' -print0 |
+            LC_ALL=C sort -z | xargs -0 sha256sum
+    ) | sha256sum | cut -d ' ' -f 1
+}
+
+build_requirements() {
+    "$PYTHON" -c 'import sys, tomllib
+with open(sys.argv[1], "rb") as file:
+    print(*tomllib.load(file)["build-system"]["requires"], sep="\n")' "$ROOT/pyproject.toml"
+}
+
+# make_venv FOLDER: an environment of its own with the build requirements; kept while interpreter and place are the same.
+make_venv() {
+    local venv="$1" state
+    state="$("$PYTHON" -VV) $venv $(build_requirements | tr '\n' ' ')"
+    if [ "$(cat "$venv/engine-venv" 2>/dev/null)" = "$state" ]; then
+        return
+    fi
+    rm -rf "$venv"
+    step "making ${venv#"$ROOT"/} with Python $("$PYTHON" -c 'import platform; print(platform.python_version())')" \
+        "$PYTHON" -m venv "$venv"
+    local requirements
+    mapfile -t requirements < <(build_requirements)
+    step "installing the build requirements" \
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${requirements[@]}"
+    printf '%s\n' "$state" >"$venv/engine-venv"
+}
+
+# install_wheel FOLDER EXTRAS: build the wheel of the current sources in the environment's tools and install it there.
+install_wheel() {
+    local venv="$1" extras="$2" wheels
+    wheels="$venv/wheel"
+    rm -rf "$wheels"
+    step "compiling (a first build takes some minutes)" \
+        "$venv/bin/python" -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+        --wheel-dir "$wheels" "$ROOT"
+    local wheel
+    wheel="$(echo "$wheels"/engine-*.whl)"
+    step "installing the wheel" \
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
+    step "installing what it needs" \
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel${extras:+[$extras]}"
+}
+
+# set_up [EXTRAS]: .venv holds the wheel of the current sources; nothing is done when it already does.
+set_up() {
+    local extras="${1:-}" state stamp
+    check_machine
+    mkdir -p "$ROOT/build"
+    stamp="$ROOT/.venv/engine-installed"
+    exec 9>"$ROOT/build/setup.lock"
+    flock 9
+    state="$(source_state)"
+    if ! grep -qsxF "$state $extras" "$stamp"; then
+        : >"$LOG"
+        make_venv "$ROOT/.venv"
+        if grep -qs "^$state " "$stamp"; then
+            # The wheel is there, only the extras are not.
+            step "installing the extras $extras" "$ROOT/.venv/bin/python" -m pip install --quiet \
+                --disable-pip-version-check "$(echo "$ROOT"/.venv/wheel/engine-*.whl)[$extras]"
+        else
+            rm -f "$stamp"
+            ENGINE_BUILD=release install_wheel "$ROOT/.venv" "$extras"
+        fi
+        printf '%s %s\n' "$state" "$extras" >>"$stamp"
+    fi
+    exec 9>&-
+}

@@ -1,0 +1,222 @@
+"""CFG-07, ARC-29: every key is either read, and then its change is seen, or refused as not built yet."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from engine.config.document import parse_path
+from engine.config.effective import effective
+from engine.config.faults import pattern_text
+from engine.config.keys import known_keys, leaf_keys, nearest_key
+from engine.config.load import load_config
+from engine.config.not_built import NOT_BUILT, NotBuilt
+from tests.unit.config.configs import assignment, faults_with, is_refused, needed
+from tests.unit.config.documented_defaults import DEFAULTS
+
+READ_NOW = {
+    "schema_version",
+    "profile",
+    "engine.instance_id",
+    "debug.recycler",
+    "log.level",
+    "log.format",
+    "providers[].name",
+    "providers[].venue",
+    "providers[].enabled",
+    "providers[].symbols",
+    "providers[].streams",
+    "providers[].kline_intervals",
+    "providers[].ws_endpoint",
+    "providers[].rest_endpoint",
+    "providers[].book.depth_levels",
+    "providers[].book.kept_levels_max",
+    "providers[].book.diff_buffer_max",
+    "providers[].book.emit",
+    "providers[].book.snapshot_timeout_ms",
+    "providers[].book.verify_checksum",
+    "providers[].connection.connect_timeout_ms",
+    "providers[].connection.backoff_min_ms",
+    "providers[].connection.backoff_max_ms",
+    "providers[].connection.max_frame_bytes",
+    "providers[].rest.timeout_ms",
+    "dispatcher.stream_ordering.lateness_tolerance_ms",
+    "dispatcher.stream_ordering.flush_overrun_ms",
+    "dispatcher.stream_ordering.max_buffer_size",
+    "dispatcher.dedupe.horizon_ids",
+    "dispatcher.dedupe.horizon_s",
+    "dispatcher.quantum_events",
+    "pools.escape_limit",
+    "pools.BookSnapshot.capacity",
+    "pools.BookUpdate.capacity",
+    "pools.Trade.capacity",
+    "pools.Ticker.capacity",
+    "pools.KlineSummary.capacity",
+    "pools.InstrumentUpdate.capacity",
+    "pools.ControlAck.capacity",
+    "bus.critical_reserve",
+    "consumers[].consumer_id",
+    "consumers[].name",
+    "consumers[].mode",
+    "consumers[].handler",
+    "consumers[].params",
+    "consumers[].mailbox_capacity",
+    "consumers[].callback_budget_ms",
+    "consumers[].subscriptions[].symbol",
+    "consumers[].subscriptions[].providers",
+    "consumers[].subscriptions[].event_types",
+    "dlq.max_records",
+    "dlq.max_bytes",
+    "dlq.path",
+}
+# A right value that is no default, where one cannot be made from the kind of the key.
+OTHER_VALUES: dict[str, Any] = {
+    "schema_version": 1,
+    "profile": "throughput",
+    "providers[].name": "binance_2",
+    "providers[].venue": "binance",
+    "providers[].symbols": ["ETH-USDT"],
+    "providers[].streams": ["trade"],
+    "providers[].kline_intervals": ["5m"],
+    "providers[].ws_endpoint": "ws://127.0.0.1:9",
+    "providers[].ws_private_endpoint": "ws://127.0.0.1:9",
+    "providers[].rest_endpoint": "http://127.0.0.1:9",
+    "providers[].credentials.key_type": "hmac",
+    "consumers[].mode": "inline",
+    "consumers[].consumer_id": "mm2",
+    "consumers[].params": {"size": 3},
+    "consumers[].subscriptions[].symbol": "BTC-USDT",
+    "consumers[].subscriptions[].providers": ["kraken"],
+    "consumers[].subscriptions[].event_types": ["Ticker"],
+    "consumers[].subscriptions[].merged": "btc",
+    "dlq.path": "dead.jsonl",
+    "consumers[].handler": "other.place:Taker",
+    "consumers[].name": "Taker",
+    "reports.enabled": True,
+    "mcp.enabled": True,
+    "api.enabled": True,
+    "reports.walls.min_wall_qty": {"default": "1"},
+    "reports.health.depth_ref": {"default": "1"},
+}
+
+
+def first(path: str) -> str:
+    return path.replace("[]", "[0]")
+
+
+def other_value(path: str) -> Any:
+    """A value that is right for the key and, where there is a choice, not its default."""
+    if path in OTHER_VALUES:
+        return OTHER_VALUES[path]
+    default = DEFAULTS.get(path)
+    words = [word for word in get_args(known_keys()[path].field.annotation) if isinstance(word, str)]
+    if words:
+        return next((word for word in words if word != default), words[0])
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int | float):
+        return default - 1 if not default or isinstance(default, int) else default / 2
+    if default == "auto" or default is None:
+        return 7
+    return default
+
+
+@pytest.mark.parametrize("path", leaf_keys())
+def test_read_or_refused(path: str) -> None:
+    """The generated list: no key is silently without effect."""
+    refused = is_refused(first(path), other_value(path))
+    assert refused is (path not in READ_NOW)
+
+
+@pytest.mark.parametrize("path", sorted(READ_NOW))
+def test_a_key_that_is_read_arrives(path: str) -> None:
+    value = other_value(path)
+    config = load_config(None, [*needed(first(path)), assignment(first(path), value)], {})
+    shown = {name: text for name, (text, origin) in effective(config).items() if origin == "--set"}
+    at = first(path) if path != "consumers[].params" else "consumers[0].params.size"
+    expected = value if path != "consumers[].params" else 3
+    spelled = {True: "true", False: "false"}.get(expected) if isinstance(expected, bool) else None
+    if isinstance(expected, str):
+        spelled = f'"{expected}"'
+    elif isinstance(expected, list):
+        spelled = "[" + ", ".join(f'"{item}"' for item in expected) + "]"
+    assert shown[at] == (spelled or str(expected))
+
+
+@pytest.mark.parametrize("path", sorted(set(leaf_keys()) - READ_NOW))
+def test_the_refusal_says_so_in_one_line(path: str) -> None:
+    lines = [str(f) for f in faults_with(first(path), other_value(path)) if "not built yet" in f.constraint]
+    assert len(lines) == 1
+    assert "\n" not in lines[0]
+    assert lines[0].startswith("--set: ")
+
+
+OFF = [
+    ("providers[0].ws_private_endpoint", None),
+    ("providers[0].credentials.api_key_env", None),
+    ("providers[0].credentials.key_type", None),
+    ("providers[0].orders.enabled", False),
+    ("orchestrator.merge_rules", []),
+    ("consumers[0].token_env", None),
+    ("consumers[0].trading_switch", "disabled"),
+    ("consumers[0].subscriptions[0].merged", None),
+    ("consumers[0].subscriptions[0].never_drop_trades", False),
+    ("bus.backend", "inprocess"),
+    ("reports.enabled", False),
+    ("cache.backend", "inprocess"),
+    ("mcp.enabled", False),
+    ("telemetry.otlp_endpoint", None),
+    ("api.enabled", False),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), OFF, ids=[row[0] for row in OFF])
+def test_saying_that_a_missing_part_is_off_is_right(path: str, value: Any) -> None:
+    assert faults_with(path, value) == []
+
+
+@pytest.mark.parametrize("mode", ["thread", "process", "websocket", None])
+def test_every_mode_but_inline_is_refused_also_when_none_is_written(mode: str | None) -> None:
+    consumer: dict[str, Any] = {"consumer_id": "mm1"} | ({} if mode is None else {"mode": mode})
+    if mode in (None, "thread"):
+        consumer["handler"] = "m:C"
+    (fault,) = faults_with("consumers", [consumer])
+    assert fault.path == "consumers[0].mode"
+    assert fault.constraint == "not built yet: every mode but inline; write `mode: inline`"
+
+
+def test_a_section_is_refused_once_however_many_keys_it_sets() -> None:
+    faults = faults_with("risk", {"enabled": True, "limits": {"orders_per_s": 9, "orders_burst": 2}})
+    assert [(f.path, f.constraint.split(":")[0]) for f in faults] == [("risk", "not built yet")]
+
+
+def test_an_empty_section_asks_for_nothing() -> None:
+    assert faults_with("risk", {}) == []
+
+
+def test_each_row_of_the_table_covers_a_key() -> None:
+    covered = set()
+    for path in leaf_keys():
+        parts = parse_path(first(path)) or ()
+        patterns = [pattern_text(parts[:length]) for length in range(len(parts), 0, -1)]
+        covered |= set([pattern for pattern in patterns if pattern in NOT_BUILT][:1])
+    assert set(NOT_BUILT) - covered == set()
+
+
+def test_true_is_not_one() -> None:
+    assert NotBuilt("x", off=(1,)).refuses(True)
+    assert not NotBuilt("x", only=(1,)).refuses(True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("provider", "providers"),
+        ("providers[].book.depth", "depth_levels"),
+        ("pools.bookupdate", "BookUpdate"),
+        ("log.zzzzzz", None),
+    ],
+)
+def test_the_nearest_key(wrong: str, right: str | None) -> None:
+    assert nearest_key(wrong) == right
