@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bench.record import Row, read
+from engine.bench.record import Row, read
 
 BENCHMARKS = Path(__file__).parent / "BENCHMARKS.md"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"

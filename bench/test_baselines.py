@@ -8,15 +8,15 @@ from decimal import Decimal
 
 import pytest
 
-from bench.baselines import peers
 from bench.data.frames import CapturesMissingError, Corpus, load
-from bench.data.plainbook import final_tops
+from bench.peers import processes
+from engine.bench.data.plainbook import final_tops
 
 pytest.importorskip("pytest_benchmark", reason="the extra [bench] is not installed")
 for module in ("orjson", "order_book", "sortedcontainers"):
     pytest.importorskip(module, reason="the extra [bench] is not installed")
 
-from bench.baselines import binance_loops, book_only, books, checked_book, checksum, handrolled  # noqa: E402 (after the skip)
+from engine.bench.baselines import binance_loops, book_only, books, checked_book, checksum, handrolled  # noqa: E402 (after the skip)
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -95,12 +95,12 @@ def test_checksum_order_book(benchmark, corpus_name):
 @pytest.mark.parametrize("peer", ["cryptofeed", "nautilus"])
 @pytest.mark.parametrize("corpus_name", ["spot", "futures_sized"])
 def test_peer(benchmark, corpus_name, peer):
-    """``peers.run`` itself refuses a peer whose final prices are wrong."""
+    """``processes.run`` itself refuses a peer whose final prices are wrong."""
     try:
-        peers.environment(peer)
-    except peers.PeerMissingError as missing:
+        processes.environment(peer)
+    except processes.PeerMissingError as missing:
         pytest.skip(str(missing))
     benchmark.group = f"peers, {corpus_name} (see extra_info)"
-    result = benchmark.pedantic(peers.run, args=(peer, corpus(corpus_name), PEER_SECONDS), rounds=1)
+    result = benchmark.pedantic(processes.run, args=(peer, corpus(corpus_name), PEER_SECONDS), rounds=1)
     benchmark.extra_info.update(result.report, label=result.label)
     assert result.ns_per_message > 0

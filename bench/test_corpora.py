@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from bench.data.book_updates import book_updates, opening_levels
 from bench.data.frames import CORPORA, CapturesMissingError, Corpus, futures_sized, load, loop
-from bench.data.plainbook import final_tops, replay
-from bench.data.spread import spread
-from bench.data.wire import read_binance_snapshot, read_frame, read_kraken_checksums
 from bench.peers import framefile
+from engine.bench.data.book_updates import book_updates, opening_levels
+from engine.bench.data.plainbook import final_tops, replay
+from engine.bench.data.spread import spread
+from engine.bench.data.wire import read_binance_snapshot, read_frame, read_kraken_checksums
 
 pytestmark = pytest.mark.timeout(60)
 

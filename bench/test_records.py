@@ -3,10 +3,10 @@ import json
 
 import pytest
 
-from bench.paired import paired_ratio
-from bench.record import Row, read, write
 from bench.render import BEGIN, BENCHMARKS, END, insert, render
-from bench.timing import timed_passes
+from engine.bench.paired import paired_ratio
+from engine.bench.record import Row, read, write
+from engine.bench.timing import timed_passes
 
 
 def costs(*values: float):

@@ -1,1 +1,1 @@
-"""Frames and workloads that every path of a comparison is given alike."""
+"""Where a source tree finds its recorded frames."""

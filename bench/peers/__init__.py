@@ -1,1 +1,4 @@
-"""Other engines on the same frames, each in an environment and a process of its own."""
+"""Other engines on the same frames, each in an environment and a process of its own.
+
+``processes`` lays the other modules out as the package ``peer`` there, together with ``engine.bench.timing``.
+"""

@@ -1,6 +1,6 @@
 """cryptofeed on recorded Binance depth frames: ``message_handler`` -> OrderBook -> three async callbacks.
 
-Run inside its environment: ``python -m bench.peers.cryptofeed_path FRAMES_FILE``. The feed object is
+Run inside its environment: ``python -m peer.cryptofeed_path FRAMES_FILE``. The feed object is
 cryptofeed's own; only its REST answers (the recorded snapshots) and its symbol list are given to it.
 Each callback reads the best bid and the best ask price.
 """
@@ -13,10 +13,9 @@ import uvloop
 from cryptofeed.defines import L2_BOOK
 from cryptofeed.exchanges import Binance
 from cryptofeed.symbols import Symbols
-
-from bench.peers.framefile import Frames, read
-from bench.peers.report import arguments, print_result
-from bench.timing import timed_passes
+from peer.framefile import Frames, read
+from peer.report import arguments, print_result
+from peer.timing import timed_passes
 
 CONSUMER_COUNT = 3
 

@@ -2,7 +2,7 @@
 
 The spot adapter decodes, LiveDataEngine queues, the message bus publishes, the Cache holds the managed
 book, and three actors read its best bid and best ask price. Run inside its environment:
-``python -m bench.peers.nautilus_path FRAMES_FILE``. Nothing is stubbed but the network: the client
+``python -m peer.nautilus_path FRAMES_FILE``. Nothing is stubbed but the network: the client
 subscribes to nothing and the snapshots are applied from the recording.
 """
 import asyncio
@@ -30,10 +30,9 @@ from nautilus_trader.model.identifiers import InstrumentId, TraderId
 from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.portfolio.portfolio import Portfolio
-
-from bench.peers.framefile import Frames, read
-from bench.peers.report import arguments, print_result
-from bench.timing import timed_passes
+from peer.framefile import Frames, read
+from peer.report import arguments, print_result
+from peer.timing import timed_passes
 
 CONSUMER_COUNT = 3
 FRAMES_PER_TURN = 10

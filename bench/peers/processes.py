@@ -1,6 +1,7 @@
 """Other engines on the same frames, each run as a process in an environment of its own."""
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -8,16 +9,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bench.data.corpus import PROJECT_ROOT, Corpus
-from bench.data.plainbook import final_tops
 from bench.peers import framefile
+from engine.bench import timing
+from engine.bench.data.corpus import Corpus
+from engine.bench.data.plainbook import final_tops
 
 MODULES = {
-    "cryptofeed": "bench.peers.cryptofeed_path",
-    "nautilus": "bench.peers.nautilus_path",
-    "order_book": "bench.peers.order_book_path",
+    "cryptofeed": "peer.cryptofeed_path",
+    "nautilus": "peer.nautilus_path",
 }
-"""Module by environment name. The first two play Binance depth frames, the last takes a Kraken corpus."""
+"""Module by environment name."""
+
+HERE = Path(__file__).resolve().parent
+PROJECT_ROOT = HERE.parents[1]
 
 TIME_LIMIT_S = 300
 
@@ -44,7 +48,7 @@ class PeerResult:
 
     @property
     def ns_per_message(self) -> float:
-        """Median. Raises KeyError for a peer that plays no frames."""
+        """Median over the repeats."""
         return float(self.report["ns_per_message"]["median_ns"])
 
     @property
@@ -81,7 +85,7 @@ def run(peer: str, corpus: Corpus, seconds: float = 3.0, repeats: int = 5) -> Pe
         framefile.write(corpus, frames_file)
         command = [str(python), "-m", module, str(frames_file)]
         command += ["--seconds", str(seconds), "--repeats", str(repeats)]
-        surroundings = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+        surroundings = {**os.environ, "PYTHONPATH": str(_lay_out(Path(folder)))}
         try:
             done = subprocess.run(
                 command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=TIME_LIMIT_S
@@ -91,9 +95,16 @@ def run(peer: str, corpus: Corpus, seconds: float = 3.0, repeats: int = 5) -> Pe
     if done.returncode:
         raise PeerFailedError(f"{peer} on {corpus.name}: {done.stderr[-2000:]}")
     report = json.loads(done.stdout.splitlines()[-1])
-    if "tops" in report:
-        tops = {symbol: (Decimal(bid), Decimal(ask)) for symbol, (bid, ask) in report["tops"].items()}
-        expected = final_tops(corpus)
-        if tops != expected:
-            raise PeerFailedError(f"{peer} on {corpus.name} ended with {tops}, not {expected}")
+    tops = {symbol: (Decimal(bid), Decimal(ask)) for symbol, (bid, ask) in report["tops"].items()}
+    expected = final_tops(corpus)
+    if tops != expected:
+        raise PeerFailedError(f"{peer} on {corpus.name} ended with {tops}, not {expected}")
     return PeerResult(peer, corpus.name, report)
+
+
+def _lay_out(folder: Path) -> Path:
+    """A package of the few modules a peer needs: in its environment there is no engine to import from."""
+    package = folder / "lib" / "peer"
+    shutil.copytree(HERE, package, ignore=shutil.ignore_patterns("__pycache__", "processes.py"))
+    shutil.copy(timing.__file__, package / "timing.py")
+    return package.parent

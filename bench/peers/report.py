@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.timing import Spread
+from peer.timing import Spread
 
 
 def arguments() -> argparse.Namespace:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds an environment per peer under build/peers, with the newest release that installs here.
-#   bench/peers/setup.sh [cryptofeed] [nautilus] [order_book]      (none named: all)
+#   bench/peers/setup.sh [cryptofeed] [nautilus]      (none named: all)
 # PYTHON chooses the interpreter, ENGINE_PEERS another folder. A second run leaves what is there.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/../.." && pwd)"
@@ -11,12 +11,11 @@ packages() {
   case "$1" in
     cryptofeed) echo "cryptofeed order_book uvloop" ;;
     nautilus) echo "--only-binary=nautilus_trader nautilus_trader uvloop" ;;
-    order_book) echo "order_book sortedcontainers" ;;
-    *) echo "setup.sh: no peer named $1 (cryptofeed, nautilus, order_book)" >&2; return 2 ;;
+    *) echo "setup.sh: no peer named $1 (cryptofeed, nautilus)" >&2; return 2 ;;
   esac
 }
 
-if [ "$#" -eq 0 ]; then set -- cryptofeed nautilus order_book; fi
+if [ "$#" -eq 0 ]; then set -- cryptofeed nautilus; fi
 for name in "$@"; do
   wanted="$(packages "$name")"
   home="$folder/$name"

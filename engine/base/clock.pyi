@@ -1,10 +1,12 @@
+from typing import final
+
 from typing_extensions import disjoint_base
 
 @disjoint_base
 class Clock:
     def now(self) -> int: ...
 
-@disjoint_base
+@final
 class SystemClock(Clock):
     def __init__(self) -> None: ...
     def reanchor(self) -> int: ...

@@ -14,6 +14,8 @@ cdef extern from *:
         1LL, 10LL, 100LL, 1000LL, 10000LL, 100000LL, 1000000LL, 10000000LL, 100000000LL, 1000000000LL,
         10000000000LL, 100000000000LL, 1000000000000LL, 10000000000000LL, 100000000000000LL,
         1000000000000000LL, 10000000000000000LL, 100000000000000000LL, 1000000000000000000LL};
+    static const uint32_t ENGINE_POW10_32[9] = {
+        1U, 10U, 100U, 1000U, 10000U, 100000U, 1000000U, 10000000U, 100000000U};
     static inline int engine_mul_overflow(int64_t a, int64_t b, int64_t *out) {
         return __builtin_mul_overflow(a, b, out);
     }
@@ -31,6 +33,38 @@ cdef extern from *:
         w = w * 10 + (w >> 8);
         return ((w & 0x000000FF000000FFULL) * 0x000F424000000064ULL
                 + ((w >> 16) & 0x000000FF000000FFULL) * 0x0000271000000001ULL) >> 32;
+    }
+    /* The word of the eight characters before end, those before the last *length* of them turned into '0'. */
+    static inline uint64_t engine_last_digits(const char *end, int length) {
+        uint64_t w, below;
+        memcpy(&w, end - 8, 8);
+        below = (1ULL << (8 * (8 - length))) - 1;
+        return (w & ~below) | (0x3030303030303030ULL & below);
+    }
+    /* An integer text of 1..16 digits; 0 if it is anything else. Reads [end - 16, end). */
+    static inline int engine_integer(const char *end, int length, uint64_t *value) {
+        uint64_t lo, hi;
+        if (length <= 8) {
+            lo = engine_last_digits(end, length);
+            if (engine_not_digits(lo)) return 0;
+            *value = engine_eight_digits(lo);
+            return 1;
+        }
+        memcpy(&lo, end - 8, 8);
+        hi = engine_last_digits(end - 8, length - 8);
+        if (engine_not_digits(lo) | engine_not_digits(hi)) return 0;
+        *value = engine_eight_digits(hi) * 100000000ULL + engine_eight_digits(lo);
+        return 1;
+    }
+    /* A text of 1..8 digits, a dot and 8 digits, as one integer; 0 if it is anything else. Reads [end - 17, end). */
+    static inline int engine_eight_decimals(const char *end, int length, uint64_t *whole, uint64_t *decimals) {
+        uint64_t lo, hi;
+        memcpy(&lo, end - 8, 8);
+        hi = engine_last_digits(end - 9, length - 9);
+        if ((end[-9] ^ '.') | engine_not_digits(lo) | engine_not_digits(hi)) return 0;
+        *whole = engine_eight_digits(hi);
+        *decimals = engine_eight_digits(lo);
+        return 1;
     }
     /* Up to 16 characters ending at end, digits with at most one dot, as one integer without a branch on any of
        them: the window is two words, what stands before the text becomes '0', the dot is shifted out.
@@ -74,8 +108,11 @@ cdef extern from *:
     }
     """
     const int64_t ENGINE_POW10[19]
+    const uint32_t ENGINE_POW10_32[9]
     bint engine_mul_overflow(int64_t a, int64_t b, int64_t* out) nogil
     bint engine_add_overflow(int64_t a, int64_t b, int64_t* out) nogil
+    bint engine_integer(const char* end, int length, uint64_t* value) nogil
+    bint engine_eight_decimals(const char* end, int length, uint64_t* whole, uint64_t* decimals) nogil
     bint engine_window(const char* end, int length, uint64_t* value, int* decimals) nogil
 
 
@@ -144,6 +181,15 @@ cdef inline int parse_decimal(const char* floor, const char* p, const char* end,
     cdef Py_ssize_t length = end - p
     cdef uint64_t value, kept
     cdef int decimals
+    if 10 <= length <= 17 and scale <= 8 and end - floor >= 17 and (p[0] != c'0' or length == 10) \
+            and engine_eight_decimals(end, <int>length, &value, &kept):
+        # The form of most venues' texts; what the scale has no place for must be zeros.
+        if scale < 8:
+            if <uint32_t>kept % ENGINE_POW10_32[8 - scale] != 0:
+                return parse_decimal_slow(p, end, scale, out)
+            kept = <uint32_t>kept // ENGINE_POW10_32[8 - scale]
+        out[0] = <int64_t>(value * <uint64_t>ENGINE_POW10[scale] + kept)
+        return PARSE_OK
     if length > 16 or length < 1 or end - floor < 16 or (p[0] == c'0' and length > 1 and p[1] != c'.') \
             or p[0] == c'.' or end[-1] == c'.' or not engine_window(end, <int>length, &value, &decimals):
         return parse_decimal_slow(p, end, scale, out)
@@ -185,11 +231,8 @@ cdef inline int parse_u64_slow(const char* p, const char* end, uint64_t* out) no
 cdef inline int parse_u64(const char* floor, const char* p, const char* end, uint64_t* out) noexcept nogil:
     """Parse a non-negative integer text [p, end) into out; PARSE_OK, PARSE_OVERFLOW or PARSE_MALFORMED."""
     cdef Py_ssize_t length = end - p
-    cdef uint64_t value
-    cdef int decimals
     if 1 <= length <= 16 and end - floor >= 16 and (p[0] != c'0' or length == 1) \
-            and engine_window(end, <int>length, &value, &decimals) and decimals == 0 and end[-1] != c'.':
-        out[0] = value
+            and engine_integer(end, <int>length, out):
         return PARSE_OK
     return parse_u64_slow(p, end, out)
 

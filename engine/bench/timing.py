@@ -1,4 +1,4 @@
-"""Timing of repeated work. Standard library only: peers import it in environments of their own."""
+"""Timing of repeated work. Standard library only: peers get a copy in environments without the engine."""
 import gc
 import statistics
 from collections.abc import Callable

@@ -62,14 +62,15 @@ def register(app: typer.Typer) -> None:
 def _options(
     speed: str, from_: str | None, to: str | None, instruments: Path | None, *, with_facts: bool
 ) -> ReplayOptions:
+    from engine.base.errors import ValidationError
     from engine.base.instants import from_rfc3339
     from engine.runtime.replay import ReplayOptions
 
     def instant(name: str, text: str | None) -> int | None:
         try:
             return None if text is None else from_rfc3339(text)
-        except ValueError as error:
-            raise typer.BadParameter(f"{name}: {error}; nearest valid: 2030-01-02T03:04:05Z") from None
+        except ValidationError as error:
+            raise typer.BadParameter(f"{name}: {error.reason}; nearest valid: 2030-01-02T03:04:05Z") from None
 
     factor: float | None = None
     if speed != "max":

@@ -1,6 +1,7 @@
+from typing import final
 from typing_extensions import disjoint_base
 
-@disjoint_base
+@final
 class Mailbox:
     capacity: int
     critical_reserve: int

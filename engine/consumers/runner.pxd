@@ -1,4 +1,5 @@
 """Runs one inline consumer: empties its mailbox into its handler on the engine's loop and releases for it."""
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -16,6 +17,7 @@ cdef enum HandlerShape:
     SHAPE_TYPED = 3                # on_book_update(event, ctx) and the like
 
 
+@cython.final
 cdef class InlineRunner(EventSink):
     """One consumer: mailbox, handler, context, statistics. Owned by the runtime; engine's loop only."""
     cdef readonly str consumer_id
@@ -48,9 +50,9 @@ cdef class InlineRunner(EventSink):
     cdef readonly LatencyHistogram delivery  # frame in to callback start
     cdef readonly LatencyHistogram callback
 
-    cdef int offer(self, PyObject* event) except -1
-    cdef int flush(self) except -1
     cdef list _new_list(self)
-    cdef int _serve(self, uint32_t count) except -1
+    cdef int64_t _serve_batch(self, uint32_t count, int64_t mono_ns) except -1
+    cdef int _call_handler(self, uint32_t count) except -1
+    cdef int _call_each(self, uint32_t count) except -1
     cdef int _call_batch(self, uint32_t count) except -1
     cdef int _failed(self, PyObject* event, object error) except -1

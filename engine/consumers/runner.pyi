@@ -1,3 +1,4 @@
+from typing import final
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ from engine.consumers.mailbox import Mailbox
 from engine.observability.latency import LatencyHistogram
 from engine.schema.ports import EventSink
 
-@disjoint_base
+@final
 class InlineRunner(EventSink):
     consumer_id: str
     index: int

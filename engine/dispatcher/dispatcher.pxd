@@ -34,3 +34,4 @@ cdef class Dispatcher(EventSink):
     cdef int _release_lowest(self, uint32_t index, StreamState* stream, int64_t now_ns) except -1
     cdef StreamState* _stream(self, uint32_t index) except NULL
     cdef int _late(self, PyObject* event, StreamState* stream) except -1
+    cdef int _passed_over(self, PyObject* event, StreamState* stream) except -1

@@ -2,7 +2,8 @@
 
 Rules (EVT-60..62): by its mode an event in order goes at once; one that leaves a gap waits, at most the lateness
 tolerance, in a heap ordered by (seq_provider, ts_recv_ns); one at or below the watermark is a duplicate if its bit is
-set, else late. A higher epoch is the provider's explicit reset.
+set, else late; one whose number waits in the heap already is a duplicate too. A higher epoch is the provider's
+explicit reset.
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -61,6 +62,7 @@ cdef struct OrderRules:
 
 cdef int judge(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil
 cdef int note_emitted(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil
+cdef int note_late(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil
 cdef int push(StreamState* stream, const EventHeader* h, PyObject* event, int64_t now_ns, uint64_t ordinal,
               const OrderRules* rules) noexcept nogil
 cdef PyObject* pop(StreamState* stream) noexcept nogil

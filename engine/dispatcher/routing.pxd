@@ -1,9 +1,11 @@
 """Routing tables: immutable snapshots, replaced by one pointer swap; the version sits inside."""
+cimport cython
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from engine.schema.ports cimport VersionPort
 
 
+@cython.final
 cdef class RoutingTable:
     """Stream index (instrument_id * TYPE_STRIDE + type) -> consumer indices. Never changes once built."""
     cdef readonly uint64_t version
@@ -12,7 +14,12 @@ cdef class RoutingTable:
     cdef uint32_t* _count
     cdef uint16_t* _consumers
 
-    cdef uint32_t route(self, uint32_t stream, const uint16_t** consumers) noexcept nogil
+    cdef inline uint32_t route(self, uint32_t stream, const uint16_t** consumers) noexcept nogil:
+        """Consumers of a stream; returns how many."""
+        if stream >= self._stream_count:
+            return 0
+        consumers[0] = self._consumers + self._first[stream]
+        return self._count[stream]
 
 
 cdef class RoutingBoard(VersionPort):
@@ -20,7 +27,9 @@ cdef class RoutingBoard(VersionPort):
     cdef RoutingTable table
     cdef dict _routes                # consumer index -> frozenset of stream indices
     cdef list _order                 # consumer indices in subscription order
-    cdef dict _history               # version -> table, until nothing held refers to it
+    cdef dict _history               # version -> (table, order, routes), until nothing held refers to it
+    cdef readonly uint32_t history_count
 
     cdef RoutingTable table_of(self, uint64_t version)
     cdef int forget_history(self) except -1
+    cdef int _leave(self, consumer) except -1

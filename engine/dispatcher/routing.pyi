@@ -1,8 +1,9 @@
+from typing import final
 from typing_extensions import disjoint_base
 
 from engine.schema.ports import VersionPort
 
-@disjoint_base
+@final
 class RoutingTable:
     version: int
     def __init__(self) -> None: ...

@@ -1,8 +1,9 @@
+from typing import final
 from typing_extensions import disjoint_base
 
 STAGE_NAMES: tuple[str, ...]
 
-@disjoint_base
+@final
 class LatencyHistogram:
     count: int
     max_ns: int
@@ -13,7 +14,7 @@ class LatencyHistogram:
     def mean_ns(self) -> int: ...
     def buckets(self) -> list[tuple[int, int]]: ...
 
-@disjoint_base
+@final
 class StageTimer:
     def __init__(self) -> None: ...
     def histograms(self) -> dict[str, LatencyHistogram]: ...

@@ -5,16 +5,11 @@ slot; whether user code holds it too is read off the Python reference count at t
 never reused, it escapes to the garbage collector and a new one takes its place.
 """
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from engine.pools.blocks cimport BLOCK_CLASSES, BlockPool
 from engine.schema.event cimport TYPE_COUNT
-from engine.schema.market cimport Level
 from engine.schema.ports cimport EventPool
-
-
-cdef enum:
-    BLOCK_CLASSES = 5
-    BLOCK_NONE = 255
 
 
 cdef struct Pool:
@@ -29,19 +24,9 @@ cdef struct Pool:
     uint64_t escaped
     uint64_t overflowed        # taken from the heap past capacity
     uint64_t overflow_out
+    uint64_t overflow_peak
     uint64_t refused           # second recycles
     uint64_t exhausted
-
-
-cdef struct BlockPool:
-    Level** free_stack
-    uint32_t free_count
-    uint32_t capacity
-    uint32_t levels            # levels a block holds
-    uint64_t acquired
-    uint64_t recycled
-    uint64_t escaped
-    uint64_t overflowed
 
 
 cdef class Recycler(EventPool):
@@ -52,10 +37,12 @@ cdef class Recycler(EventPool):
     cdef uint64_t _trace_hi
     cdef uint64_t _trace_lo
     cdef list _escapes               # per consumer index
-    cdef dict _stacks                # debug: (type, index) -> [acquire stack, recycle stack]
     cdef dict _types                 # event type -> class
+    cdef dict _overflow_events       # id -> critical event from the heap, while it is out
     cdef object _on_problem          # callable(kind, **metadata): telemetry, never raises
-    cdef object _waiters             # threads waiting in acquire()
+    cdef object _waiters             # Patience, once somebody had to wait in acquire()
+    cdef int64_t _next_stack_ns      # monotonic: stacks of refused returns are kept once a second at most
+    cdef object __weakref__
 
     cdef PyObject* acquire_nowait(self, int event_type) noexcept
     cdef int attach_levels(self, PyObject* event, size_t count) except -1
@@ -64,17 +51,7 @@ cdef class Recycler(EventPool):
     cdef int release(self, PyObject* event) noexcept
     cdef int release_many(self, PyObject** events, uint32_t count) noexcept
     cdef int release_token(self, int event_type, uint32_t index, uint32_t generation) noexcept
+    cdef int refuse(self, int event_type) noexcept
     cdef int _put_back(self, PyObject* event) noexcept
     cdef int _escape(self, PyObject* event) except -1
     cdef PyObject* _overflow(self, int event_type) noexcept
-    cdef int _return_block(self, PyObject* event) noexcept
-    cdef int _note(self, PyObject* event, int which) except -1
-
-
-cdef class Lease:
-    """An event taken by a caller off the hot path: a token, not a reference (see Recycler.acquire)."""
-    cdef Recycler _recycler
-    cdef PyObject* _event
-    cdef readonly int type
-    cdef readonly uint32_t index
-    cdef readonly uint32_t generation

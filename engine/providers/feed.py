@@ -40,10 +40,11 @@ class FeedPorts:
 
 @dataclass(frozen=True)
 class ConnectionPlan:
-    """One WebSocket connection: where to, and the control frames to send once it stands."""
+    """One WebSocket connection: where to, the control frames to send once it stands, and whose books it feeds."""
 
     url: str
     frames: tuple[bytes, ...] = ()
+    venue_symbols: tuple[str, ...] = ()
 
 
 @dataclass
@@ -91,6 +92,14 @@ class Feed(ABC):
         self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
     ) -> list[ConnectionPlan]:
         """The connections that carry *streams* of every instrument added."""
+
+    def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
+        """Control frames that bring a book's new snapshot over its connection; none where REST gives it."""
+        return ()
+
+    @abstractmethod
+    def connection_lost(self, plan: ConnectionPlan, conn: int) -> None:
+        """The connection *conn* has gone: the books it fed are void until it stands again and they begin anew."""
 
     @abstractmethod
     def instruments_url(self, rest_endpoint: str | None) -> str:

@@ -55,3 +55,4 @@ cdef class VenueStream(FrameSink):
                            int64_t ts_recv_ns) except -1
     cdef int _send_kline(self, int index, KlineGate gate, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1
     cdef int lost(self, BookAssembler book, int index, int reason, int64_t ts_recv_ns) except -1
+    cdef int give_up(self, BookAssembler book, int reason, int64_t ts_recv_ns) except -1

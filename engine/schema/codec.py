@@ -18,7 +18,7 @@ from engine.schema.enums import (
     UpdateType,
     wire_name,
 )
-from engine.schema.event import Event, class_of
+from engine.schema.classes import Event, class_of
 
 _OP = "event.decode"
 _INSTANTS = frozenset({"ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "open_time_ns", "close_time_ns"})
@@ -32,7 +32,7 @@ _ENUMS: dict[str, Any] = {
     "side": Side,
     "change": InstrumentChange,
 }
-_DERIVED = frozenset({"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta", "interval"})
+_DERIVED = frozenset({"type", "kind", "schema_version", "merge_id", "venue_meta", "interval"})
 
 
 def json_name(field: str) -> str:

@@ -90,7 +90,13 @@ cdef class Event:
     cdef object own_fields(self)
     cdef int fill_own(self, str name, object value) except -1
     cdef int copy_own(self, Event source) except -1
+    cdef int take_ident(self, str ident) except -1
 
 
-cdef bint is_critical(int event_type) noexcept nogil
+cdef inline bint is_critical(int event_type) noexcept nogil:
+    """Whether events of a type are never dropped: reports, acknowledgements, risk."""
+    return event_type == EXEC_REPORT or event_type == CONTROL_ACK or event_type == CONTROL_RESULT \
+        or event_type == RISK_CONTROL
+
+
 cdef object set_poison_reporter(object reporter)

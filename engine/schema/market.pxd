@@ -109,6 +109,8 @@ cdef class BookEvent(Event):
     """What BookSnapshot and BookUpdate share: levels and the ids that prove them."""
     cdef BookData b
 
+    cdef int _fill_levels(self, list bids, list asks) except -1
+
 
 @cython.final
 cdef class BookSnapshot(BookEvent):

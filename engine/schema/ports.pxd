@@ -23,10 +23,14 @@ cdef class EventSink:
     """Takes events; every stage is one and holds the next."""
 
     # Takes over the caller's reference to *event* when it answers ACCEPTED or COALESCED; with FULL the caller keeps
-    # it. DANGER: after ACCEPTED the slot may be gone; do not look at it again.
+    # it. DANGER: after ACCEPTED the slot may be gone; do not look at it again. When it raises, the reference is
+    # taken as well.
     cdef int offer(self, PyObject* event) except -1
     # The read burst is over: deliver what is queued.
     cdef int flush(self) except -1
+    # flush() among others: *mono_ns* is a reading of the monotonic clock taken just now, 0 = none. Answers one taken
+    # at the end, or 0, so that sinks served one after the other need not each read the clock twice.
+    cdef int64_t serve(self, int64_t mono_ns) except -1
     # Time has moved to now_ns: act on deadlines. Returns how many events moved.
     cdef int do_work(self, int64_t now_ns) except -1
 
@@ -49,6 +53,10 @@ cdef class EventPool:
     cdef int retain(self, PyObject* event, int count) noexcept
     cdef int release(self, PyObject* event) noexcept
     cdef int release_many(self, PyObject** events, uint32_t count) noexcept
+    # By (slot, generation): refused, harmlessly, once the slot has moved on.
+    cdef int release_token(self, int event_type, uint32_t index, uint32_t generation) noexcept
+    # Count a return of what the caller no longer holds; answers REFUSED.
+    cdef int refuse(self, int event_type) noexcept
 
 
 cdef class FanoutPort:

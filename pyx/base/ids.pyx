@@ -1,5 +1,6 @@
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
 # Id 0 is the engine itself: the provider of what it makes, and the instrument of events without a symbol.
@@ -56,100 +57,98 @@ def instrument_count() -> int:
     return len(instrument_keys)
 
 
-cdef uint64_t hash_text(const char* text, Py_ssize_t length) noexcept nogil:
-    """A 64-bit mix of a short text: two overlapping words, then a multiply-fold."""
-    cdef uint64_t a = 0
-    cdef uint64_t b = 0
-    cdef Py_ssize_t i
+cdef inline void ends_of(const char* text, Py_ssize_t length, Spelling* out) noexcept nogil:
+    """The two words of a spelling; a text shorter than eight characters leaves zeros."""
+    cdef uint32_t first, last
     if length >= 8:
-        memcpy(&a, text, 8)
-        memcpy(&b, text + length - 8, 8)
-        i = 8
-        while i + 8 < length:
-            memcpy(&b, text + i, 8)
-            a = (a ^ b) * <uint64_t>0x9E3779B97F4A7C15
-            i += 8
-        memcpy(&b, text + length - 8, 8)
+        memcpy(&out.first, text, 8)
+        memcpy(&out.last, text + length - 8, 8)
+    elif length >= 4:
+        memcpy(&first, text, 4)
+        memcpy(&last, text + length - 4, 4)
+        out.first = first
+        out.last = last
     else:
-        memcpy(&a, text, length)
-    a ^= <uint64_t>length
-    a = (a ^ (b * <uint64_t>0xC2B2AE3D27D4EB4F)) * <uint64_t>0x9E3779B97F4A7C15
-    return a ^ (a >> 29)
+        out.first = out.last = 0
+        memcpy(&out.first, text, length)
 
 
+cdef inline uint32_t hash_of(const Spelling* spelling) noexcept nogil:
+    cdef uint64_t mixed = (spelling.first ^ spelling.length) * <uint64_t>0x9E3779B97F4A7C15
+    mixed = (mixed ^ spelling.last) * <uint64_t>0xC2B2AE3D27D4EB4F
+    return <uint32_t>(mixed >> 32)
+
+
+cdef inline bint is_same(const Spelling* a, const Spelling* b) noexcept nogil:
+    return a.first == b.first and a.last == b.last and a.length == b.length \
+        and (a.length <= 16 or memcmp(a.text, b.text, a.length) == 0)
+
+
+@cython.final
 cdef class SymbolTable:
     def __cinit__(self):
         self._names = []
-        self._capacity = 16
-        self._mask = 31
-        self._slots = <uint32_t*>calloc(32, sizeof(uint32_t))
-        self._text = <const char**>calloc(16, sizeof(char*))
-        self._length = <Py_ssize_t*>calloc(16, sizeof(Py_ssize_t))
-        if self._slots == NULL or self._text == NULL or self._length == NULL:
-            raise MemoryError("symbol table")
+        self._resize(32)
 
     def __dealloc__(self):
-        free(self._slots)
-        free(self._text)
-        free(self._length)
+        free(self._places)
 
     cdef int find(self, const char* text, Py_ssize_t length) noexcept:
         """Index of a spelling, or -1."""
-        cdef uint32_t slot = <uint32_t>(hash_text(text, length)) & self._mask
-        cdef uint32_t found = self._slots[slot]
-        while found:
-            if self._length[found - 1] == length and memcmp(self._text[found - 1], text, length) == 0:
-                return <int>found - 1
-            slot = (slot + 1) & self._mask
-            found = self._slots[slot]
+        cdef Spelling wanted
+        cdef uint32_t at
+        wanted.text = text
+        wanted.length = <uint32_t>length
+        ends_of(text, length, &wanted)
+        at = hash_of(&wanted) & self._mask
+        while self._places[at].number:
+            if is_same(&self._places[at], &wanted):
+                return <int>self._places[at].number - 1
+            at = (at + 1) & self._mask
         return -1
 
-    cdef int _grow(self) except -1:
-        cdef uint32_t capacity = self._capacity * 2
-        cdef uint32_t i, slot
-        cdef const char** text = <const char**>realloc(self._text, capacity * sizeof(char*))
-        if text == NULL:
-            raise MemoryError("symbol table")
-        self._text = text
-        cdef Py_ssize_t* lengths = <Py_ssize_t*>realloc(self._length, capacity * sizeof(Py_ssize_t))
-        if lengths == NULL:
-            raise MemoryError("symbol table")
-        self._length = lengths
-        cdef uint32_t* slots = <uint32_t*>calloc(capacity * 2, sizeof(uint32_t))
-        if slots == NULL:
-            raise MemoryError("symbol table")
-        free(self._slots)
-        self._slots = slots
-        self._capacity = capacity
-        self._mask = capacity * 2 - 1
-        for i in range(self._count):
-            slot = <uint32_t>(hash_text(self._text[i], self._length[i])) & self._mask
-            while self._slots[slot]:
-                slot = (slot + 1) & self._mask
-            self._slots[slot] = i + 1
+    cdef int _resize(self, uint32_t places) except -1:
+        """Place every name anew in a table of *places*, a power of two."""
+        cdef Spelling* fresh = <Spelling*>calloc(places, sizeof(Spelling))
+        cdef uint32_t index
+        if fresh == NULL:
+            raise MemoryError(f"symbol table of {places}")
+        free(self._places)
+        self._places = fresh
+        self._mask = places - 1
+        for index in range(<uint32_t>len(self._names)):
+            self._place(self._names[index], index)
         return 0
+
+    cdef void _place(self, bytes name, uint32_t index):
+        """Write a name, kept alive by the list of names, to its place."""
+        cdef Spelling spelling
+        cdef uint32_t at
+        spelling.text = name
+        spelling.length = <uint32_t>len(name)
+        spelling.number = index + 1
+        ends_of(spelling.text, spelling.length, &spelling)
+        at = hash_of(&spelling) & self._mask
+        while self._places[at].number:
+            at = (at + 1) & self._mask
+        self._places[at] = spelling
 
     def add(self, bytes name not None) -> int:
         """Index of a spelling, added when new."""
         cdef int found = self.find(name, len(name))
-        cdef uint32_t slot
         if found >= 0:
             return found
-        if self._count == self._capacity:
-            self._grow()
-        self._names.append(name)          # keeps the bytes alive
-        self._text[self._count] = name
-        self._length[self._count] = len(name)
-        slot = <uint32_t>(hash_text(name, len(name))) & self._mask
-        while self._slots[slot]:
-            slot = (slot + 1) & self._mask
-        self._count += 1
-        self._slots[slot] = self._count
-        return self._count - 1
+        found = <int>len(self._names)
+        self._names.append(name)
+        if 2 * <uint32_t>found >= self._mask:
+            self._resize(2 * (self._mask + 1))
+        else:
+            self._place(name, <uint32_t>found)
+        return found
 
     def index(self, bytes name not None) -> int:
         """Index of a spelling, -1 when it is unknown."""
         return self.find(name, len(name))
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._names)

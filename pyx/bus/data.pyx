@@ -1,5 +1,5 @@
 from cpython.object cimport PyObject
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 
@@ -43,10 +43,14 @@ cdef class DataBus(FanoutPort):
         return index
 
     cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1:
-        """Offer *event* to each consumer, then give up the caller's reference."""
+        """Offer *event* to each consumer; the caller's reference is the first one's."""
         cdef uint32_t i
         cdef uint16_t index
-        self._pool.retain(event, <int>count)
+        if count == 0:
+            self._pool.release(event)
+            return 0
+        if count > 1:
+            self._pool.retain(event, <int>count - 1)
         for i in range(count):
             index = consumers[i]
             if (<EventSink>self._sinks[index]).offer(event) == FULL:
@@ -54,7 +58,6 @@ cdef class DataBus(FanoutPort):
             if not self._pending[index]:
                 self._wait(index)
         self.fanned_out += 1
-        self._pool.release(event)
         return 0
 
     cdef int _wait(self, uint16_t index) except -1:
@@ -89,7 +92,8 @@ cdef class DataBus(FanoutPort):
     cdef int flush(self) except -1:
         """Deliver: each consumer with something queued, in the order the first event came."""
         cdef uint16_t index
-        if self._flushing:
+        cdef int64_t mono_ns = 0
+        if self._flushing or self._queue_count == 0:
             return 0
         self._flushing = True
         try:
@@ -97,7 +101,7 @@ cdef class DataBus(FanoutPort):
                 index = self._queue[self._queue_head]
                 self._queue_head += 1
                 self._pending[index] = 0
-                (<EventSink>self._sinks[index]).flush()
+                mono_ns = (<EventSink>self._sinks[index]).serve(mono_ns)
         finally:
             self._queue_head = 0
             self._queue_count = 0

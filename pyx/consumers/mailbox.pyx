@@ -1,3 +1,4 @@
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
@@ -7,6 +8,7 @@ from engine.schema.event cimport Event, is_critical
 from engine.schema.ports cimport ACCEPTED, FULL
 
 
+@cython.final
 cdef class Mailbox:
     """Args:
     capacity: market-data entries, at least 16.
@@ -27,18 +29,11 @@ cdef class Mailbox:
         free(self._market)
         free(self._critical)
 
-    cdef int put(self, PyObject* event) except -1:
-        """ACCEPTED takes the caller's reference; FULL leaves it."""
+    cdef int _put_rare(self, PyObject* event) except -1:
         if is_critical((<Event>event).s.type):
             return self._put_critical(event)
-        self.offered += 1
-        if self._tail - self._head >= self.capacity:
-            self.offered -= 1
-            self.refused += 1
-            return FULL
-        self._market[self._tail & self._mask] = event
-        self._tail += 1
-        return ACCEPTED
+        self.refused += 1
+        return FULL
 
     cdef int _put_critical(self, PyObject* event) except -1:
         cdef uint32_t count = self._critical_tail - self._critical_head

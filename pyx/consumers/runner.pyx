@@ -1,10 +1,11 @@
+cimport cython
 from cpython.list cimport PyList_GET_ITEM, PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 
-from engine.base.clock cimport Clock, monotonic_ns
+from engine.base.clock cimport Clock
 from engine.consumers.handler cimport Handler
 from engine.consumers.mailbox cimport Mailbox
 from engine.observability.latency cimport LatencyHistogram, StageTimer
@@ -26,8 +27,10 @@ cdef extern from "Python.h":
 
 cdef enum:
     HELD_BY_POOL = 1
+    SHARED_READING_MAX = 4     # after a batch as short as this, releasing it takes no time worth a reading
 
 
+@cython.final
 cdef class InlineRunner(EventSink):
     """An inline consumer (CON-08..12).
 
@@ -124,6 +127,10 @@ cdef class InlineRunner(EventSink):
         return self.mailbox.put(event)
 
     cdef int flush(self) except -1:
+        self.serve(0)
+        return 0
+
+    cdef int64_t serve(self, int64_t mono_ns) except -1:
         """Empty the mailbox into the handler, in batches of at most the quantum."""
         cdef uint32_t count
         if self._busy:
@@ -132,21 +139,22 @@ cdef class InlineRunner(EventSink):
         try:
             count = self.mailbox.take(self._batch, self._quantum)
             while count:
-                self._serve(count)
+                mono_ns = self._serve_batch(count, mono_ns)
                 count = self.mailbox.take(self._batch, self._quantum)
         finally:
             self._busy = False
-        return 0
+        return mono_ns
 
-    cdef int _serve(self, uint32_t count) except -1:
-        """One batch: stamp, call, release; a failure is counted and reported, and the next event follows."""
-        cdef int64_t now_ns = self._clock.now_ns()
-        cdef int64_t started_ns
-        cdef int64_t took_ns
+    cdef int64_t _serve_batch(self, uint32_t count, int64_t mono_ns) except -1:
+        """One batch: stamp, call, release. Takes and answers a reading of the clock, as serve()."""
+        cdef int64_t started_ns = mono_ns if mono_ns else self._clock.mono_ns()
+        cdef int64_t now_ns = self._clock.at(started_ns)
+        cdef int64_t ended_ns
         cdef int64_t recv_ns
         cdef uint32_t i = 0
         cdef uint32_t same
-        self._timer.started()
+        if self._timer.waiting:
+            self._timer.started()
         while i < count:                  # events of one read share their arrival: one record for all
             recv_ns = (<Event>self._batch[i]).h.ts_recv_ns
             same = 1
@@ -154,31 +162,14 @@ cdef class InlineRunner(EventSink):
                 same += 1
             self.delivery.record(now_ns - recv_ns, same)
             i += same
-        started_ns = monotonic_ns()
-        if self._shape == SHAPE_BATCH:
-            self.invocations += 1
-            self._call_batch(count)
-        else:
-            self.invocations += count
-            for i in range(count):
-                try:
-                    if self._shape == SHAPE_CYTHON:
-                        self._cython_handler.on_event(<Event>self._batch[i], self.context)
-                    elif self._shape == SHAPE_EVENT:
-                        self._call(<Event>self._batch[i], self.context)
-                    else:
-                        method = self._by_type[(<Event>self._batch[i]).s.type]
-                        if method is not None:
-                            method(<Event>self._batch[i], self.context)
-                except Exception as error:
-                    self._failed(self._batch[i], error)
-        took_ns = monotonic_ns() - started_ns
-        self.busy_ns += took_ns
-        self.callback.record(took_ns, 1)
-        if took_ns > self._budget_ns:
+        self._call_handler(count)
+        ended_ns = self._clock.mono_ns()
+        self.busy_ns += ended_ns - started_ns
+        self.callback.record(ended_ns - started_ns, 1)
+        if ended_ns - started_ns > self._budget_ns:
             self.slow_callbacks += 1
             if self._on_slow is not None:
-                self._on_slow(self.consumer_id, took_ns, self._budget_ns)
+                self._on_slow(self.consumer_id, ended_ns - started_ns, self._budget_ns)
         self.delivered += count
         for i in range(count):
             # A reference that was not there before the callback is this consumer's doing.
@@ -186,6 +177,39 @@ cdef class InlineRunner(EventSink):
                 (<Event>self._batch[i]).s.consumer = <short>self.index
                 self.escapes += 1
         self._pool.release_many(self._batch, count)
+        return ended_ns if count <= SHARED_READING_MAX else 0
+
+    cdef int _call_handler(self, uint32_t count) except -1:
+        """Hand the batch over; a failure is counted and reported, and the next event follows."""
+        cdef Handler handler = self._cython_handler
+        cdef object context = self.context
+        cdef uint32_t i = 0
+        if self._shape == SHAPE_BATCH:
+            self.invocations += 1
+            return self._call_batch(count)
+        self.invocations += count
+        if self._shape != SHAPE_CYTHON:
+            return self._call_each(count)
+        while i < count:
+            try:
+                while i < count:
+                    handler.on_event(<Event>self._batch[i], context)
+                    i += 1
+            except Exception as error:
+                self._failed(self._batch[i], error)
+                i += 1
+        return 0
+
+    cdef int _call_each(self, uint32_t count) except -1:
+        """Python handlers that take one event a call."""
+        cdef uint32_t i
+        for i in range(count):
+            try:
+                method = self._call if self._shape == SHAPE_EVENT else self._by_type[(<Event>self._batch[i]).s.type]
+                if method is not None:
+                    method(<Event>self._batch[i], self.context)
+            except Exception as error:
+                self._failed(self._batch[i], error)
         return 0
 
     cdef int _call_batch(self, uint32_t count) except -1:

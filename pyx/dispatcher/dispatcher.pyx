@@ -7,8 +7,8 @@ from engine.base.clock cimport Clock
 from engine.base.ids cimport instrument_keys
 from engine.base.plants cimport planted
 from engine.dispatcher.reorder cimport (JUDGE_DUPLICATE, JUDGE_HOLD, JUDGE_LATE, JUDGE_PASS, JUDGE_RESET, StreamState,
-                                        free_stream, front_in_order, judge, next_in_order, note_emitted, pop, push,
-                                        start_stream)
+                                        free_stream, front_in_order, judge, next_in_order, note_emitted, note_late, pop,
+                                        push, start_stream)
 from engine.dispatcher.routing cimport RoutingBoard, RoutingTable
 from engine.observability.latency cimport LatencyHistogram, StageTimer
 from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, ORDER_NONE, TYPE_STRIDE, Event, EventHeader,
@@ -31,7 +31,8 @@ cdef class Dispatcher(EventSink):
         tolerance_ms: longest hold of an event that waits for a gap (lower = more late drops, higher = longer holds).
         overrun_ms: a deadline acted on later than this is counted.
         buffer_max: events a stream may hold; past it the lowest goes on.
-        horizon_ids: numbers a stream remembers to tell a duplicate from a late event; rounded up to a power of two.
+        horizon_ids: numbers a stream remembers to tell a duplicate from a late event; rounded up to a power of two,
+            at least 64.
         horizon_s: how long it remembers them at most.
         on_telemetry: called as on_telemetry(kind, **metadata).
     """
@@ -46,7 +47,7 @@ cdef class Dispatcher(EventSink):
         self._timer = timer
         self._rules.tolerance_ns = tolerance_ms * 1_000_000
         self._rules.buffer_max = buffer_max
-        self._rules.horizon_ids = 1 << (horizon_ids - 1).bit_length()
+        self._rules.horizon_ids = max(64, 1 << (horizon_ids - 1).bit_length())
         self._rules.horizon_ns = horizon_s * 1_000_000_000
         self._overrun_ns = overrun_ms * 1_000_000
         self._on_telemetry = on_telemetry
@@ -108,7 +109,7 @@ cdef class Dispatcher(EventSink):
         cdef RoutingTable table = self._board.table
         cdef const uint16_t* consumers = NULL
         cdef uint32_t count
-        if (<Event>event).h.routing_version != table.version:
+        if (<Event>event).h.routing_version != table.version and not planted(b"dispatcher.newest_table"):
             table = self._board.table_of((<Event>event).h.routing_version)
         count = table.route(index, &consumers)
         if count == 0:
@@ -125,6 +126,8 @@ cdef class Dispatcher(EventSink):
         """The read burst is over: deadlines that came meanwhile, then delivery."""
         if self._next_deadline_ns != INT64_MAX:
             self.do_work(self._clock.now_ns())
+        elif self._board.history_count:
+            self._board.forget_history()
         return self._bus.flush()
 
     # -- out of order -----------------------------------------------------------------------------------------
@@ -175,8 +178,7 @@ cdef class Dispatcher(EventSink):
             event = pop(stream)
             h = &(<Event>event).h
             if h.seq_provider <= stream.last_emitted:
-                stream.duplicates += 1       # the same number twice, both held
-                self._pool.release(event)
+                self._passed_over(event, stream)
                 continue
             note_emitted(stream, h, &self._rules)
             self._emit(event, index, stream)
@@ -190,9 +192,7 @@ cdef class Dispatcher(EventSink):
         self.gap_hold.record(waited_ns, 1)
         event = pop(stream)
         if (<Event>event).h.seq_provider <= stream.last_emitted:
-            stream.duplicates += 1
-            self._pool.release(event)
-            return 0
+            return self._passed_over(event, stream)
         if (<Event>event).h.seq_first > expected:
             stream.gaps += 1
             (<Event>event).h.flags |= FLAG_GAP_BEFORE
@@ -202,11 +202,20 @@ cdef class Dispatcher(EventSink):
         self._emit(event, index, stream)
         return 0
 
+    cdef int _passed_over(self, PyObject* event, StreamState* stream) except -1:
+        """A wider range went past an event while it was held."""
+        if judge(stream, &(<Event>event).h, &self._rules) == JUDGE_DUPLICATE:
+            stream.duplicates += 1
+            self._pool.release(event)
+            return 0
+        return self._late(event, stream)
+
     cdef int _late(self, PyObject* event, StreamState* stream) except -1:
         """Below the watermark and not seen: market data is dropped, critical kinds are delivered and marked."""
         cdef EventHeader* h = &(<Event>event).h
-        if is_critical((<Event>event).s.type):
+        if is_critical((<Event>event).s.type) and not planted(b"dispatcher.drop_late_critical"):
             stream.late_delivered += 1
+            note_late(stream, h, &self._rules)
             h.flags |= FLAG_LATE
             return self._emit(event, h.instrument_id * TYPE_STRIDE + (<Event>event).s.type, stream)
         stream.late_dropped += 1

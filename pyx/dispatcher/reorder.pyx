@@ -27,6 +27,7 @@ cdef void free_stream(StreamState* stream) noexcept nogil:
 
 cdef int judge(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil:
     """What to do with an event that is not plainly the next one."""
+    cdef uint32_t i
     if h.ordering == ORDER_NONE:
         return JUDGE_PASS
     if not stream.started or h.epoch > stream.epoch:
@@ -37,6 +38,9 @@ cdef int judge(StreamState* stream, const EventHeader* h, const OrderRules* rule
         return JUDGE_DUPLICATE if seen(stream, h.seq_provider, rules) else JUDGE_LATE
     if h.ordering == ORDER_MONOTONIC or next_in_order(stream, h) or planted(b"reorder.never_hold"):
         return JUDGE_PASS
+    for i in range(stream.heap_count):
+        if stream.heap[i].seq == h.seq_provider:
+            return JUDGE_DUPLICATE
     return JUDGE_HOLD
 
 
@@ -74,6 +78,13 @@ cdef int note_emitted(StreamState* stream, const EventHeader* h, const OrderRule
             stream.mark_seq = seq
             stream.mark_ns = h.ts_recv_ns
     stream.seen[(seq & mask) >> 6] |= <uint64_t>1 << (seq & 63)
+    return 0
+
+
+cdef int note_late(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil:
+    """Remember the number of an event that is handed on late, as far back as numbers are remembered."""
+    if h.epoch == stream.epoch and stream.last_emitted - h.seq_provider < rules.horizon_ids:
+        stream.seen[(h.seq_provider & (rules.horizon_ids - 1)) >> 6] |= <uint64_t>1 << (h.seq_provider & 63)
     return 0
 
 

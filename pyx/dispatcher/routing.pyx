@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
@@ -5,18 +6,12 @@ from engine.schema.event cimport TYPE_STRIDE
 from engine.schema.ports cimport VersionPort
 
 
+@cython.final
 cdef class RoutingTable:
     def __dealloc__(self):
         free(self._first)
         free(self._count)
         free(self._consumers)
-
-    cdef uint32_t route(self, uint32_t stream, const uint16_t** consumers) noexcept nogil:
-        """Consumers of a stream; returns how many."""
-        if stream >= self._stream_count:
-            return 0
-        consumers[0] = self._consumers + self._first[stream]
-        return self._count[stream]
 
     def consumers_of(self, instrument: int, event_type: int) -> list[int]:
         """Consumer indices of (instrument id, event type), in subscription order."""
@@ -63,13 +58,22 @@ cdef class RoutingBoard(VersionPort):
 
     cdef RoutingTable table_of(self, uint64_t version):
         """The table an event was stamped with."""
-        if version == self.table.version:
-            return self.table
-        return self._history.get(version, self.table)
+        kept = self._history.get(version)
+        return self.table if kept is None else kept[0]
 
     cdef int forget_history(self) except -1:
         """Nothing held refers to an older table."""
         self._history.clear()
+        self.history_count = 0
+        return 0
+
+    cdef int _leave(self, consumer) except -1:
+        """What is still routed by an older table does not reach a consumer that has left."""
+        for version, (_, order, routes) in list(self._history.items()):
+            if consumer in routes:
+                order = [other for other in order if other != consumer]
+                routes = {other: streams for other, streams in routes.items() if other != consumer}
+                self._history[version] = (build(version, order, routes), order, routes)
         return 0
 
     def set_routes(self, consumer: int, streams: frozenset[int]) -> int:
@@ -87,7 +91,10 @@ cdef class RoutingBoard(VersionPort):
             if consumer in order:
                 order.remove(consumer)
         table = build(self.version + 1, order, routes)
-        self._history[self.table.version] = self.table
+        self._history[self.table.version] = (self.table, self._order, self._routes)
+        self.history_count = len(self._history)
+        if not streams:
+            self._leave(consumer)
         self._routes = routes
         self._order = order
         self.table = table

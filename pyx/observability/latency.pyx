@@ -1,11 +1,9 @@
+cimport cython
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
 from engine.base.clock cimport monotonic_ns
 
 STAGE_NAMES = ("wire", "book", "orchestrator", "dispatcher", "mailbox")
-
-cdef enum:
-    SAMPLE_MASK = 63
 
 cdef extern from *:
     """
@@ -31,6 +29,7 @@ cdef inline int64_t upper_edge(int bucket) noexcept nogil:
     return ((<int64_t>((1 << SUB_BITS) + (bucket & ((1 << SUB_BITS) - 1)) + 1)) << shift) - 1
 
 
+@cython.final
 cdef class LatencyHistogram:
     """Durations in ns. No bucket rounds a sub-millisecond duration to 0; the relative width is 1/16."""
 
@@ -72,16 +71,13 @@ cdef class LatencyHistogram:
         return [(upper_edge(i), self._counts[<int>i]) for i in range(BUCKETS) if self._counts[<int>i]]
 
 
+@cython.final
 cdef class StageTimer:
     def __cinit__(self):
         self.stages = tuple(LatencyHistogram() for _ in range(STAGE_COUNT))
 
-    cdef void begin(self) noexcept:
-        """A frame starts; every 64th is timed."""
-        self._frames += 1
-        self.on = (self._frames & SAMPLE_MASK) == 1
-        if self.on:
-            self._last_ns = monotonic_ns()
+    cdef void _start(self) noexcept:
+        self._last_ns = monotonic_ns()
 
     cdef void mark(self, int stage) noexcept:
         """A stage of the timed frame is done."""
@@ -93,13 +89,13 @@ cdef class StageTimer:
         """The timed frame's event stands in its mailboxes: the rest is waiting."""
         self.mark(STAGE_DISPATCHER)
         self.on = False
-        self._waiting = True
+        self.waiting = True
 
     cdef void started(self) noexcept:
         """A callback starts: the first one after a timed frame ends its wait."""
-        if self._waiting:
+        if self.waiting:
             self.mark(STAGE_MAILBOX)
-            self._waiting = False
+            self.waiting = False
 
     def histograms(self) -> dict[str, LatencyHistogram]:
         """Stage name -> histogram of the sampled frames."""

@@ -118,6 +118,11 @@ cdef class VenueStream:
 
     cdef int lost(self, BookAssembler book, int index, int reason, int64_t ts_recv_ns) except -1:
         """The book can no longer be trusted: say so, count it, ask for a snapshot."""
+        self.give_up(book, reason, ts_recv_ns)
+        return self.want_snapshot(index, reason)
+
+    cdef int give_up(self, BookAssembler book, int reason, int64_t ts_recv_ns) except -1:
+        """As lost(), where a snapshot is on its way anyhow or cannot be asked for yet."""
         if self.on_telemetry is not None:
             if reason == REASON_CHECKSUM:
                 self.on_telemetry("checksum.failed", provider=self.provider, symbol=book.symbol,
@@ -126,8 +131,7 @@ cdef class VenueStream:
                               reason=BookReason(reason).name.lower(),
                               expected=book.checksum_expected if reason == REASON_CHECKSUM else None,
                               actual=book.checksum_actual if reason == REASON_CHECKSUM else None)
-        book.invalidate(reason, ts_recv_ns)
-        return self.want_snapshot(index, reason)
+        return book.invalidate(reason, ts_recv_ns)
 
     # -- events -----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from engine.base.clock cimport Clock, SystemClock
 from engine.base.ids cimport instrument_keys
 
 from engine.base.errors import MisuseError, UseAfterRecycleError
-from engine.base.ids import instrument_id
+from engine.base.ids import instrument_id, instrument_key
 from engine.schema.enums import KIND_OF_TYPE, EventFlag, EventType
 
 cdef object _poison_reporter = None
@@ -16,15 +16,11 @@ BASE_FIELDS = (
     "type", "kind", "schema_version", "event_id", "provider", "symbol", "seq_provider", "seq_first", "epoch",
     "ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "routing_version", "merge_id", "trace_id", "decision_id", "flags",
     "folded_count", "price_scale", "qty_scale", "venue_meta")
-
-
-cdef bint is_critical(int event_type) noexcept nogil:
-    return event_type == EXEC_REPORT or event_type == CONTROL_ACK or event_type == CONTROL_RESULT \
-        or event_type == RISK_CONTROL
+_DERIVED_FIELDS = frozenset({"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta"})
 
 
 cdef object set_poison_reporter(object reporter):
-    """Give guard() the text about a recycled slot (acquire and recycle stacks); the recycler's business."""
+    """Give guard() the text about a recycled slot by its id (acquire and recycle stacks); the recycler's business."""
     global _poison_reporter
     _poison_reporter = reporter
     return None
@@ -58,7 +54,7 @@ cdef class Event:
 
     cdef int guard(self) except -1:
         if self.s.state == SLOT_POISONED:
-            detail = _poison_reporter(self.s.type, self.s.index) if _poison_reporter is not None else ""
+            detail = _poison_reporter(id(self)) if _poison_reporter is not None else ""
             raise UseAfterRecycleError(
                 f"{type(self).__name__} read after it was recycled{detail}", op="event.read",
                 hint="keep event.detach() instead of the event")
@@ -71,6 +67,10 @@ cdef class Event:
         raise AttributeError(f"{type(self).__name__} has no field {name!r}")
 
     cdef int copy_own(self, Event source) except -1:
+        return 0
+
+    cdef int take_ident(self, str ident) except -1:
+        # For types whose ident holds more than the fields do.
         return 0
 
     # -- base fields ------------------------------------------------------------------------------------------
@@ -240,6 +240,7 @@ cdef class Event:
     @property
     def is_detached(self) -> bool:
         """Whether this is a copy no pool will reuse."""
+        self.guard()
         return self.s.state == SLOT_DETACHED
 
     def as_dict(self) -> dict[str, object]:
@@ -253,10 +254,20 @@ cdef class Event:
 
         Raises:
             MisuseError: an unknown field name.
+            ValueError: a value the field cannot hold.
         """
         cdef Event event = cls()
-        for name, value in fields.items():
-            if name not in ("type", "kind", "schema_version", "event_id", "merge_id", "venue_meta"):
+        unknown = sorted(set(fields) - set(BASE_FIELDS) - set(event.own_fields()) - {"instrument_id"})
+        if unknown:
+            raise MisuseError(f"{cls.__name__} has no field {unknown[0]!r}", op="event.from_dict")
+        given = dict(fields)
+        if "provider" in given or "symbol" in given:
+            # Dense ids differ from process to process: the names say which instrument it is.
+            event.h.instrument_id = instrument_id(given.pop("provider", "engine"), given.pop("symbol", None))
+            given.pop("instrument_id", None)
+        event.take_ident(given.get("event_id", "").rpartition(":")[2])
+        for name, value in given.items():
+            if name not in _DERIVED_FIELDS:
                 event.fill(name, value)
         return event
 
@@ -264,7 +275,8 @@ cdef class Event:
         """Set one field of a detached event.
 
         Raises:
-            AttributeError: the event is not detached, or has no such field.
+            AttributeError: the event is not detached, or has no such field, or it follows from others.
+            IndexError: an instrument id that was never given out.
         """
         self.guard()
         if self.s.state != SLOT_DETACHED:
@@ -300,14 +312,18 @@ cdef class Event:
         elif name == "qty_scale":
             self.h.qty_scale = value
         elif name == "instrument_id":
+            instrument_key(value)
             self.h.instrument_id = value
-        else:
+        elif name in self.own_fields():
             self.fill_own(name, value)
+        else:
+            raise AttributeError(f"{type(self).__name__} has no field {name!r} to set")
 
     def __setattr__(self, str name, value) -> None:
         self.fill(name, value)
 
     def __reduce__(self):
+        self.guard()
         if self.s.state != SLOT_DETACHED:
             raise MisuseError(f"{type(self).__name__} belongs to a pool and cannot be pickled", op="event.pickle",
                               hint="pickle event.detach()")
@@ -348,4 +364,3 @@ def _rebuild(str name, fields):
         if cls.__name__ == name:
             return cls.from_dict(fields)
     raise MisuseError(f"unknown event class {name}", op="event.unpickle")
-

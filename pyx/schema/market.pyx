@@ -136,14 +136,14 @@ cdef class BookEvent(Event):
         elif name == "depth_levels":
             self.b.depth_levels = value
         elif name == "update_type":
-            self.b.update_type = UpdateType(value)
+            self.b.update_type = UpdateType(value) if value is not None else 0
         elif name == "reason" or name == "invalid_reason":
             self.b.reason = BookReason(value) if value is not None else 0
         else:
             Event.fill_own(self, name, value)
         return 0
 
-    def _fill_levels(self, list bids, list asks) -> None:
+    cdef int _fill_levels(self, list bids, list asks) except -1:
         cdef uint32_t count = len(bids) + len(asks)
         cdef Level* levels = NULL
         if count:
@@ -162,6 +162,7 @@ cdef class BookEvent(Event):
         self.b.capacity = count
         self.b.bid_count = len(bids)
         self.b.ask_count = len(asks)
+        return 0
 
     @property
     def bids(self) -> Levels:
@@ -408,6 +409,11 @@ cdef class KlineSummary(Event):
 
     def _ident(self) -> str:
         return f"{self.k.open_time_ns}.{self.k.revision}"
+
+    cdef int take_ident(self, str ident) except -1:
+        if ident:
+            self.k.revision = int(ident.rpartition(".")[2])
+        return 0
 
     cdef int fill_own(self, str name, object value) except -1:
         if name == "interval":

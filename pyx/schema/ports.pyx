@@ -9,6 +9,10 @@ cdef class EventSink:
     cdef int flush(self) except -1:
         return 0
 
+    cdef int64_t serve(self, int64_t mono_ns) except -1:
+        self.flush()
+        return 0
+
     cdef int do_work(self, int64_t now_ns) except -1:
         return 0
 
@@ -47,6 +51,12 @@ cdef class EventPool:
 
     cdef int release_many(self, PyObject** events, uint32_t count) noexcept:
         return 0
+
+    cdef int release_token(self, int event_type, uint32_t index, uint32_t generation) noexcept:
+        return REFUSED
+
+    cdef int refuse(self, int event_type) noexcept:
+        return REFUSED
 
 
 cdef class FanoutPort:

@@ -6,7 +6,6 @@ from order_book import OrderBook
 
 from engine.bench.data.corpus import Corpus
 from engine.bench.data.wire import read_frame
-from bench.peers.framefile import Frames
 
 
 class ChecksumError(Exception):
@@ -18,7 +17,7 @@ class CheckedBook:
 
     __slots__ = ("asks", "best_ask", "best_bid", "bids", "book")
 
-    def __init__(self, corpus: Corpus | Frames, symbol: str) -> None:
+    def __init__(self, corpus: Corpus, symbol: str) -> None:
         snapshot = read_frame("kraken", corpus.snapshots[symbol])[0]
         self.book = OrderBook(
             max_depth=corpus.depth_levels, max_depth_strict=True, checksum_format="KRAKEN"

@@ -10,7 +10,6 @@ from time import perf_counter_ns
 from engine.bench.baselines.checked_book import CheckedBook, ChecksumError
 from engine.bench.data.corpus import Corpus
 from engine.bench.data.wire import read_frame, read_kraken_checksums
-from bench.peers.framefile import Frames
 from engine.bench.timing import Spread, timed_passes
 
 
@@ -32,7 +31,7 @@ class ChecksumCost:
         return self.apply_and_check.median_ns - self.apply.median_ns
 
 
-def run(corpus: Corpus | Frames, seconds: float) -> ChecksumCost:
+def run(corpus: Corpus, seconds: float) -> ChecksumCost:
     """Both runs on a Kraken *corpus*, *seconds* of timed work each.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+CAPTURES_ENV = "ENGINE_CAPTURES"
 
 
 class CapturesMissingError(Exception):
@@ -59,15 +59,15 @@ class Corpus:
 
 
 def captures_dir() -> Path:
-    """Folder of the captures: ``ENGINE_CAPTURES``, else ``../shared/captures`` seen from the project.
+    """Folder of the captures, named by the environment variable ``ENGINE_CAPTURES``.
 
     Raises:
-        CapturesMissingError: there is no such folder.
+        CapturesMissingError: the variable is not set, or there is no such folder.
     """
-    folder = Path(os.environ.get("ENGINE_CAPTURES") or PROJECT_ROOT.parent / "shared" / "captures")
-    if not folder.is_dir():
-        raise CapturesMissingError(f"no captures in {folder}; set ENGINE_CAPTURES to their folder")
-    return folder
+    named = os.environ.get(CAPTURES_ENV)
+    if not named or not Path(named).is_dir():
+        raise CapturesMissingError(f"no captures; set {CAPTURES_ENV} to their folder")
+    return Path(named)
 
 
 def records(file_name: str) -> Iterator[dict[str, Any]]:

@@ -96,9 +96,8 @@ class BinanceFeed(Feed):
         self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
     ) -> list[ConnectionPlan]:
         """Combined streams by URL, at most 1024 a connection: nothing has to be sent."""
-        names = [
-            f"{symbol.lower()}@{name}"
-            for symbol in self.instruments
+        wanted = [
+            name
             for stream in streams
             for name in (
                 [f"kline_{interval}" for interval in kline_intervals]
@@ -106,11 +105,17 @@ class BinanceFeed(Feed):
                 else _STREAM_NAMES[stream]
             )
         ]
-        base = ws_endpoint or WS_ENDPOINT
+        symbols = list(self.instruments)
+        # A symbol's streams stay together: its book is then fed by one connection.
+        size = STREAMS_PER_CONNECTION // max(1, len(wanted))
         return [
-            ConnectionPlan(f"{base}/stream?streams={'/'.join(names[i : i + STREAMS_PER_CONNECTION])}")
-            for i in range(0, len(names), STREAMS_PER_CONNECTION)
+            _plan(ws_endpoint or WS_ENDPOINT, symbols[i : i + size], wanted) for i in range(0, len(symbols), size)
         ]
+
+    def connection_lost(self, plan: ConnectionPlan, conn: int) -> None:
+        """What was missed no snapshot of before can join: the next diff asks for a new one."""
+        for symbol in plan.venue_symbols:
+            self.stream.drop_book(self.stream.index_of(symbol.encode()))
 
     def second_view_differences(self) -> list[tuple[int, str]]:
         """Books whose bookTicker or partial depth of the same id said otherwise."""
@@ -139,3 +144,7 @@ class BinanceFeed(Feed):
             url = f"{self.rest_endpoint}/api/v3/depth?symbol={symbol}&limit={SNAPSHOT_LIMIT}"
             self.on_snapshot_request(SnapshotRequest(index, url, reason))
 
+
+def _plan(base: str, symbols: list[str], streams: list[str]) -> ConnectionPlan:
+    names = [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in streams]
+    return ConnectionPlan(f"{base}/stream?streams={'/'.join(names)}", (), tuple(symbols))

@@ -77,3 +77,4 @@ cdef class BinanceDecoder:
     cdef int _kline(self) except -1
     cdef int _span(self, char key, Span* span) noexcept
     cdef int _u64(self, char key, uint64_t* out) noexcept
+    cdef int _time(self, char key, uint64_t* out) noexcept

@@ -16,10 +16,10 @@ from engine.providers.binance.wire cimport (BINANCE_AGG_TRADE, BINANCE_BOOK_TICK
 from engine.providers.tape cimport TradeTape
 from engine.providers.venuestream cimport VenueStream
 from engine.schema.event cimport ORDER_RANGE
-from engine.schema.market cimport (REASON_CROSSED, REASON_GAP, REASON_INITIAL, REASON_OVERFLOW, TICKER_ASK,
-                                   TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, TICKER_HIGH, TICKER_LAST, TICKER_LOW,
-                                   TICKER_OPEN, TICKER_VOLUME, TRADE_SIDE_BUY, TRADE_SIDE_SELL, KlineData,
-                                   TickerData)
+from engine.schema.market cimport (REASON_CROSSED, REASON_GAP, REASON_INITIAL, REASON_OVERFLOW, REASON_RECONNECT,
+                                   TICKER_ASK, TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, TICKER_HIGH, TICKER_LAST,
+                                   TICKER_LOW, TICKER_OPEN, TICKER_VOLUME, TRADE_SIDE_BUY, TRADE_SIDE_SELL,
+                                   KlineData, TickerData)
 from engine.schema.ports cimport EventPool, EventSink
 
 from engine.providers.binance.manifest import KLINE_INTERVALS_S
@@ -196,6 +196,17 @@ cdef class BinanceStream(VenueStream):
                               ts_recv_ns)
         state.second_view.reached(m.final_id, state.book.ladder, self.record_index)
         return WIRE_OK
+
+    def drop_book(self, int index) -> None:
+        """The connection that fed the book has gone: forget it and what waits for its snapshot.
+
+        No snapshot is asked for: the first diff that comes again does.
+        """
+        cdef BinanceSymbol state = self.states[index]
+        state.waiting.clear()
+        state.continuity.lose()
+        if state.book.is_valid:
+            self.give_up(state.book, REASON_RECONNECT, self.clock.now_ns())
 
     cdef int _lose(self, int index, BinanceSymbol state, int reason, int64_t ts_recv_ns) except -1:
         if reason != REASON_GAP:

@@ -2,9 +2,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from engine.base.jsonindex cimport JsonIndex
-from engine.base.jsonwalk cimport (Cursor, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON, WIRE_OK,
-                                   WIRE_TOO_DEEP, WIRE_UNKNOWN_VALUE, WIRE_WRONG_TYPE, after_value, bool_at, is_null,
-                                   next_key, open_object, same, skip_value, string_at, token, u64_at)
+from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_TIME, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON,
+                                   WIRE_OK, WIRE_TOO_DEEP, WIRE_UNKNOWN_VALUE, WIRE_WRONG_TYPE, after_value, bool_at,
+                                   is_null, next_key, open_object, same, skip_value, string_at, token, u64_at)
 from engine.providers.leveltext cimport LevelTexts, Span, span_at
 
 cdef enum:
@@ -16,6 +16,13 @@ cdef enum:
     NAMED_ID = 5
     NAMED_CODE = 6
     NAMED_MSG = 7
+    NAMED_DATA = 8             # no token of its own: the payload is read where it stands
+
+cdef enum:
+    # What fits 64 bits of nanoseconds, and a little less: a candle's end is one unit later than it is told.
+    TIME_MS_MAX = 9_223_372_036_853
+    TIME_US_MIN = 100_000_000_000_000            # 14 digits and more: microseconds were asked for
+    TIME_US_MAX = 9_223_372_036_854_774
 
 
 cdef inline uint64_t bit(char key) noexcept nogil:
@@ -37,6 +44,15 @@ cdef uint64_t NEED_TRADE = bits(b"EstpqTm")
 cdef uint64_t NEED_AGG_TRADE = bits(b"EsapqflTm")
 cdef uint64_t NEED_TICKER = bits(b"EscbBaAohlv")
 cdef uint64_t NEED_KLINE = bits(b"tTiochlvnx")
+
+
+cdef inline int time_at(const Cursor* c, uint32_t i, uint64_t* out) noexcept nogil:
+    """Token i as a time in milli- or microseconds."""
+    cdef int code = u64_at(c, i, out)
+    if code == WIRE_OK and out[0] > <uint64_t>TIME_MS_MAX \
+            and (out[0] < <uint64_t>TIME_US_MIN or out[0] > <uint64_t>TIME_US_MAX):
+        return WIRE_BAD_TIME
+    return code
 
 
 cdef inline int named_key(const char* key, Py_ssize_t length) noexcept nogil:
@@ -120,10 +136,11 @@ cdef class BinanceDecoder:
                     code = self._kline_object()
                 else:
                     code = skip_value(c)
-            elif depth == 0 and length == 4 and memcmp(key, b"data", 4) == 0 and token(c) == c'{':
-                if self._seen:
+            elif depth == 0 and length == 4 and memcmp(key, b"data", 4) == 0:
+                if self._seen or self._named & (1 << NAMED_DATA):
                     self.error_field = b"data"
                     return WIRE_DUPLICATE_KEY
+                self._named |= 1 << NAMED_DATA
                 code = self._object(1)
             else:
                 named = named_key(key, length)
@@ -177,6 +194,9 @@ cdef class BinanceDecoder:
     cdef int _u64(self, char key, uint64_t* out) noexcept:
         return u64_at(&self.cursor, self._token[key - 64], out)
 
+    cdef int _time(self, char key, uint64_t* out) noexcept:
+        return time_at(&self.cursor, self._token[key - 64], out)
+
     cdef int _finish(self) except -1:
         """Tell the kind and pick its fields."""
         cdef BinanceMessage* m = &self.message
@@ -202,7 +222,7 @@ cdef class BinanceDecoder:
                 if self._seen & NEED_DEPTH != NEED_DEPTH:
                     return self._missing(NEED_DEPTH)
                 m.kind = BINANCE_DEPTH
-                code = self._span(c's', &m.symbol) or self._u64(c'E', &m.event_ms) \
+                code = self._span(c's', &m.symbol) or self._time(c'E', &m.event_ms) \
                     or self._u64(c'U', &m.first_id) or self._u64(c'u', &m.final_id)
                 if code == WIRE_OK and (c.text[c.at[self._token[c'b' - 64]]] != c'['
                                         or c.text[c.at[self._token[c'a' - 64]]] != c'['):
@@ -287,9 +307,9 @@ cdef class BinanceDecoder:
         if self._seen & needed != needed:
             return self._missing(needed)
         m.kind = kind
-        code = self._span(c's', &m.symbol) or self._u64(c'E', &m.event_ms) \
+        code = self._span(c's', &m.symbol) or self._time(c'E', &m.event_ms) \
             or self._u64(c't' if kind == BINANCE_TRADE else c'a', &m.trade_id) or self._span(c'p', &m.price) \
-            or self._span(c'q', &m.qty) or self._u64(c'T', &m.time_ms)
+            or self._span(c'q', &m.qty) or self._time(c'T', &m.time_ms)
         if code == WIRE_OK and kind == BINANCE_AGG_TRADE:
             code = self._u64(c'f', &m.first_id) or self._u64(c'l', &m.final_id)
         if code == WIRE_OK:
@@ -302,7 +322,7 @@ cdef class BinanceDecoder:
         if self._seen & NEED_TICKER != NEED_TICKER:
             return self._missing(NEED_TICKER)
         m.kind = BINANCE_TICKER
-        return self._span(c's', &m.symbol) or self._u64(c'E', &m.event_ms) or self._span(c'c', &m.last) \
+        return self._span(c's', &m.symbol) or self._time(c'E', &m.event_ms) or self._span(c'c', &m.last) \
             or self._span(c'b', &m.bid) or self._span(c'B', &m.bid_qty) or self._span(c'a', &m.ask) \
             or self._span(c'A', &m.ask_qty) or self._span(c'o', &m.open) or self._span(c'h', &m.high) \
             or self._span(c'l', &m.low) or self._span(c'v', &m.volume)
@@ -318,8 +338,8 @@ cdef class BinanceDecoder:
             return WIRE_MISSING_FIELD
         m.kind = BINANCE_KLINE
         self.error_field = b"k"
-        return self._span(c's', &m.symbol) or self._u64(c'E', &m.event_ms) \
-            or u64_at(c, at[c't' - 64], &m.open_ms) or u64_at(c, at[c'T' - 64], &m.close_ms) \
+        return self._span(c's', &m.symbol) or self._time(c'E', &m.event_ms) \
+            or time_at(c, at[c't' - 64], &m.open_ms) or time_at(c, at[c'T' - 64], &m.close_ms) \
             or span_at(c, at[c'i' - 64], &m.interval) or span_at(c, at[c'o' - 64], &m.open) \
             or span_at(c, at[c'c' - 64], &m.last) or span_at(c, at[c'h' - 64], &m.high) \
             or span_at(c, at[c'l' - 64], &m.low) or span_at(c, at[c'v' - 64], &m.volume) \

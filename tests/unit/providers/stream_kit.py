@@ -1,9 +1,8 @@
-"""A venue's stream with a consumer behind it: frames in, events, refusals and requests out, as plain lists."""
+"""A venue's stream with a consumer behind it: frames in; events, refusals and requests out, as lists."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -72,7 +71,7 @@ def wire(
     book_options: dict[str, Any] | None = None,
     **hooks: Any,
 ) -> Wired:
-    """A *stream_type* over *symbols* (venue spelling to public symbol), with a consumer that keeps everything."""
+    """A *stream_type* over *symbols* (venue spelling to public symbol), its consumer keeping everything."""
     clock, pool = ManualClock(RECV_NS), Recycler(FLOORS["service"])
     wired = Wired(None, pool, {})
 

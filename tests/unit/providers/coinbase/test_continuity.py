@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from engine.schema.enums import BookReason, UpdateType
-from tests.unit.providers.coinbase.frames import candles, event, message, snapshot, trade, trades, update, wired
+from tests.unit.providers.coinbase.frames import (
+    candles,
+    event,
+    message,
+    snapshot,
+    trade,
+    trades,
+    update,
+    wired,
+)
 from tests.unit.providers.stream_kit import Wired
 
 

@@ -35,7 +35,9 @@ def records(captures: Path) -> list[Record]:
 
 def products_of(records: list[Record]) -> list[str]:
     trees = (exact_json(record["raw"]) for record in records if is_received(record))
-    return sorted({event["product_id"] for tree in trees for event in tree["events"] if "product_id" in event})
+    return sorted(
+        {event["product_id"] for tree in trees for event in tree["events"] if "product_id" in event}
+    )
 
 
 def wired_for(products: list[str]) -> Wired:
@@ -200,7 +202,9 @@ def test_another_spelling_of_the_same_messages_changes_nothing(records: list[Rec
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("seed", [11, 12])
-def test_a_broken_frame_is_refused_or_read_as_a_plain_parser_reads_it(records: list[Record], seed: int) -> None:
+def test_a_broken_frame_is_refused_or_read_as_a_plain_parser_reads_it(
+    records: list[Record], seed: int
+) -> None:
     """Never a silently changed book: what the stream accepts the twin accepts, and their books are equal."""
     received = [record for record in records if is_received(record)]
     raws = [record["raw"].encode() for record in received[:2000] if len(record["raw"]) < 20_000]

@@ -66,9 +66,15 @@ def test_an_empty_update_publishes_nothing_and_counts() -> None:
 def test_several_products_share_a_frame() -> None:
     kit = wired()
     caused = kit.feed(message(0, snapshot("A-USD"), snapshot("B-USD", bid="5", ask="6")))
-    assert [(e.symbol, e.seq_provider, e.final_update_id) for e in caused] == [("A-USD", 1, 0), ("B-USD", 1, 0)]
+    assert [(e.symbol, e.seq_provider, e.final_update_id) for e in caused] == [
+        ("A-USD", 1, 0),
+        ("B-USD", 1, 0),
+    ]
     changes = [update(("bid", "4", "1"), product="B-USD"), update(("bid", "9", "1"))]
-    assert [(e.symbol, e.seq_provider) for e in kit.feed(message(1, *changes))] == [("B-USD", 2), ("A-USD", 2)]
+    assert [(e.symbol, e.seq_provider) for e in kit.feed(message(1, *changes))] == [
+        ("B-USD", 2),
+        ("A-USD", 2),
+    ]
 
 
 def test_events_of_one_product_in_one_frame_are_one_change_of_its_book() -> None:
@@ -215,7 +221,9 @@ def test_trades_of_several_products_and_events() -> None:
         ({"product_id": None}, ("wrong_type", "product_id")),
     ],
 )
-def test_a_trade_that_cannot_be_is_refused(change: dict[str, object], refusal: tuple[str, str | None]) -> None:
+def test_a_trade_that_cannot_be_is_refused(
+    change: dict[str, object], refusal: tuple[str, str | None]
+) -> None:
     kit = wired()
     assert kit.feed(trades(0, trade(2), {**trade(1), **change})) == []
     assert kit.rejects == [refusal]
@@ -340,7 +348,9 @@ def test_acknowledgements_tell_the_whole_current_set() -> None:
 
 def test_heartbeats_and_unknown_channels_are_counted() -> None:
     kit = wired()
-    kit.feed(message(0, {"current_time": "2026 +0000 UTC m=+1.5", "heartbeat_counter": "7"}, channel="heartbeats"))
+    kit.feed(
+        message(0, {"current_time": "2026 +0000 UTC m=+1.5", "heartbeat_counter": "7"}, channel="heartbeats")
+    )
     kit.feed(message(1, {"type": "snapshot", "orders": []}, channel="user"))
     kit.feed({"channel": "of another kind", "x": 1})
     assert (kit.stream.heartbeats, kit.stream.ignored, kit.stream.frames, kit.rejects) == (1, 2, 3, [])

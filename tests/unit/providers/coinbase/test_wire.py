@@ -158,7 +158,10 @@ def test_a_missing_or_malformed_field_is_named(
         (changed(trades(1), ("events", 0, "type"), "full"), ("unknown_value", "type")),
         (changed(ticker(1), ("events", 0, "tickers", 0), {}), ("missing_field", "product_id")),
         (changed(candles(1), ("events", 0, "candles"), DROP), ("missing_field", "candles")),
-        (changed(candles(1, candle(300)), ("events", 0, "candles", 0, "close"), DROP), ("missing_field", "close")),
+        (
+            changed(candles(1, candle(300)), ("events", 0, "candles", 0, "close"), DROP),
+            ("missing_field", "close"),
+        ),
         (message(1, {}, channel="subscriptions"), ("missing_field", "subscriptions")),
         (message(1, {"subscriptions": []}, channel="subscriptions"), ("wrong_type", "subscriptions")),
         ({"type": "subscribe", "message": "x"}, ("missing_field", "channel")),
@@ -228,7 +231,9 @@ def test_bad_utf_8_is_refused() -> None:
     assert [code for code, _ in kit.rejects] == ["not_json"]
 
 
-@pytest.mark.parametrize(("depth", "rejects"), [(60, []), (65, [("too_deep", None)]), (5000, [("too_deep", None)])])
+@pytest.mark.parametrize(
+    ("depth", "rejects"), [(60, []), (65, [("too_deep", None)]), (5000, [("too_deep", None)])]
+)
 def test_nesting_is_bounded(depth: int, rejects: list[tuple[str, str | None]]) -> None:
     kit = wired()
     kit.feed(TEXT.replace('{"channel"', '{"x":' + "[" * depth + "]" * depth + ',"channel"', 1))
@@ -240,5 +245,7 @@ def test_every_recorded_example_decodes(captures: Any) -> None:
     kit.stream.add_book(kit.books["A-USD"])
     for record in read_records(captures / "coinbase_fixtures.jsonl.gz"):
         if record["channel"] == "ws":
-            kit.feed(record["raw"].replace("BTC-USD", "A-USD").replace("ETH-USD", "B-USD"), conn=len(kit.rejects))
+            kit.feed(
+                record["raw"].replace("BTC-USD", "A-USD").replace("ETH-USD", "B-USD"), conn=len(kit.rejects)
+            )
             assert kit.rejects == [], exact_json(record["raw"])["channel"]

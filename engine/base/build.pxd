@@ -1,0 +1,1 @@
+"""How this build was made: mode, flags, compiler."""

@@ -1,0 +1,146 @@
+"""Coinbase Advanced Trade's cold half. Source: docs.cdp.coinbase.com, Advanced Trade WebSocket and REST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from engine.base.errors import ValidationError
+from engine.base.jsontext import encode
+from engine.providers.assembler import BookAssembler
+from engine.providers.coinbase import manifest
+from engine.providers.coinbase.stream import CoinbaseStream
+from engine.providers.coinbase.symbols import ORDERING, instruments_of
+from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, share
+from engine.schema.instrument import Instrument, InstrumentStatus, Skipped, public_symbol
+
+_CHANNELS = {
+    "book": manifest.CHANNEL_BOOK,
+    "trade": manifest.CHANNEL_TRADES,
+    "ticker": manifest.CHANNEL_TICKER,
+    "kline": manifest.CHANNEL_CANDLES,
+}
+
+
+class CoinbaseFeed(Feed):
+    """Snapshots and updates of one channel, proven whole by the number of each connection."""
+
+    venue = manifest.VENUE
+    stream: CoinbaseStream
+
+    def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
+        super().__init__(provider, rules, ports)
+        self.stream = CoinbaseStream(
+            provider,
+            ports.pool,
+            ports.sink,
+            ports.clock,
+            on_reject=ports.on_reject,
+            on_telemetry=ports.on_telemetry,
+            on_want_snapshot=self.want_snapshot,
+            timer=ports.timer,
+        )
+
+    def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
+        """Instruments of a products body."""
+        return instruments_of(body, self.provider)
+
+    def guess_instrument(self, venue_symbol: str) -> Instrument:
+        """Base and quote stand in the spelling; the scales start at 0 and widen to the digits that come.
+
+        Raises:
+            ValidationError: the spelling is no pair of assets.
+        """
+        base, _, quote = venue_symbol.partition("-")
+        if public_symbol(base, quote) is None:
+            raise ValidationError(f"{venue_symbol!r} makes no BASE-QUOTE", op="instruments.split")
+        return Instrument(
+            provider=self.provider,
+            symbol=venue_symbol,
+            venue_symbol=venue_symbol,
+            base=base,
+            quote=quote,
+            status=InstrumentStatus.TRADING,
+            price_scale=0,
+            qty_scale=0,
+            tick_size_raw=0,
+            lot_size_raw=0,
+            min_qty_raw=0,
+            ordering_mode=ORDERING,
+        )
+
+    def book_for(self, instrument: Instrument) -> BookAssembler:
+        """Every level the venue tells is kept: it does not cut its book, so neither do we."""
+        return BookAssembler(
+            provider=self.provider,
+            symbol=instrument.symbol,
+            venue_symbol=instrument.venue_symbol.encode(),
+            price_scale=instrument.price_scale,
+            qty_scale=instrument.qty_scale,
+            pool=self.ports.pool,
+            sink=self.ports.sink,
+            clock=self.ports.clock,
+            depth_levels=self.rules.depth_levels,
+            kept_levels_max=self.rules.kept_levels_max,
+            emit_full=self.rules.emit_full,
+            on_widened=self.ports.on_widened,
+        )
+
+    def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
+        """Metadata was read before the frames; no book comes by REST, for it would have no number."""
+        return "instruments" if "/products" in urlsplit(url).path else "other"
+
+    def instruments_url(self, rest_endpoint: str | None) -> str:
+        """GET /api/v3/brokerage/market/products, spot only."""
+        return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_PRODUCTS}?product_type=SPOT"
+
+    def connections(
+        self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
+    ) -> list[ConnectionPlan]:
+        """One channel a message; heartbeats on every connection, else the venue closes a quiet one.
+
+        Candles have one interval here, whatever *kline_intervals* says.
+        """
+        products = list(self.instruments)
+        heartbeats = _request("subscribe", manifest.CHANNEL_HEARTBEATS)
+        return [
+            ConnectionPlan(
+                ws_endpoint or manifest.WS_ENDPOINT,
+                (heartbeats, *(_request("subscribe", _CHANNELS[name], part) for name in streams)),
+                tuple(part),
+            )
+            for part in _parts(products, manifest.STREAMS_PER_CONNECTION)
+        ]
+
+    def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
+        """A lost number may have been any product's: all books of the connection begin again."""
+        return (
+            _request("unsubscribe", manifest.CHANNEL_BOOK, plan.venue_symbols),
+            _request("subscribe", manifest.CHANNEL_BOOK, plan.venue_symbols),
+        )
+
+    def connection_lost(self, plan: ConnectionPlan, conn: int) -> None:
+        """The books of the connection wait for their snapshots, its numbers begin again."""
+        self.stream.reset_connection(conn)
+
+    def proofs(self) -> list[str]:
+        """Completeness by number; no quantity is proven by anything."""
+        counts = self.stream.connections().values()
+        refused = sum(self.stream.rejected_by_code().values()) + self.stream.errors
+        numbered = self.stream.frames - refused
+        gaps = sum(count.sequence_gaps for count in counts)
+        return [
+            f"coinbase: {share(max(0, numbered - gaps), numbered)} messages proven to follow the one before by "
+            "sequence_num; nothing on the wire proves a quantity"
+        ]
+
+
+def _request(kind: str, channel: str, products: Sequence[str] = ()) -> bytes:
+    body: dict[str, object] = {"type": kind, "channel": channel}
+    if products:
+        body["product_ids"] = list(products)
+    return encode(body)
+
+
+def _parts(items: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [items[i : i + size] for i in range(0, len(items), size)]

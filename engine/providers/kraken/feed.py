@@ -1,0 +1,148 @@
+"""Kraken Spot's cold half. Source: docs.kraken.com, spot-websocket-v2 and REST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from engine.base.jsontext import encode
+from engine.book.checksum import BookChecksum
+from engine.providers.assembler import BookAssembler
+from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, share
+from engine.providers.kraken import manifest
+from engine.providers.kraken.stream import KrakenStream
+from engine.providers.kraken.symbols import ORDERING, instruments_of, split_symbol
+from engine.schema.instrument import ChecksumKind, Instrument, InstrumentStatus, Skipped
+
+
+class KrakenFeed(Feed):
+    """Books cut at the subscribed depth, each message of them proven by a checksum."""
+
+    venue = manifest.VENUE
+    stream: KrakenStream
+
+    def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
+        super().__init__(provider, rules, ports)
+        self.stream = KrakenStream(
+            provider,
+            ports.pool,
+            ports.sink,
+            ports.clock,
+            verify_checksum=rules.verify_checksum,
+            on_reject=ports.on_reject,
+            on_telemetry=ports.on_telemetry,
+            on_want_snapshot=self.want_snapshot,
+            timer=ports.timer,
+        )
+
+    @property
+    def depth_levels(self) -> int:
+        """The depth to subscribe: the least the venue offers that holds what we publish, its deepest for all."""
+        wanted = self.rules.depth_levels or manifest.BOOK_DEPTHS[-1]
+        return next((depth for depth in manifest.BOOK_DEPTHS if depth >= wanted), manifest.BOOK_DEPTHS[-1])
+
+    def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
+        """Instruments of an AssetPairs body or of an instrument frame."""
+        return instruments_of(body, self.provider)
+
+    def guess_instrument(self, venue_symbol: str) -> Instrument:
+        """Base and quote stand in the spelling; the stream finds the decimals by the first checksum.
+
+        Raises:
+            ValidationError: the spelling is no pair of assets.
+        """
+        base, quote = split_symbol(venue_symbol)
+        return Instrument(
+            provider=self.provider,
+            symbol=f"{base}-{quote}",
+            venue_symbol=venue_symbol,
+            base=base,
+            quote=quote,
+            status=InstrumentStatus.TRADING,
+            price_scale=0,
+            qty_scale=0,
+            tick_size_raw=0,
+            lot_size_raw=0,
+            min_qty_raw=0,
+            ordering_mode=ORDERING,
+            book_depths=manifest.BOOK_DEPTHS,
+        )
+
+    def book_for(self, instrument: Instrument) -> BookAssembler:
+        """A book with the venue's checksum where its decimals are known; the depth comes with the subscription."""
+        knows_decimals = instrument.checksum is ChecksumKind.CRC32
+        return BookAssembler(
+            provider=self.provider,
+            symbol=instrument.symbol,
+            venue_symbol=instrument.venue_symbol.encode(),
+            price_scale=instrument.price_scale,
+            qty_scale=instrument.qty_scale,
+            pool=self.ports.pool,
+            sink=self.ports.sink,
+            clock=self.ports.clock,
+            depth_levels=self.rules.depth_levels,
+            kept_levels_max=self.rules.kept_levels_max,
+            emit_full=self.rules.emit_full,
+            checksum=BookChecksum() if knows_decimals else None,
+            on_widened=self.ports.on_widened,
+        )
+
+    def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
+        """Metadata was read before the frames; the Depth of REST has no checksum and is not used."""
+        return "instruments" if urlsplit(url).path.endswith("/AssetPairs") else "other"
+
+    def instruments_url(self, rest_endpoint: str | None) -> str:
+        """GET /0/public/AssetPairs."""
+        return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_PAIRS}"
+
+    def connections(
+        self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
+    ) -> list[ConnectionPlan]:
+        """One connection for all pairs; one message a channel, and one an interval of candles."""
+        symbols = list(self.instruments)
+        if not symbols:
+            return []
+        wanted: list[dict[str, object]] = []
+        for stream in streams:
+            if stream == "kline":
+                wanted += [
+                    {"channel": manifest.CHANNEL_CANDLES, "interval": manifest.KLINE_INTERVALS_MIN[interval]}
+                    for interval in kline_intervals
+                ]
+            else:
+                wanted.append(self._params(stream))
+        frames = tuple(_request("subscribe", symbols, params) for params in wanted)
+        return [ConnectionPlan(ws_endpoint or manifest.WS_ENDPOINT, frames, tuple(symbols))]
+
+    def _params(self, stream: str) -> dict[str, object]:
+        if stream == "book":
+            return {"channel": manifest.CHANNEL_BOOK, "depth": self.depth_levels}
+        if stream == "ticker":
+            return {"channel": manifest.CHANNEL_TICKER, "event_trigger": manifest.TICKER_TRIGGER}
+        return {"channel": manifest.CHANNEL_TRADES}
+
+    def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
+        """The one pair's book begins again; the depth is part of what names the subscription."""
+        symbol = self.stream.book_list()[symbol_index].venue_symbol.decode()
+        return tuple(
+            _request(kind, [symbol], self._params("book"))
+            for kind in ("unsubscribe", "subscribe")
+        )
+
+    def connection_lost(self, plan: ConnectionPlan, conn: int) -> None:
+        """The books of the connection wait for their snapshots."""
+        self.stream.reset_connection(conn)
+
+    def proofs(self) -> list[str]:
+        """Checksums over the ten best levels of a side."""
+        states = self.stream.symbol_states()
+        messages = sum(state.continuity.snapshots + state.continuity.updates for state in states)
+        proven = sum(state.book.checksums_ok for state in states)
+        return [
+            f"kraken: {share(proven, messages)} book messages proven by a CRC32 over the ten best levels of each "
+            "side; nothing on the wire proves a level below the tenth"
+        ]
+
+
+def _request(method: str, symbols: Sequence[str], params: dict[str, object]) -> bytes:
+    return encode({"method": method, "params": {**params, "symbol": list(symbols)}})

@@ -1,0 +1,35 @@
+from collections.abc import Callable
+
+from picows import WSFrame, WSListener, WSTransport
+from typing_extensions import disjoint_base
+
+from engine.base.clock import Clock
+from engine.schema.ports import FrameSink
+
+@disjoint_base
+class FrameListener(WSListener):
+    conn: int
+    transport: WSTransport | None
+    frames: int
+    reads: int
+    ignored: int
+    def __init__(
+        self,
+        sink: FrameSink,
+        clock: Clock,
+        conn: int,
+        *,
+        message_bytes_max: int = 16777216,
+        on_lost: Callable[[FrameListener], None] | None = None,
+    ) -> None: ...
+    def on_ws_connected(self, transport: WSTransport) -> None: ...
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None: ...
+    def on_ws_disconnected(self, transport: WSTransport) -> None: ...
+    def is_user_specific_pong(self, frame: WSFrame) -> bool: ...
+    def send(self, text: bytes) -> bool: ...
+
+@disjoint_base
+class FrameTap(FrameSink):
+    waiting_count: int
+    def __init__(self, next: FrameSink, turn: Callable[[int, int], int]) -> None: ...
+    def look(self) -> None: ...

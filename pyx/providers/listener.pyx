@@ -1,0 +1,194 @@
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
+from picows.picows cimport WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from engine.base.clock cimport Clock
+from engine.schema.ports cimport FrameSink
+
+from collections import deque
+
+from picows import WSProtocolError
+
+
+cdef class FrameListener(WSListener):
+    """Hands each text message of one connection on, in place.
+
+    Frames of one socket read share one ``ts_recv_ns``, taken at the first of them. A message that comes in several
+    frames is put together in a buffer that grows and stays.
+
+    Connect with ``enable_auto_pong=False``: the listener answers pings itself, because a ping that picows answers is
+    never shown, and the end of the read with it when the ping was its last frame.
+
+    Args:
+        sink: takes the messages.
+        clock: stamps the reads.
+        conn: the provider's number of this connection.
+        message_bytes_max: a message in several frames that grows past this ends the connection.
+        on_lost: called as on_lost(listener) once, when the connection has gone.
+    """
+
+    def __init__(self, FrameSink sink not None, Clock clock not None, conn: int, *,
+                 message_bytes_max: int = 16777216, on_lost=None):
+        self._sink = sink
+        self._clock = clock
+        self.conn = conn
+        self._message_bytes_max = message_bytes_max
+        self._on_lost = on_lost
+
+    def __dealloc__(self):
+        free(self._parts)
+
+    cpdef on_ws_connected(self, WSTransport transport):
+        """The handshake is done."""
+        self.transport = transport
+
+    cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
+        """One frame. DANGER: it is borrowed until return."""
+        if self._failed:
+            return
+        try:
+            self._take(transport, frame)
+            if frame.last_in_buffer:
+                self._end_read()
+        except BaseException:
+            self._failed = True
+            raise
+
+    cpdef is_user_specific_pong(self, WSFrame frame):
+        """A pong that picows waits for is not shown as a frame; it may end a read all the same."""
+        if frame.msg_type != WSMsgType.PONG:
+            return False
+        if frame.last_in_buffer and not self._failed:
+            self._end_read()
+        return True
+
+    cpdef on_ws_disconnected(self, WSTransport transport):
+        """The connection has gone."""
+        self.transport = None
+        if self._on_lost is not None:
+            self._on_lost(self)
+
+    def send(self, bytes text not None) -> bool:
+        """Send one text frame; False where the connection has gone."""
+        if self.transport is None:
+            return False
+        (<WSTransport>self.transport).send(WSMsgType.TEXT, text)
+        return True
+
+    cdef int _take(self, WSTransport transport, WSFrame frame) except -1:
+        if self._ts_recv_ns == 0:
+            self._ts_recv_ns = self._clock.now_ns()
+            self.reads += 1
+        if frame.msg_type == WSMsgType.TEXT and frame.fin and not self._in_parts:
+            self.frames += 1
+            return self._sink.on_frame(frame.payload_ptr, frame.payload_size, self._ts_recv_ns, self.conn)
+        if frame.msg_type == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif frame.msg_type != WSMsgType.PONG:
+            self._message(frame)
+        return 0
+
+    cdef int _message(self, WSFrame frame) except -1:
+        """A frame of a message in parts, or a message that is not text."""
+        if (frame.msg_type == WSMsgType.CONTINUATION) != self._in_parts:
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a message in parts is out of order")
+        if not self._in_parts:
+            if frame.fin:
+                self.ignored += 1
+                return 0
+            self._in_parts = True
+            self._in_text = frame.msg_type == WSMsgType.TEXT
+            self._parts_bytes = 0
+        if self._in_text:
+            self._add_part(frame.payload_ptr, frame.payload_size)
+        if not frame.fin:
+            return 0
+        self._in_parts = False
+        if not self._in_text:
+            self.ignored += 1
+            return 0
+        self.frames += 1
+        return self._sink.on_frame(self._parts, self._parts_bytes, self._ts_recv_ns, self.conn)
+
+    cdef int _add_part(self, const char* text, size_t length) except -1:
+        cdef size_t wanted = self._parts_bytes + length
+        cdef size_t room = self._parts_room if self._parts_room else 4096
+        cdef char* place
+        if wanted > self._message_bytes_max:
+            raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, "a message in parts is too big")
+        if wanted > self._parts_room:
+            while room < wanted:
+                room *= 2
+            place = <char*>realloc(self._parts, room)
+            if place == NULL:
+                raise MemoryError("message in parts")
+            self._parts = place
+            self._parts_room = room
+        if length:
+            memcpy(self._parts + self._parts_bytes, text, length)
+        self._parts_bytes = wanted
+        return 0
+
+    cdef int _end_read(self) except -1:
+        self._ts_recv_ns = 0
+        return self._sink.on_read_end()
+
+
+cdef class FrameTap(FrameSink):
+    """Between listeners and a stream, where frames have a recorded order and time of their own.
+
+    Frames come in order on each connection, but nothing orders one connection after another: a frame that comes
+    before its turn is copied and waits for it.
+
+    Args:
+        next: takes the frames, in turn.
+        turn: called as turn(conn, length) for the first frame not handed on yet of a connection; answers the
+            ``ts_recv_ns`` to hand it on with, or -1 while it is not its turn.
+    """
+
+    def __init__(self, FrameSink next not None, turn):
+        self._next = next
+        self._turn = turn
+        self._waiting = {}
+
+    cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
+        cdef int64_t stamp_ns
+        if self.waiting_count == 0 or not self._waiting.get(conn):
+            stamp_ns = self._turn(conn, length)
+            if stamp_ns >= 0:
+                self._next.on_frame(text, length, stamp_ns, conn)
+                return self._hand_on_waiting() if self.waiting_count else 0
+        self._waiting.setdefault(conn, deque()).append(text[:length])
+        self.waiting_count += 1
+        return 0
+
+    cdef int on_read_end(self) except -1:
+        return self._next.on_read_end()
+
+    def look(self) -> None:
+        """Something else than a frame had its turn: hand on what waited for that."""
+        if self.waiting_count:
+            self._hand_on_waiting()
+            self._next.on_read_end()
+
+    cdef int _hand_on_waiting(self) except -1:
+        """Hand on whatever has its turn, until nothing has."""
+        cdef bytes frame
+        cdef int64_t stamp_ns
+        cdef bint moved = True
+        while moved:
+            moved = False
+            for conn, frames in self._waiting.items():
+                while frames:
+                    stamp_ns = self._turn(conn, len(frames[0]))
+                    if stamp_ns < 0:
+                        break
+                    frame = frames.popleft()
+                    self.waiting_count -= 1
+                    self._next.on_frame(frame, len(frame), stamp_ns, conn)
+                    moved = True
+        return 0
