@@ -6,10 +6,10 @@ first used, so that ``import engine`` stays fast.
 
 from __future__ import annotations
 
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+import pkgutil
+import typing
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from engine.base.errors import (
         ConfigError,
         EngineError,
@@ -121,10 +121,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     home = _HOME_OF.get(name)
     if home is not None:
-        return resolve_name(f"{home}:{name}")
+        return pkgutil.resolve_name(f"{home}:{name}")
     if name == "__version__":
         from engine.base.version import engine_version
 

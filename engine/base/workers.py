@@ -1,12 +1,14 @@
-"""The one module that knows threads: waiting for a condition, from a thread or from a coroutine."""
+"""The one module that knows threads and starts tasks: waiting for a condition, tasks that end with their scope."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Self, TypeVar
+
+from engine.base.errors import EngineErrorGroup
 
 Found = TypeVar("Found")
 
@@ -62,3 +64,41 @@ class Waiting:
 def _wake(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+class TaskScope:
+    """Tasks that do not outlive their scope: leaving it cancels those that still run and waits for them.
+
+    A task that fails cancels the others and whoever is inside the scope; leaving it then raises that error, or an
+    :class:`~engine.base.errors.EngineErrorGroup` of several.
+    """
+
+    def __init__(self) -> None:
+        self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Found]) -> asyncio.Task[Found]:
+        """Run *work* beside the caller; only inside the scope."""
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def cancel(self) -> None:
+        """End every task; leaving the scope waits for them."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.cancel()
+        try:
+            await self._group.__aexit__(*exc_info)
+        except BaseExceptionGroup as group:
+            failures = [error for error in group.exceptions if isinstance(error, Exception)]
+            if len(group.exceptions) == 1 or len(failures) != len(group.exceptions):
+                raise group.exceptions[0] from None
+            raise EngineErrorGroup("several tasks failed", failures) from None

@@ -1,4 +1,3 @@
-from typing import final
 
 from engine.consumers.handler import Handler
 from engine.schema.ports import FrameSink

@@ -9,7 +9,7 @@ class PoolLoad:
 
     def __init__(self, pool: EventPool) -> None: ...
     def run(self, pairs: int, out: int = 1) -> int:
-        """*pairs* gets, publishes and puts, *out* (1..64) events out at a time; returns wall ns.
+        """*pairs* gets and puts, *out* (1..64) events out at a time; returns wall ns.
 
         Raises:
             ValueError: *out* is out of range.

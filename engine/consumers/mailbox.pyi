@@ -1,5 +1,4 @@
 from typing import final
-from typing_extensions import disjoint_base
 
 @final
 class Mailbox:

@@ -1,8 +1,5 @@
-from typing import final
 from collections.abc import Callable
-from typing import Any
-
-from typing_extensions import disjoint_base
+from typing import Any, final
 
 from engine.consumers.mailbox import Mailbox
 from engine.observability.latency import LatencyHistogram

@@ -33,7 +33,8 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
 class RouteBoard(Protocol):
     """Where routes are put in force; the dispatcher's routing board is one."""
 
-    def set_routes(self, consumer: int, streams: frozenset[int]) -> int: ...
+    def set_routes(self, consumer: int, streams: frozenset[int]) -> int:
+        """Make *streams* the routes of a consumer; returns the version then in force."""
 
 
 class SubscriptionDesk:

@@ -24,6 +24,7 @@ cdef class Dispatcher(EventSink):
     cdef int64_t _overrun_ns
     cdef uint64_t _ordinal
     cdef object _on_telemetry
+    cdef public object on_deadline           # called as on_deadline() when next_deadline_ns has come nearer, or None
     cdef readonly uint64_t flush_overruns
     cdef readonly LatencyHistogram gap_hold
 

@@ -16,8 +16,11 @@ Taken = TypeVar("Taken")
 class Pools(Protocol):
     """What of the Recycler is asked here."""
 
-    def statistics(self) -> RecyclerStatistics: ...
-    def outstanding(self, limit: int = ...) -> list[dict[str, Any]]: ...
+    def statistics(self) -> RecyclerStatistics:
+        """Every pool."""
+
+    def outstanding(self, limit: int = ...) -> list[dict[str, Any]]:
+        """What is out, longest first."""
 
 
 class Patience:

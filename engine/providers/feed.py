@@ -68,6 +68,8 @@ class Feed(ABC):
         self.ports = ports
         self.instruments: dict[str, Instrument] = {}
         """By venue symbol; only those that are subscribed."""
+        self.rest_endpoint: str | None = None
+        """In place of the venue's own."""
         self.on_snapshot_request: Callable[[SnapshotRequest], None] | None = None
         self.on_resubscribe: Callable[[int, BookReason], None] | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from engine.base.clock import Clock, SystemClock
 from engine.base.errors import ConfigError, EngineErrorGroup, InternalError
@@ -225,7 +225,7 @@ class Engine:
         if failures:
             raise EngineErrorGroup("consumers failed to stop", failures)
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -233,7 +233,9 @@ class Engine:
 
     def summary(self) -> EngineSummary:
         """Counts that balance (EVT-08), pools, latencies: everything a run report prints."""
-        return summarize(self)
+        return summarize(
+            self.dispatcher, self.runners, self.recycler, self.timer, self.feeds, self.reporting.rejected_frames
+        )
 
     # -- events the engine makes itself -----------------------------------------------------------------------
 

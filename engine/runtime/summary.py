@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engine.consumers.runner import InlineRunner
 from engine.dispatcher.counts import StreamCounts
+from engine.dispatcher.dispatcher import Dispatcher
+from engine.observability.latency import StageTimer
+from engine.pools.recycler import Recycler
 from engine.pools.sizes import RecyclerStatistics
-
-if TYPE_CHECKING:
-    from engine.runtime.assembly import Engine
+from engine.providers.feed import Feed
 
 _STREAM_SUMS = ("received", "routed", "unrouted", "duplicates", "late_dropped", "held")
 
@@ -84,16 +87,21 @@ def _latency(histogram: Any) -> Latency:
     )
 
 
-def summarize(engine: Engine) -> EngineSummary:
-    """Read every counter of *engine*."""
+def summarize(
+    dispatcher: Dispatcher,
+    runners: Mapping[str, InlineRunner],
+    recycler: Recycler,
+    timer: StageTimer,
+    feeds: Mapping[str, Feed],
+    rejected: Mapping[tuple[str, str], int],
+) -> EngineSummary:
+    """Read every counter of one engine's stages."""
     return EngineSummary(
-        streams=engine.dispatcher.statistics(),
-        consumers={name: runner.statistics() for name, runner in engine.runners.items()},
-        pools=engine.recycler.statistics(),
-        stages={name: _latency(h) for name, h in engine.timer.histograms().items()},
-        delivery={name: _latency(runner.delivery) for name, runner in engine.runners.items()},
-        frames={name: feed.stream.frames for name, feed in engine.feeds.items()},
-        rejected={
-            f"{provider}:{code}": count for (provider, code), count in engine.reporting.rejected_frames.items()
-        },
+        streams=dispatcher.statistics(),
+        consumers={name: runner.statistics() for name, runner in runners.items()},
+        pools=recycler.statistics(),
+        stages={name: _latency(h) for name, h in timer.histograms().items()},
+        delivery={name: _latency(runner.delivery) for name, runner in runners.items()},
+        frames={name: feed.stream.frames for name, feed in feeds.items()},
+        rejected={f"{provider}:{code}": count for (provider, code), count in rejected.items()},
     )

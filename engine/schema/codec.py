@@ -8,6 +8,7 @@ import msgspec
 
 from engine.base.errors import ValidationError
 from engine.base.instants import from_rfc3339, to_rfc3339
+from engine.schema.classes import Event, class_of
 from engine.schema.enums import (
     BookReason,
     ChecksumState,
@@ -18,7 +19,6 @@ from engine.schema.enums import (
     UpdateType,
     wire_name,
 )
-from engine.schema.classes import Event, class_of
 
 _OP = "event.decode"
 _INSTANTS = frozenset({"ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "open_time_ns", "close_time_ns"})

@@ -157,6 +157,8 @@ cdef class Dispatcher(EventSink):
                 self._held_streams.append(index)
             if now_ns + self._rules.tolerance_ns < self._next_deadline_ns:
                 self._next_deadline_ns = now_ns + self._rules.tolerance_ns
+                if self.on_deadline is not None:
+                    self.on_deadline()
             if stream.heap_count > self._rules.buffer_max:
                 stream.overflowed += 1
                 self._release_lowest(index, stream, now_ns)
@@ -266,6 +268,10 @@ cdef class Dispatcher(EventSink):
     def poll(self, now_ns: int) -> int:
         """Act on deadlines up to *now_ns*; returns how many events moved."""
         return self.do_work(now_ns)
+
+    def deliver(self) -> None:
+        """Act on deadlines that have come and deliver what is queued, as the end of a read does."""
+        self.flush()
 
     def flush_held(self) -> int:
         """Shutdown: everything held goes on, in order; returns how many."""

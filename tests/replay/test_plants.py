@@ -59,8 +59,10 @@ def test_a_gap_that_is_not_noticed_is_seen_by_the_second_view(
     places = [at for at in mutate.book_frames(records) if "NKNUSDT" in records[at]["raw"]]
     path = write_records(tmp_path / "binance_gap.jsonl.gz", [r for at, r in enumerate(records) if at != places[60]])
     healthy = replay(path)
-    assert healthy.facts is not None and healthy.facts["books"]["NKNUSDT"]["gaps"] == 1
+    assert healthy.facts is not None
+    assert healthy.facts["books"]["NKNUSDT"]["gaps"] == 1
     assert not verify(healthy).holds
     monkeypatch.setenv("ENGINE_PLANT", "binance.no_gap")
     planted = replay(path)
-    assert planted.facts is not None and planted.facts["books"]["NKNUSDT"].get("gaps", 0) == 0
+    assert planted.facts is not None
+    assert planted.facts["books"]["NKNUSDT"].get("gaps", 0) == 0

@@ -83,7 +83,9 @@ def test_events_are_written_as_json_lines(captures: Path, tmp_path: Path) -> Non
         (("rpelay",), 2, "nearest valid: replay"),
     ],
 )
-def test_wrong_usage_says_what_and_names_a_valid_one(args: tuple[str, ...], code: int, says: str, tmp_path: Path) -> None:
+def test_wrong_usage_says_what_and_names_a_valid_one(
+    args: tuple[str, ...], code: int, says: str, tmp_path: Path
+) -> None:
     done = run(*args, cwd=tmp_path)
     assert done.returncode == code
     assert says in done.stderr
@@ -95,22 +97,24 @@ def test_a_damaged_file_names_the_record(captures: Path, tmp_path: Path) -> None
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
     done = run("replay", "cut.jsonl.gz", cwd=tmp_path)
     assert done.returncode == 2
-    assert "record" in done.stderr and "gzip" in done.stderr
+    assert "record" in done.stderr
+    assert "gzip" in done.stderr
 
 
 def test_a_configured_consumer_gets_the_recording(captures: Path, tmp_path: Path) -> None:
     (tmp_path / "desk.py").write_text(
         "class Tape:\n"
         "    def __init__(self, label):\n        self.label, self.volume_raw = label, 0\n"
-        "    def on_trade(self, event, ctx):\n        self.volume_raw += event.qty_raw\n"
+        "    def on_trade(self, event, ctx):\n        self.volume_raw += event.qty_raw * 10 ** (8 - event.qty_scale)\n"
         "    def on_stop(self, ctx):\n        print(self.label, self.volume_raw)\n"
     )
     (tmp_path / "engine.yaml").write_text(
         "schema_version: 1\n"
+        "providers: [{name: binance, venue: binance, symbols: [BTC-USDT]}]\n"
         "consumers:\n"
         "  - {consumer_id: tape, mode: inline, handler: 'desk:Tape', params: {label: volume},\n"
         "     subscriptions: [{symbol: BTC-USDT, event_types: [Trade]}]}\n"
     )
     done = run("replay", captures / f"{BTCUSDT}.jsonl.gz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "volume 43791552" in done.stdout
+    assert "volume 43791552000" in done.stdout

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 STRATEGY = """
 # cython: language_level=3
 from libc.stdint cimport int64_t
+from engine.base.units cimport ENGINE_POW10
 from engine.consumers.handler cimport Handler
 from engine.schema.event cimport Event, TRADE
 from engine.schema.market cimport Trade
@@ -27,7 +28,7 @@ cdef class Volume(Handler):
     cdef int on_event(self, Event event, object ctx) except -1:
         self.events += 1
         if event.s.type == TRADE:
-            self.qty_raw += (<Trade>event).t.qty_raw
+            self.qty_raw += (<Trade>event).t.qty_raw * ENGINE_POW10[8 - event.h.qty_scale]   # one scale for the sum
         return 0
 """
 
@@ -62,7 +63,7 @@ def test_an_outside_cython_module_cimports_the_installed_engine(captures: Path, 
     where, counts = used.stdout.splitlines()
     if os.environ.get("ENGINE_TESTS_INSTALLED"):
         assert not Path(where).is_relative_to(Path(__file__).resolve().parents[2] / "engine")
-    assert counts == "19904 437915520 []"
+    assert counts == "19904 43791552000 []"
 
 
 def test_importing_engine_configures_nothing_and_loads_little() -> None:

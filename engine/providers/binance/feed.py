@@ -36,7 +36,6 @@ class BinanceFeed(Feed):
             on_want_snapshot=self.want_snapshot,
             timer=ports.timer,
         )
-        self.rest_endpoint = REST_ENDPOINT
 
     def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
         """Instruments of an exchangeInfo body."""
@@ -141,7 +140,7 @@ class BinanceFeed(Feed):
         """A book that is not in sync needs GET /api/v3/depth, weight 50 at limit 1000."""
         if self.on_snapshot_request is not None:
             symbol = list(self.instruments)[index]
-            url = f"{self.rest_endpoint}/api/v3/depth?symbol={symbol}&limit={SNAPSHOT_LIMIT}"
+            url = f"{self.rest_endpoint or REST_ENDPOINT}/api/v3/depth?symbol={symbol}&limit={SNAPSHOT_LIMIT}"
             self.on_snapshot_request(SnapshotRequest(index, url, reason))
 
 

@@ -1,4 +1,4 @@
-"""The decimals of a pair whose metadata nobody told: those under which a checksum of the venue's own comes out."""
+"""The decimals of a pair that no metadata told: those under which a checksum of the venue's own comes out."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Levels = Sequence[tuple[int, int]]
 def find_precision(
     bids: Levels, asks: Levels, price_scale: int, qty_scale: int, checksum: int
 ) -> tuple[int, int] | None:
-    """(price, quantity) decimals under which the book has *checksum*, the fewest that will do; None if none will.
+    """(price, quantity) decimals under which the book has *checksum*: the fewest that will do, else None.
 
-    *bids* and *asks* are (price_raw, qty_raw), best first, at the scales given; ten levels a side matter. What has
-    no level proves no decimals: an empty book of checksum 0 answers (0, 0).
+    *bids* and *asks* are (price_raw, qty_raw), best first, at the scales given; ten levels a side matter.
+    What has no level proves no decimals: an empty book of checksum 0 answers (0, 0).
     """
     levels = [*asks[:CHECKED_LEVELS], *bids[:CHECKED_LEVELS]]
     prices = [price_raw for price_raw, _ in levels]
@@ -36,9 +36,7 @@ def find_precision(
 
 def _choices(fewest_price: int, fewest_qty: int) -> Iterator[tuple[int, int]]:
     choices = [
-        (price, qty)
-        for price in range(fewest_price, DECIMALS_MAX + 1)
-        for qty in range(fewest_qty, DECIMALS_MAX + 1)
+        (price, qty) for price in range(fewest_price, DECIMALS_MAX + 1) for qty in range(fewest_qty, DECIMALS_MAX + 1)
     ]
     yield from sorted(choices, key=sum)
 

@@ -1,7 +1,7 @@
 """Kraken's pairs as instruments: the body of GET /0/public/AssetPairs, or the data of the instrument channel.
 
-Source: docs.kraken.com, Get Tradable Asset Pairs and spot-websocket-v2/instrument. The scales are the venue's price and
-quantity precision, also where the tick would do with less: its checksums are written with them.
+Source: docs.kraken.com, Get Tradable Asset Pairs and spot-websocket-v2/instrument. The scales are the venue's
+price and quantity precision, also where the tick would do with less: its checksums are written with them.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class _Body(msgspec.Struct):
 def instruments_of(
     body: bytes, provider: str = manifest.VENUE, now_ns: int = 0
 ) -> tuple[list[Instrument], list[Skipped]]:
-    """The instruments of an AssetPairs body or of an instrument frame, sorted by symbol, and what had to be left out.
+    """The instruments of an AssetPairs body or an instrument frame, sorted by symbol, and what was left out.
 
     Raises:
         ValidationError: the body is of neither shape, or the venue's refusal.

@@ -21,17 +21,12 @@ GUIDE_BIDS = """
 """
 
 
-def ladder_of(
-    bids: list[tuple[str, str]], asks: list[tuple[str, str]], price_scale: int, qty_scale: int
-) -> Ladder:
+def ladder_of(bids: list[tuple[str, str]], asks: list[tuple[str, str]], price_scale: int, qty_scale: int) -> Ladder:
     book = Ladder()
     for side, levels in ((BID, bids), (ASK, asks)):
         book.replace(
             side,
-            [
-                (int(Decimal(price).scaleb(price_scale)), int(Decimal(qty).scaleb(qty_scale)))
-                for price, qty in levels
-            ],
+            [(int(Decimal(price).scaleb(price_scale)), int(Decimal(qty).scaleb(qty_scale))) for price, qty in levels],
         )
     return book
 
@@ -48,7 +43,18 @@ def test_the_worked_example_of_the_v2_guide() -> None:
 V1_ASKS = [(f"0.0{5005 + 5 * n}", "0.00000500") for n in range(10)]
 V1_BIDS = [
     (price, "0.00000500")
-    for price in "0.05000 0.04995 0.04990 0.04980 0.04975 0.04970 0.04965 0.04960 0.04955 0.04950".split()
+    for price in [
+        "0.05000",
+        "0.04995",
+        "0.04990",
+        "0.04980",
+        "0.04975",
+        "0.04970",
+        "0.04965",
+        "0.04960",
+        "0.04955",
+        "0.04950",
+    ]
 ]
 SHORT_BIDS = [("62710.4", "0.01"), ("62709.1", "2")]
 SHORT_ASKS = [("62710.5", "0.93111634"), ("62710.6", "0.5"), ("62711.0", "1.2")]

@@ -1,4 +1,4 @@
-"""Recorded Kraken traffic, as it was and with something gone wrong in it, against the published facts and the twin."""
+"""Recorded Kraken traffic, as it was and with something gone wrong in it, against facts and twin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ from tests.twins.facts_kraken import KrakenBook, KrakenFacts
 from tests.twins.facts_twin import facts_of_records
 from tests.twins.fuzz import fuzz_frames
 from tests.twins.ladder_twin import LadderTwin
-from tests.twins.mutate import change_digit, cut_metadata, drop, duplicate, lose_and_heal, respell_records, swap_neighbours
+from tests.twins.mutate import (
+    change_digit,
+    cut_metadata,
+    drop,
+    duplicate,
+    lose_and_heal,
+    respell_records,
+    swap_neighbours,
+)
 from tests.twins.respell import add_unknown_fields, numbers_to_strings, pad_zeros, shuffle_keys, strip_zeros
 from tests.unit.providers.stream_kit import Wired, wire
 
@@ -161,9 +169,7 @@ def test_a_consumer_that_applies_what_is_published_holds_the_book(
             kind = type(event).__name__
             if not kind.startswith("Book"):
                 continue
-            bids, asks = (
-                [(price, qty) for price, qty in side.decimals()] for side in (event.bids, event.asks)
-            )
+            bids, asks = ([(price, qty) for price, qty in side.decimals()] for side in (event.bids, event.asks))
             assert event.seq_provider == last[event.symbol] + 1
             last[event.symbol] = event.seq_provider
             if kind == "BookSnapshot":
@@ -258,7 +264,7 @@ def test_a_broken_frame_is_refused_or_read_as_a_plain_parser_reads_it(
 ) -> None:
     """Never a silently changed book: what the stream accepts the twin accepts, and valid books are equal.
 
-    Where checksums are compared they refuse nearly every broken level; without them the reading itself is on trial.
+    Where checksums are compared they refuse nearly every broken level; without them the reading is on trial.
     """
     if not verify:
         monkeypatch.setattr(KrakenBook, "_compare", lambda *_: True)

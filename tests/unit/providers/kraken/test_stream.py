@@ -1,4 +1,4 @@
-"""From frames to books and events: BOOK-15, BOOK-16, BOOK-22, BOOK-25, BOOK-27, EVT-11 to EVT-15 as Kraken feeds them."""
+"""From frames to books and events: BOOK-15 to BOOK-17, BOOK-22, BOOK-25, BOOK-27, EVT-11 to EVT-15."""
 
 from __future__ import annotations
 
@@ -53,7 +53,12 @@ def test_a_snapshot_then_updates() -> None:
     assert (full.ts_venue_ns, full.ts_recv_ns) == (TIME_NS, RECV_NS)
     after = ({"10": "1", "9.6": "4"}, {"11": "1.5"})
     delta = kit.feed(update(after, {"9.5": "0", "9.6": "4"}, {"12": "0"}))[0]
-    assert (delta.update_type, delta.epoch, delta.seq_provider, delta.verified_through_id) == (UpdateType.DELTA, 1, 2, 2)
+    assert (delta.update_type, delta.epoch, delta.seq_provider, delta.verified_through_id) == (
+        UpdateType.DELTA,
+        1,
+        2,
+        2,
+    )
     assert (list(delta.bids), list(delta.asks)) == ([(96, 4 * E8), (95, 0)], [(120, 0)])
     assert (delta.checksum, delta.checksum_state) == (checksum_of(*after), ChecksumState.VERIFIED)
     assert kit.levels("A-B") == (
@@ -395,7 +400,9 @@ def test_a_trade_of_nothing_is_refused(field: str, value: int) -> None:
 
 def test_a_ticker_has_what_was_sent() -> None:
     kit = wired()
-    first = kit.feed(ticker(bid=9.5, bid_qty=2, ask=None, last=10, low=9, high=12.5, volume=7, vwap=1, timestamp=TIME_NS))
+    first = kit.feed(
+        ticker(bid=9.5, bid_qty=2, ask=None, last=10, low=9, high=12.5, volume=7, vwap=1, timestamp=TIME_NS)
+    )
     assert first == []
     assert kit.rejects == [("wrong_type", "timestamp")]
     event = kit.feed(ticker(bid=9.5, bid_qty=2, ask=None, last=10, low=9, high=12.5, volume=7, change=0.4))[0]
@@ -420,7 +427,11 @@ def test_a_newer_candle_closes_the_one_before() -> None:
         (False, 59),
     ]
     event = kit.feed(candles(candle("2026-11-20T09:59:00Z", volume=4)))[0]
-    assert (event.interval, event.interval_ns, event.close_time_ns - event.open_time_ns) == ("1m", 6 * 10**10, 6 * 10**10)
+    assert (event.interval, event.interval_ns, event.close_time_ns - event.open_time_ns) == (
+        "1m",
+        6 * 10**10,
+        6 * 10**10,
+    )
     assert (event.open_raw, event.high_raw, event.low_raw, event.close_raw) == (100, 120, 90, 110)
     assert (event.volume_raw, event.trade_count, event.is_closed, event.ts_venue_ns) == (4 * E8, 4, False, TIME_NS)
     assert kit.feed(candles(candle("2026-11-20T09:58:00Z"))) == []
@@ -448,7 +459,12 @@ def test_numbers_with_more_digits_widen_the_scale_for_all_of_a_row() -> None:
     kit = wired(with_precision=False)
     event = kit.feed(ticker(bid=9.5, ask="9.625", last=10, volume="0.25"))[0]
     assert (event.price_scale, event.qty_scale) == (3, 2)
-    assert (event.bid_price_raw, event.ask_price_raw, event.last_price_raw, event.volume_24h_raw) == (9500, 9625, 10000, 25)
+    assert (event.bid_price_raw, event.ask_price_raw, event.last_price_raw, event.volume_24h_raw) == (
+        9500,
+        9625,
+        10000,
+        25,
+    )
 
 
 # --- the rest -----------------------------------------------------------------------------------------------
