@@ -1,5 +1,17 @@
-"""The event classes by type; importing this module makes all of them known."""
+"""Every event class; importing this module makes all of them known by type."""
 
+from engine.schema.control import ControlAck, InstrumentUpdate
 from engine.schema.event import Event, class_of
+from engine.schema.market import BookSnapshot, BookUpdate, KlineSummary, Ticker, Trade
 
-__all__ = ["Event", "class_of"]
+__all__ = ["CLASSES", "Event", "class_of"]
+
+CLASSES: tuple[type[Event], ...] = (
+    BookSnapshot,
+    BookUpdate,
+    Trade,
+    Ticker,
+    KlineSummary,
+    ControlAck,
+    InstrumentUpdate,
+)
