@@ -9,55 +9,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from engine.bench import table as cell
 from engine.bench.record import Row, read
 
 BENCHMARKS = Path(__file__).parent / "BENCHMARKS.md"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
-HEADER = ("case", "regime", "measured", "figure", "floor or baseline", "its figure", "ratio", "goal", "met")
-
-
-def _number(value: float | None) -> str:
-    """Three to four digits that mean something; thousands are grouped."""
-    if value is None:
-        return ""
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _figure(row: Row) -> str:
-    text = f"{_number(row.figure)} {row.unit}"
-    if row.figure_min is not None and row.figure_max is not None:
-        text += f" ({_number(row.figure_min)}-{_number(row.figure_max)})"
-    return text
-
-
-def _goal(row: Row) -> str:
-    if row.limit is None:
-        return ""
-    pattern = {
-        "at_most": f"≤ {{}} {row.unit}",
-        "at_most_times": "≤ {}×",
-        "times_faster": "≥ {}× faster",
-        "within": "within {} of 1",
-        "shown": "",
-    }[row.relation]
-    text = pattern.format(_number(row.limit))
-    return text if row.stretch is None else f"{text} (stretch {_number(row.stretch)})"
-
-
-def _met(row: Row) -> str:
-    if row.voided:
-        return "void"
-    return {True: "yes", False: "no", None: ""}[row.met]
+HEADER = ("case", "regime", "measured", "figure", "floor or baseline", "ratio", "goal (stretch)", "met", "cores")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    baseline = "" if row.baseline_figure is None else f"{_number(row.baseline_figure)} {row.unit}"
-    ratio = "" if row.relation == "at_most" or row.ratio is None else f"{row.ratio:.2f}×"
     return (
-        row.case, row.regime, row.subject, _figure(row), row.baseline, baseline, ratio, _goal(row), _met(row),
+        row.case, row.regime, row.subject, cell.figure(row), cell.baseline(row), cell.ratio(row), cell.goal(row),
+        cell.met(row), str(row.cores),
     )  # fmt: skip
 
 
@@ -65,8 +29,8 @@ def table(rows: Iterable[Row]) -> str:
     """One markdown table; notes follow it as a list."""
     rows = list(rows)
     lines = [HEADER, tuple("---" for _ in HEADER), *map(_cells, rows)]
-    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    notes = [f"- {row.case}, {row.subject}: {row.note}" for row in rows if row.note]
+    text = "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines)
+    notes = list(dict.fromkeys(f"- {row.case}, {row.subject}: {row.note}" for row in rows if row.note))
     return text + ("\n\n" + "\n".join(notes) if notes else "")
 
 
@@ -89,7 +53,7 @@ def conditions(document: dict[str, Any]) -> str:
 
 def render(document: dict[str, Any], rows: list[Row]) -> str:
     """Conditions and one table per goal, goals in order."""
-    ordered = sorted(rows, key=lambda row: (int(row.goal[1:]) if row.goal[1:].isdigit() else 99, row.goal))
+    ordered = sorted(rows, key=cell.order)
     parts = [conditions(document)]
     for goal, group in groupby(ordered, key=lambda row: row.goal):
         parts.append(f"### {goal}\n\n{table(group)}")

@@ -5,7 +5,7 @@ import pytest
 
 from bench.render import BEGIN, BENCHMARKS, END, insert, render
 from engine.bench.paired import paired_ratio
-from engine.bench.record import Row, read, write
+from engine.bench.record import Row, document, read, save_dated
 from engine.bench.timing import timed_passes
 
 
@@ -74,14 +74,14 @@ def test_rows_judge_by_their_relation():
 
 def test_results_come_back_as_written_and_never_overwrite(tmp_path):
     rows = [Row("G3", "apply", "ladder", 44.5, "ns", "at_most", 45, 35)]
-    first = write("book", rows, command="bench", flags="-O3", details={"corpus": "none"}, folder=tmp_path)
-    second = write("book", rows, command="bench", flags="-O3", folder=tmp_path)
+    made = document("book", rows, command="bench", flags="-O3", details={"corpus": "none"})
+    first, second = save_dated(tmp_path, made), save_dated(tmp_path, made)
     assert first != second
-    document, found = read(first)
+    kept, found = read(first)
     assert found == rows
-    assert first.name == f"{document['at'][:10]}-book.json"
-    assert document["flags"] == "-O3"
-    assert document["machine"]["cores"] >= 1
+    assert first.name == f"{kept['at'][:10]}-book.json"
+    assert kept["flags"] == "-O3"
+    assert kept["machine"]["cores"] >= 1
     assert json.loads(first.read_text())["rows"][0]["met"] is True
 
 
@@ -90,9 +90,9 @@ def test_tables_name_figure_floor_and_verdict(tmp_path):
         Row("G10", "450 streams", "engine", 1.02, "B/A", "within", 0.15),
         Row("G1", "spot", "engine", 380, "ns", "at_most_times", 2.0, 1.6, "simdjson walk", 200, 370, 400),
     ]
-    text = render(*read(write("all", rows, command="bench all", flags="-O3", folder=tmp_path)))
+    text = render(*read(save_dated(tmp_path, document("all", rows, command="bench all", flags="-O3"))))
     assert text.index("### G1\n") < text.index("### G10\n")
-    assert "380.0 ns (370.0-400.0) | simdjson walk | 200.0 ns | 1.90× | ≤ 2× (stretch 1.6) | yes" in text
+    assert "380.0 ns (370.0-400.0) | simdjson walk: 200.0 ns | 1.90x | <= 2x (1.6) | met | 1" in text
     assert "`bench all`" in text
 
 

@@ -12,6 +12,16 @@ from libc.string cimport memcmp
 from engine.base.units cimport PARSE_MALFORMED, parse_u64
 
 
+cdef extern from *:
+    """
+    #include <string.h>
+    /* With a literal the length is known when this is compiled: a compare or two, no call. */
+    static inline int engine_follows(const char *p, const char *word) { return memcmp(p, word, strlen(word)) == 0; }
+    """
+    # Whether the text at p is *word*. DANGER: reads as many characters as *word* has.
+    bint follows "engine_follows"(const char* p, const char* word) nogil
+
+
 cdef struct Cursor:
     const char* text          # the frame
     const uint32_t* at        # structural positions; the entries past the last repeat the first one

@@ -22,48 +22,47 @@ cdef extern from *:
     static inline int engine_add_overflow(int64_t a, int64_t b, int64_t *out) {
         return __builtin_add_overflow(a, b, out);
     }
-    /* Non-zero if a byte of the word is not an ASCII digit. */
-    static inline uint64_t engine_not_digits(uint64_t w) {
-        return ((w & 0xF0F0F0F0F0F0F0F0ULL) | (((w + 0x0606060606060606ULL) & 0xF0F0F0F0F0F0F0F0ULL) >> 4))
-            ^ 0x3333333333333333ULL;
+    /* Eight characters as digit values: what is no digit becomes a byte above 9. */
+    static inline uint64_t engine_digits(const char *p) {
+        uint64_t w;
+        memcpy(&w, p, 8);
+        return w ^ 0x3030303030303030ULL;
     }
-    /* Value of eight ASCII digits, the first character in the low byte (every target is little-endian). */
-    static inline uint64_t engine_eight_digits(uint64_t w) {
-        w -= 0x3030303030303030ULL;
-        w = w * 10 + (w >> 8);
-        return ((w & 0x000000FF000000FFULL) * 0x000F424000000064ULL
-                + ((w >> 16) & 0x000000FF000000FFULL) * 0x0000271000000001ULL) >> 32;
-    }
-    /* The word of the eight characters before end, those before the last *length* of them turned into '0'. */
+    /* The same for the last 1..8 characters before end; what stands before them counts as 0. Reads [end - 8, end). */
     static inline uint64_t engine_last_digits(const char *end, int length) {
-        uint64_t w, below;
-        memcpy(&w, end - 8, 8);
-        below = (1ULL << (8 * (8 - length))) - 1;
-        return (w & ~below) | (0x3030303030303030ULL & below);
+        int before = 64 - 8 * length;
+        return engine_digits(end - 8) >> before << before;
+    }
+    /* Non-zero if a byte is above 9. */
+    static inline uint64_t engine_not_digits(uint64_t digits) {
+        return ((digits + 0x7676767676767676ULL) | digits) & 0x8080808080808080ULL;
+    }
+    /* Value of eight digits, the first character in the low byte (every target is little-endian). */
+    static inline uint64_t engine_eight_digits(uint64_t digits) {
+        digits = digits * 10 + (digits >> 8);
+        return ((digits & 0x000000FF000000FFULL) * 0x000F424000000064ULL
+                + ((digits >> 16) & 0x000000FF000000FFULL) * 0x0000271000000001ULL) >> 32;
     }
     /* An integer text of 1..16 digits; 0 if it is anything else. Reads [end - 16, end). */
     static inline int engine_integer(const char *end, int length, uint64_t *value) {
-        uint64_t lo, hi;
-        if (length <= 8) {
-            lo = engine_last_digits(end, length);
-            if (engine_not_digits(lo)) return 0;
-            *value = engine_eight_digits(lo);
-            return 1;
-        }
-        memcpy(&lo, end - 8, 8);
-        hi = engine_last_digits(end - 8, length - 8);
-        if (engine_not_digits(lo) | engine_not_digits(hi)) return 0;
-        *value = engine_eight_digits(hi) * 100000000ULL + engine_eight_digits(lo);
+        uint64_t low = length < 8 ? engine_last_digits(end, length) : engine_digits(end - 8);
+        uint64_t high = length > 8 ? engine_last_digits(end - 8, length - 8) : 0;
+        if (engine_not_digits(low) | engine_not_digits(high)) return 0;
+        *value = engine_eight_digits(high) * 100000000ULL + engine_eight_digits(low);
         return 1;
     }
-    /* A text of 1..8 digits, a dot and 8 digits, as one integer; 0 if it is anything else. Reads [end - 17, end). */
-    static inline int engine_eight_decimals(const char *end, int length, uint64_t *whole, uint64_t *decimals) {
-        uint64_t lo, hi;
-        memcpy(&lo, end - 8, 8);
-        hi = engine_last_digits(end - 9, length - 9);
-        if ((end[-9] ^ '.') | engine_not_digits(lo) | engine_not_digits(hi)) return 0;
-        *whole = engine_eight_digits(hi);
-        *decimals = engine_eight_digits(lo);
+    /* A text of 1..8 digits, a dot and 8 digits, without a leading zero; 0 if it is anything else, which may still be
+       a decimal. Reads nothing before floor. */
+    static inline int engine_eight_decimals(const char *floor, const char *p, const char *end, uint64_t *whole,
+                                            uint32_t *decimals) {
+        int64_t length = end - p;
+        uint64_t low, high;
+        if (length < 10 || length > 17 || end - floor < 17 || end[-9] != '.' || (*p == '0' && length != 10)) return 0;
+        low = engine_digits(end - 8);
+        high = engine_last_digits(end - 9, (int)length - 9);
+        if (engine_not_digits(low) | engine_not_digits(high)) return 0;
+        *whole = engine_eight_digits(high);
+        *decimals = (uint32_t)engine_eight_digits(low);
         return 1;
     }
     /* Up to 16 characters ending at end, digits with at most one dot, as one integer without a branch on any of
@@ -102,6 +101,8 @@ cdef extern from *:
                 *decimals = 15 - (at >> 3);
             }
         }
+        lo ^= zeros;
+        hi ^= zeros;
         if (engine_not_digits(lo) | engine_not_digits(hi)) return 0;
         *value = engine_eight_digits(lo) * 100000000ULL + engine_eight_digits(hi);
         return 1;
@@ -112,7 +113,8 @@ cdef extern from *:
     bint engine_mul_overflow(int64_t a, int64_t b, int64_t* out) nogil
     bint engine_add_overflow(int64_t a, int64_t b, int64_t* out) nogil
     bint engine_integer(const char* end, int length, uint64_t* value) nogil
-    bint engine_eight_decimals(const char* end, int length, uint64_t* whole, uint64_t* decimals) nogil
+    bint engine_eight_decimals(const char* floor, const char* p, const char* end, uint64_t* whole,
+                               uint32_t* decimals) nogil
     bint engine_window(const char* end, int length, uint64_t* value, int* decimals) nogil
 
 
@@ -180,15 +182,15 @@ cdef inline int parse_decimal(const char* floor, const char* p, const char* end,
     """Parse the text [p, end) at *scale* into out; returns a ParseCode. Reads nothing before *floor*."""
     cdef Py_ssize_t length = end - p
     cdef uint64_t value, kept
+    cdef uint32_t tail
     cdef int decimals
-    if 10 <= length <= 17 and scale <= 8 and end - floor >= 17 and (p[0] != c'0' or length == 10) \
-            and engine_eight_decimals(end, <int>length, &value, &kept):
-        # The form of most venues' texts; what the scale has no place for must be zeros.
+    if scale <= 8 and engine_eight_decimals(floor, p, end, &value, &tail):
+        # The form of most texts; decimals that the scale has no place for must be zeros.
         if scale < 8:
-            if <uint32_t>kept % ENGINE_POW10_32[8 - scale] != 0:
+            if tail % ENGINE_POW10_32[8 - scale] != 0:
                 return parse_decimal_slow(p, end, scale, out)
-            kept = <uint32_t>kept // ENGINE_POW10_32[8 - scale]
-        out[0] = <int64_t>(value * <uint64_t>ENGINE_POW10[scale] + kept)
+            tail //= ENGINE_POW10_32[8 - scale]
+        out[0] = <int64_t>(value * <uint64_t>ENGINE_POW10[scale] + tail)
         return PARSE_OK
     if length > 16 or length < 1 or end - floor < 16 or (p[0] == c'0' and length > 1 and p[1] != c'.') \
             or p[0] == c'.' or end[-1] == c'.' or not engine_window(end, <int>length, &value, &decimals):

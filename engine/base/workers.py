@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from engine.base.errors import EngineErrorGroup
@@ -93,12 +94,14 @@ class TaskScope:
         await self._group.__aenter__()
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.cancel()
         try:
-            await self._group.__aexit__(*exc_info)
+            await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
-            failures = [error for error in group.exceptions if isinstance(error, Exception)]
+            failures = [one for one in group.exceptions if isinstance(one, Exception)]
             if len(group.exceptions) == 1 or len(failures) != len(group.exceptions):
                 raise group.exceptions[0] from None
             raise EngineErrorGroup("several tasks failed", failures) from None

@@ -1,9 +1,12 @@
+from typing_extensions import disjoint_base
+
 from collections.abc import Sequence
 
 from engine.book.ladder import Ladder
 
 READS: tuple[str, str, str]
 
+@disjoint_base
 class BookLoad:
     """One workload: columns of (side, price, quantity) changes, applied one message each.
 

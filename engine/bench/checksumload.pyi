@@ -1,9 +1,12 @@
+from typing_extensions import disjoint_base
+
 from collections.abc import Sequence
 
 from engine.book.ladder import Ladder
 
 MODES: tuple[str, str, str]
 
+@disjoint_base
 class ChecksumLoad:
     """One workload on a few books.
 

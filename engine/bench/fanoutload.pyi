@@ -1,5 +1,8 @@
+from typing_extensions import disjoint_base
+
 from engine.schema.ports import EventPool, FanoutPort
 
+@disjoint_base
 class FanoutLoad:
     """Events handed to the first consumers of a bus.
 

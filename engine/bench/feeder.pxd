@@ -6,6 +6,12 @@ from engine.consumers.handler cimport Handler
 from engine.schema.event cimport Event
 
 
+cdef struct IdPlace:
+    size_t at                  # first digit in the text
+    uint32_t digits
+    uint64_t step              # added for the next cycle
+
+
 cdef class Feeder:
     cdef char* _text
     cdef size_t* _start
@@ -13,6 +19,7 @@ cdef class Feeder:
     cdef uint32_t _count
     cdef size_t _bytes
     cdef JsonIndex _index
+    cdef IdPlace* _ids                   # two a frame once follow_ids was called
 
 
 cdef class TwoFields(Handler):

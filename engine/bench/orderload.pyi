@@ -1,7 +1,10 @@
+from typing_extensions import disjoint_base
+
 from collections.abc import Sequence
 
 from engine.schema.ports import EventPool, EventSink
 
+@disjoint_base
 class OrderLoad:
     """A stream of events that have no route: what the dispatcher does with them before routing is its order.
 

@@ -1,5 +1,8 @@
+from typing_extensions import disjoint_base
+
 from engine.schema.ports import EventPool
 
+@disjoint_base
 class PoolLoad:
     """Events taken from a pool and given back.
 

@@ -1,7 +1,4 @@
-"""Dated results: what was measured, against what, on which machine, with which build.
-
-``write`` makes ``bench/results/YYYY-MM-DD-<name>.json``; ``bench.render`` turns such a file into tables.
-"""
+"""Dated results: what was measured, against what, on which machine, with which build."""
 import json
 import os
 import platform
@@ -17,14 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.bench.paired import Paired, paired_ratio
-
-__all__ = ["Paired", "Row", "compare", "environment", "read", "write"]
-
-compare = paired_ratio
-"""Interleaved comparison of two runs; see ``bench.paired``."""
-
-RESULTS = Path(__file__).parent / "results"
+from engine.bench.allocations import build_flags
 
 LIBRARIES = (
     "Cython", "engine", "hftbacktest", "msgspec", "numpy", "order_book", "orjson", "picows",
@@ -49,6 +39,7 @@ class Row:
         limit, stretch: the goal's two numbers; what they bound is told by ``relation``.
         regime: ``looped``, ``once through``, ``one frame per read``, or empty where it makes no difference.
         voided: the run cannot be judged, and ``note`` says why.
+        cores: how many the measurement needs; with fewer there it is never met.
     """
 
     goal: str
@@ -66,6 +57,19 @@ class Row:
     regime: str = ""
     note: str = ""
     voided: bool = False
+    cores: int = 1
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells it from the other rows of a file, and finds it in another file."""
+        return self.goal, self.case, self.subject, self.regime, self.baseline
+
+    @property
+    def spread(self) -> float:
+        """Highest less lowest of the repeats, over the figure; 0 where they were not kept."""
+        if self.figure_min is None or self.figure_max is None or self.figure <= 0:
+            return 0.0
+        return (self.figure_max - self.figure_min) / self.figure
 
     @property
     def ratio(self) -> float | None:
@@ -82,11 +86,18 @@ class Row:
         ratio = self.ratio
         if self.limit is None or ratio is None or self.voided or self.relation == "shown":
             return None
+        if self.cores > cores_allowed():
+            return None
         if self.relation == "times_faster":
             return ratio >= self.limit
         if self.relation == "within":
             return ratio <= 1 + self.limit
         return ratio <= self.limit
+
+
+def cores_allowed() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _cpu_model() -> str:
@@ -99,11 +110,11 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _first_line(command: list[str]) -> str:
+def _first_line(command: list[str], folder: Path | None = None) -> str:
     """First line a command prints, empty when there is no such command or it fails."""
     if shutil.which(command[0]) is None:
         return ""
-    done = subprocess.run(command, capture_output=True, text=True, cwd=RESULTS.parent)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     return done.stdout.partition("\n")[0].strip() if done.returncode == 0 else ""
 
 
@@ -120,57 +131,68 @@ def _versions(names: Iterable[str]) -> dict[str, str]:
 def environment(flags: str | None = None, libraries: Iterable[str] = LIBRARIES) -> dict[str, Any]:
     """Machine, versions, compiler, flags and commit, as they are now.
 
-    *flags* are those the extensions were built with; without it, the interpreter's own and the ``CFLAGS``
-    of the environment are noted.
+    *flags* are those the extensions were built with; without it, what this build says of itself. The commit is
+    that of the source tree this package lies in; installed elsewhere, it has none.
     """
     compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[0]
-    fallback = " ".join(filter(None, [sysconfig.get_config_var("CFLAGS"), os.environ.get("CFLAGS")]))
+    here = Path(__file__).resolve().parent
     return {
         "machine": {
             "cpu": _cpu_model(),
             "cores": os.cpu_count(),
-            "cores_allowed": len(os.sched_getaffinity(0)),
+            "cores_allowed": cores_allowed(),
             "system": f"{platform.system()} {platform.release()}",
             "load_average": os.getloadavg()[0],
         },
         "python": platform.python_version(),
         "libraries": _versions(libraries),
         "compiler": _first_line([compiler, "--version"]),
-        "flags": fallback if flags is None else flags,
-        "commit": _first_line(["git", "rev-parse", "HEAD"]),
-        "tree_changed": bool(_first_line(["git", "status", "--porcelain"])),
+        "flags": build_flags() if flags is None else flags,
+        "commit": _first_line(["git", "rev-parse", "HEAD"], here),
+        "tree_changed": bool(_first_line(["git", "status", "--porcelain"], here)),
     }
 
 
-def write(
+def document(
     name: str,
     rows: Iterable[Row],
     *,
     command: str | None = None,
     flags: str | None = None,
     details: Mapping[str, Any] | None = None,
-    folder: Path = RESULTS,
-) -> Path:
-    """Write one results file and return its path; a second run on a day gets ``-2``, ``-3``, ..
+) -> dict[str, Any]:
+    """Everything a results file holds.
 
-    *details* is whatever else the run wants kept (corpora, peers' reports, paired runs).
+    *details* is whatever else the run wants kept (frames used, peers' reports).
     """
-    now = datetime.now(UTC)
-    document = {
+    return {
         "name": name,
-        "at": now.isoformat(timespec="seconds"),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         **environment(flags),
         "rows": [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows],
         "details": dict(details or {}),
     }
+
+
+def save(path: Path, result: Mapping[str, Any]) -> None:
+    """Write a document as JSON.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def save_dated(folder: Path, result: Mapping[str, Any]) -> Path:
+    """Write a document as ``YYYY-MM-DD-<name>.json`` and return its path; a second one of a day gets ``-2``, .."""
     folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{now:%Y-%m-%d}-{name}"
+    stem = f"{result['at'][:10]}-{result['name']}"
     path, number = folder / f"{stem}.json", 1
     while path.exists():
         number += 1
         path = folder / f"{stem}-{number}.json"
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    save(path, result)
     return path
 
 

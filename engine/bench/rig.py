@@ -6,14 +6,21 @@ from engine.bench.data.corpus import Corpus
 from engine.bench.data.plainbook import Top, final_tops
 from engine.bench.feeder import Feeder, TwoFields
 from engine.config.load import load_config
-from engine.consumers.subscriptions import Subscription
+from engine.dispatcher.routing import stream_index
 from engine.providers.feed import BookRules
 from engine.runtime.assembly import Engine
+from engine.schema.enums import EventType
 
 CONSUMERS = 3
 MAILBOX_PLACES = 16_384
 FRAMES_PER_READ = 64
-EVENT_TYPES = ("BookUpdate", "Trade", "Ticker", "KlineSummary")
+EVENT_TYPES = (
+    EventType.BOOK_SNAPSHOT,
+    EventType.BOOK_UPDATE,
+    EventType.TRADE,
+    EventType.TICKER,
+    EventType.KLINE_SUMMARY,
+)
 PROFILE = "throughput"
 
 
@@ -55,7 +62,7 @@ class Rig:
 
     Args:
         corpus: its snapshots open the books; its reference, where there is one, names the instruments.
-        handlers: one consumer each; every one is subscribed to every symbol.
+        handlers: one consumer each; every one gets every stream.
         load_books: whether the snapshots are given.
     """
 
@@ -68,22 +75,30 @@ class Rig:
         if corpus.reference is not None:
             found, _ = self.feed.read_instruments(corpus.reference)
             known = {record.venue_symbol: record for record in found}
-        names = []
+        self._known = known
         for symbol in corpus.symbols:
-            record = known.get(symbol) or self.feed.guess_instrument(symbol)
-            self.engine.carry(self.feed, record)
-            names.append(record.symbol)
+            self.carry(symbol)
         self.handlers = list(handlers)
         for number, handler in enumerate(self.handlers):
-            consumer_id = f"bench-{number}"
-            self.engine.add_consumer(consumer_id, handler, capacity=MAILBOX_PLACES)
-            for name in names:
-                self.engine.desk.subscribe(
-                    Subscription(consumer_id=consumer_id, symbol=name, event_types=EVENT_TYPES)
-                )
+            self.engine.add_consumer(f"bench-{number}", handler, capacity=MAILBOX_PLACES)
+        self.route()
         self.engine.start()
         if load_books:
             self.load_books()
+
+    def carry(self, symbol: str) -> None:
+        """Add an instrument by the venue's spelling."""
+        self.engine.carry(self.feed, self._known.get(symbol) or self.feed.guess_instrument(symbol))
+
+    def route(self) -> None:
+        """Send every stream of every instrument to every consumer, in one step a consumer."""
+        streams = frozenset(
+            stream_index(book.instrument_id, int(event_type))
+            for book in self.feed.stream.book_list()
+            for event_type in EVENT_TYPES
+        )
+        for number in range(len(self.handlers)):
+            self.engine.board.set_routes(number, streams)
 
     def load_books(self) -> None:
         """Give every book its snapshot."""

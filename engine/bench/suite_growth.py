@@ -18,7 +18,7 @@ STREAMS = 450
 CONSUMERS = 50
 LIMIT = 0.15
 PAIRS = 5
-BURSTS = 400
+BURSTS = 4000
 
 
 def run(sources: Sources, streams: int = STREAMS, consumers: int = CONSUMERS) -> Iterator[Row]:
@@ -70,7 +70,7 @@ def row_of_consumers(consumers: int) -> Row:
     few, many = Fan(1), Fan(consumers)
 
     def cost(fan: Fan, count: int) -> float:
-        bursts = max(1, BURSTS // count) * (8 if count == 1 else 1)
+        bursts = max(1, BURSTS // count)
         return cpu_ns(lambda: fan.run(bursts)) / (bursts * EVENTS_PER_BURST * count)
 
     paired = paired_ratio(lambda: cost(few, 1), lambda: cost(many, consumers), PAIRS, LIMIT)

@@ -73,9 +73,9 @@ def _python_rows(played: Played, seconds: float, note: Note) -> Iterator[Row]:
     ns = best.ns_per_message
     yield _row("G2", played, 3, "Python", figure, ns, best.path, FRAMES_PER_READ, "times_faster", 3.5, 5)
     for other in others:
-        yield _row("G2", played, 3, "Python", figure, other.ns_per_message, other.path, FRAMES_PER_READ)
+        yield _row("G2", played, 3, "Python", figure, other.ns_per_message, other.path, FRAMES_PER_READ, "times_faster")
     single, walk = full_path(played, python_consumers, seconds / 2, 1)
-    yield _row("G2", played, 3, "Python", single, ns, best.path, 1)
+    yield _row("G2", played, 3, "Python", single, ns, best.path, 1, "times_faster")
 
 
 def _row(

@@ -1,4 +1,5 @@
 """The assembled book: two flat sorted arrays, best price at the end. Pure: no clock, no socket, no log."""
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from engine.schema.market cimport Level
@@ -16,6 +17,7 @@ cdef struct BookSide:
     uint32_t capacity
 
 
+@cython.final
 cdef class Ladder:
     """Levels of one instrument. Owned by its assembler, used on its thread only, lives as long as it."""
     cdef BookSide[2] sides
@@ -23,6 +25,7 @@ cdef class Ladder:
     cdef int apply(self, int side, const Level* changes, uint32_t count, uint32_t depth,
                    Level* published, uint32_t* published_count) except -1
     cdef int load(self, int side, const Level* levels, uint32_t count) except -1
+    cdef int _load_unsorted(self, int side, const Level* levels, uint32_t count) except -1
     cdef uint32_t copy_top(self, int side, uint32_t limit, Level* out) noexcept nogil
     cdef void cut(self, int side, uint32_t depth) noexcept nogil
     cdef void clear(self) noexcept nogil

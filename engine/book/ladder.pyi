@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-@disjoint_base
+@final
 class Ladder:
     def __init__(self) -> None: ...
     def levels(self, side: int, limit: int = 0) -> list[tuple[int, int]]: ...

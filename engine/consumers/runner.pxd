@@ -37,11 +37,14 @@ cdef class InlineRunner(EventSink):
     cdef list _list                          # reused for every batch
     cdef uint32_t _quantum
     cdef bint _busy
+    cdef uint32_t _called                    # events of the batch in hand whose callback was entered
+    cdef list _failures                      # (exception, trace_id, event_id) of the batch in hand, or None
     cdef int64_t _budget_ns
     cdef object _on_error                    # called as on_error(consumer_id, exception, trace_id, event_id)
     cdef object _on_slow                     # called as on_slow(consumer_id, callback_ns, budget_ns)
     cdef readonly uint64_t delivered
     cdef readonly uint64_t dropped
+    cdef readonly uint64_t skipped           # taken from the mailbox, but its batch was cancelled before
     cdef readonly uint64_t invocations
     cdef readonly uint64_t failures
     cdef readonly uint64_t escapes
@@ -55,4 +58,7 @@ cdef class InlineRunner(EventSink):
     cdef int _call_handler(self, uint32_t count) except -1
     cdef int _call_each(self, uint32_t count) except -1
     cdef int _call_batch(self, uint32_t count) except -1
+    cdef int _finish(self, uint32_t count, int64_t took_ns) except -1
+    cdef int _empty_list(self, uint32_t count) except -1
     cdef int _failed(self, PyObject* event, object error) except -1
+    cdef int _report(self) except -1

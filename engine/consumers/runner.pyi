@@ -15,6 +15,7 @@ class InlineRunner(EventSink):
     state: str
     delivered: int
     dropped: int
+    skipped: int
     invocations: int
     failures: int
     escapes: int
@@ -43,3 +44,5 @@ class InlineRunner(EventSink):
     def stop(self) -> None: ...
     def statistics(self) -> dict[str, int]: ...
     def drop_one(self) -> None: ...
+
+def forget_locals(error: BaseException) -> None: ...

@@ -1,4 +1,5 @@
 """One instrument's book at one provider: from level texts to published events. Knows no venue's rule."""
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
@@ -31,6 +32,7 @@ cdef struct BookMessage:
     uint8_t ordering
 
 
+@cython.final
 cdef class BookAssembler:
     """Owned by its venue's stream, used on its thread only, lives as long as it."""
     # -- who it is

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from picows import WSCloseCode, WSError, WSHandshakeError, WSProtocolError, WSTransport, ws_connect
@@ -20,6 +21,7 @@ HEALTHY_S = 60.0
 """A connection that stood this long makes the next delay a first one."""
 REFUSED_FOR_GOOD = frozenset({400, 401, 403, 404})
 """Answers to the upgrade that asking again does not change."""
+_POLICY_VIOLATION = 1008
 _CLOSE_WITHIN_S = 1.0
 
 State = Literal["up", "down", "refused"]
@@ -83,7 +85,7 @@ class Connection:
         """
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                transport, listener = await ws_connect(
+                self._transport, _ = await ws_connect(
                     self._new_listener,
                     self.plan.url,
                     enable_auto_pong=False,
@@ -93,8 +95,8 @@ class Connection:
                 )
         except (OSError, WSError) as error:
             raise self._failure(error) from error
-        assert isinstance(listener, FrameListener)
-        self._transport, self._listener = transport, listener
+        if not self.is_up:
+            raise NetworkError("closed at once", op="connection.open", provider=self.provider)
         self.send(self.plan.frames)
         self._on_state(self, "up", "connected")
 
@@ -137,16 +139,20 @@ class Connection:
             return
         self._transport.send_close(WSCloseCode.OK)
         self._transport.disconnect()
-        await asyncio.wait([asyncio.shield(self._transport.disconnected())], timeout=_CLOSE_WITHIN_S)
+        with suppress(TimeoutError, WSError):
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
+                await self._transport.wait_disconnected()
 
     def _new_listener(self) -> FrameListener:
-        return FrameListener(
+        # Kept from here on: frames may come before the task that connects runs again.
+        self._listener = FrameListener(
             self._sink,
             self._clock,
             self.number,
             message_bytes_max=self._message_bytes_max,
             on_lost=self._lost,
         )
+        return self._listener
 
     def _lost(self, listener: FrameListener) -> None:
         if not self._closing and listener is self._listener:
@@ -164,7 +170,7 @@ class Connection:
             log.warning("%s connection %d broke the protocol: %s", self.provider, self.number, error)
         if loop.time() - stood_from_s >= HEALTHY_S:
             self.backoff.reset()
-        if self._close_code() == WSCloseCode.POLICY_VIOLATION:
+        if self._listener is not None and self._listener.close_code == _POLICY_VIOLATION:
             self._on_state(self, "refused", self._cause())
             return False
         return not self._closing
@@ -179,13 +185,9 @@ class Connection:
             else:
                 return
 
-    def _close_code(self) -> WSCloseCode | None:
-        handshake = None if self._transport is None else self._transport.close_handshake
-        return None if handshake is None or handshake.recv is None else handshake.recv.code
-
     def _cause(self) -> str:
-        code = self._close_code()
-        return "connection lost" if code is None else f"closed by the venue, code {int(code.value)}"
+        code = -1 if self._listener is None else self._listener.close_code
+        return "connection lost" if code < 0 else f"closed by the venue, code {code}"
 
     def _failure(self, error: Exception) -> VenueError:
         status = error.response.status if isinstance(error, WSHandshakeError) and error.response else None

@@ -10,6 +10,7 @@ cdef class FrameListener(WSListener):
     """One connection. Owned by its session; lives as long as its socket, used on the engine's loop only."""
     cdef readonly int conn                   # the provider's number of this connection
     cdef readonly object transport           # WSTransport while connected, else None
+    cdef readonly int close_code             # what the venue closed with, -1 = it did not
     cdef FrameSink _sink
     cdef Clock _clock
     cdef object _on_lost                     # called as on_lost(listener) once, when the connection has gone

@@ -10,6 +10,7 @@ from engine.schema.ports import FrameSink
 class FrameListener(WSListener):
     conn: int
     transport: WSTransport | None
+    close_code: int
     frames: int
     reads: int
     ignored: int

@@ -1,4 +1,4 @@
-"""GET requests to one venue; whatever goes wrong becomes an error of the engine's tree."""
+"""HTTP calls to one venue; whatever goes wrong becomes an error of the engine's tree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.base.errors import (
 )
 
 _MESSAGE_CHARS = 200
-_OP = "rest.get"
+_OP = "rest.call"
 _RATE_LIMITED = frozenset({418, 429})
 
 
@@ -43,13 +43,25 @@ class RestClient:
             AuthError, NotFoundError, InvalidRequestError: status 401 and 403, 404, other 4xx.
             NetworkError: no answer in time, or none at all.
         """
+        return await self._call("GET", url, timeout_s or self._timeout_s)
+
+    async def post(self, url: str) -> bytes:
+        """As get(), for a call without a body."""
+        return await self._call("POST", url, self._timeout_s)
+
+    async def close(self) -> None:
+        """Close every connection; again does nothing."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _call(self, method: str, url: str, timeout_s: float) -> bytes:
         client = self._client
         if client is None:
             connector = aiohttp.TCPConnector(limit=self._max_connections)
             client = self._client = aiohttp.ClientSession(connector=connector)
-        timeout = aiohttp.ClientTimeout(total=timeout_s or self._timeout_s)
         try:
-            async with client.get(url, timeout=timeout) as response:
+            async with client.request(method, url, timeout=aiohttp.ClientTimeout(total=timeout_s)) as response:
                 body = await response.read()
                 if response.status < 400:
                     return body
@@ -58,12 +70,6 @@ class RestClient:
             raise NetworkError(f"{url}: no answer in time", op=_OP, provider=self._provider) from None
         except aiohttp.ClientError as error:
             raise NetworkError(f"{url}: {error}", op=_OP, provider=self._provider) from error
-
-    async def close(self) -> None:
-        """Close every connection; again does nothing."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
 
     def _refusal(self, url: str, status: int, body: bytes, retry_after: str | None) -> VenueError:
         kind: type[VenueError] = InvalidRequestError

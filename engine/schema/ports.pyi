@@ -3,6 +3,7 @@ from typing_extensions import disjoint_base
 @disjoint_base
 class EventSink:
     def __init__(self) -> None: ...
+    def deliver(self) -> None: ...
 
 @disjoint_base
 class FrameSink:

@@ -42,6 +42,7 @@ cdef class Feeder:
         free(self._text)
         free(self._start)
         free(self._length)
+        free(self._ids)
 
     @property
     def count(self) -> int:
@@ -74,6 +75,48 @@ cdef class Feeder:
         if in_read:
             sink.on_read_end()
         return monotonic_ns() - started_ns
+
+    def follow_ids(self, places: list[tuple[int, int, int]]) -> None:
+        """Tell where the update ids stand: for each frame two of (offset, digits, step of a cycle), U then u.
+
+        Raises:
+            ValueError: not two a frame.
+        """
+        cdef uint32_t i
+        if len(places) != 2 * self._count:
+            raise ValueError(f"{len(places)} ids for {self._count} frames")
+        free(self._ids)
+        self._ids = <IdPlace*>calloc(len(places) + 1, sizeof(IdPlace))
+        if self._ids == NULL:
+            raise MemoryError("ids")
+        for i in range(2 * self._count):
+            offset, digits, step = places[i]
+            self._ids[i].at = self._start[i // 2] + <size_t>offset
+            self._ids[i].digits = digits
+            self._ids[i].step = step
+
+    def next_cycle(self) -> None:
+        """Write the ids of the next cycle into the frames; lengths stay.
+
+        Raises:
+            OverflowError: an id would gain a digit.
+        """
+        cdef uint32_t i, d
+        cdef uint64_t value
+        cdef char* text
+        if self._ids == NULL:
+            raise ValueError("follow_ids() comes first")
+        for i in range(2 * self._count):
+            text = self._text + self._ids[i].at
+            value = 0
+            for d in range(self._ids[i].digits):
+                value = 10 * value + <uint64_t>(text[d] - c"0")
+            value += self._ids[i].step
+            for d in range(self._ids[i].digits):
+                text[self._ids[i].digits - 1 - d] = c"0" + <char>(value % 10)
+                value //= 10
+            if value:
+                raise OverflowError(f"an id of frame {i // 2} gains a digit")
 
     def walk(self, passes: int = 1) -> tuple[int, int]:
         """The bare simdjson on-demand walk of all frames, every field once: (wall ns, a sum over what was seen)."""

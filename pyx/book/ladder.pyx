@@ -1,5 +1,6 @@
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
 from engine.base.plants cimport planted
@@ -28,8 +29,7 @@ cdef inline uint32_t find(const BookSide* side, int64_t key) noexcept nogil:
     cdef const Level* levels = side.levels + side.head
     cdef const Level* place
     cdef uint32_t high = side.count
-    cdef uint32_t low = 0
-    cdef uint32_t middle, better
+    cdef uint32_t better, half
     # The best eight are compared at once, without a branch that depends on where the change falls.
     if high >= 8:
         place = levels + high - 8
@@ -39,13 +39,15 @@ cdef inline uint32_t find(const BookSide* side, int64_t key) noexcept nogil:
         if better < 8:
             return high - better
         high -= 8
-    while low < high:
-        middle = (low + high) >> 1
-        if levels[middle].price_raw < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    if high == 0:
+        return 0
+    # Halving without a branch: where a change falls cannot be guessed, and a wrong guess costs more than two steps.
+    place = levels
+    while high > 1:
+        half = high >> 1
+        place += half * (place[half - 1].price_raw < key)
+        high -= half
+    return <uint32_t>(place - levels) + (place.price_raw < key)
 
 
 cdef inline void move_levels(Level* to, const Level* rows, uint32_t count) noexcept nogil:
@@ -86,6 +88,7 @@ cdef uint32_t order_changes(Level* changes, uint32_t count, int side) noexcept n
     return kept
 
 
+@cython.final
 cdef class Ladder:
     """Two sides of levels; every level the venue told is kept until told otherwise or cut."""
 
@@ -97,8 +100,6 @@ cdef class Ladder:
         cdef uint32_t capacity
         cdef Level* levels
         more += MOVE_SLACK
-        if side.head + side.count + more <= side.capacity:
-            return 0
         if side.head and side.count + more <= side.capacity - (side.capacity >> 2):
             memmove(side.levels, side.levels + side.head, side.count * sizeof(Level))
             side.head = 0
@@ -128,7 +129,8 @@ cdef class Ladder:
         cdef uint32_t out = 0
         cdef int64_t key, qty
         cdef uint32_t limit = depth if depth else <uint32_t>0xFFFFFFFF
-        self._reserve(side, count)
+        if side.head + side.count + count + MOVE_SLACK > side.capacity:
+            self._reserve(side, count)
         for i in range(count):
             key = key_of(side_index, changes[i].price_raw)
             qty = changes[i].qty_raw
@@ -176,10 +178,8 @@ cdef class Ladder:
     cdef int load(self, int side_index, const Level* levels, uint32_t count) except -1:
         """Replace a side; any order is accepted, a price told twice keeps its last value, 0 is left out."""
         cdef BookSide* side = &self.sides[side_index]
-        cdef uint32_t i, at
-        cdef int64_t key
+        cdef uint32_t i
         cdef bint best_first = True
-        cdef Level* place
         side.count = 0
         side.head = 0
         self._reserve(side, count)
@@ -194,21 +194,48 @@ cdef class Ladder:
                 side.levels[count - 1 - i].qty_raw = levels[i].qty_raw
             side.count = count
             return 0
+        return self._load_unsorted(side_index, levels, count)
+
+    cdef int _load_unsorted(self, int side_index, const Level* levels, uint32_t count) except -1:
+        """A stable merge sort by key, then the last value of each price; what ends at 0 is left out."""
+        cdef BookSide* side = &self.sides[side_index]
+        cdef Level* rows = <Level*>malloc(2 * <size_t>count * sizeof(Level))
+        cdef Level* other
+        cdef Level* swap
+        cdef uint32_t i, left, right, middle, end, out
+        cdef uint32_t width = 1
+        if rows == NULL:
+            raise MemoryError(f"snapshot of {count} levels")
+        other = rows + count
         for i in range(count):
-            key = key_of(side_index, levels[i].price_raw)
-            at = find(side, key)
-            place = side.levels + at
-            if at < side.count and place.price_raw == key:
-                if levels[i].qty_raw:
-                    place.qty_raw = levels[i].qty_raw
-                else:
-                    memmove(place, place + 1, (side.count - at - 1) * sizeof(Level))
-                    side.count -= 1
-            elif levels[i].qty_raw:
-                memmove(place + 1, place, (side.count - at) * sizeof(Level))
-                place.price_raw = key
-                place.qty_raw = levels[i].qty_raw
+            rows[i].price_raw = key_of(side_index, levels[i].price_raw)
+            rows[i].qty_raw = levels[i].qty_raw
+        while width < count:
+            i = 0
+            while i < count:
+                left, middle, end = i, min(i + width, count), min(i + 2 * width, count)
+                right = middle
+                out = i
+                while out < end:
+                    if left < middle and (right >= end or rows[left].price_raw <= rows[right].price_raw):
+                        other[out] = rows[left]
+                        left += 1
+                    else:
+                        other[out] = rows[right]
+                        right += 1
+                    out += 1
+                i += 2 * width
+            swap = rows
+            rows = other
+            other = swap
+            width *= 2
+        for i in range(count):
+            if i + 1 < count and rows[i + 1].price_raw == rows[i].price_raw:
+                continue
+            if rows[i].qty_raw:
+                side.levels[side.count] = rows[i]
                 side.count += 1
+        free(rows if rows < other else other)
         return 0
 
     cdef uint32_t copy_top(self, int side_index, uint32_t limit, Level* out) noexcept nogil:

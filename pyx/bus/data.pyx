@@ -44,19 +44,25 @@ cdef class DataBus(FanoutPort):
 
     cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1:
         """Offer *event* to each consumer; the caller's reference is the first one's."""
-        cdef uint32_t i
+        cdef uint32_t i = 0
         cdef uint16_t index
         if count == 0:
             self._pool.release(event)
             return 0
         if count > 1:
             self._pool.retain(event, <int>count - 1)
-        for i in range(count):
-            index = consumers[i]
-            if (<EventSink>self._sinks[index]).offer(event) == FULL:
-                self._full(event, index)
-            if not self._pending[index]:
-                self._wait(index)
+        try:
+            while i < count:
+                index = consumers[i]
+                if (<EventSink>self._sinks[index]).offer(event) == FULL:
+                    self._full(event, index)
+                if not self._pending[index]:
+                    self._wait(index)
+                i += 1
+        finally:
+            while i < count:               # cancelled half-way: those not reached hold nothing
+                self._pool.release(event)
+                i += 1
         self.fanned_out += 1
         return 0
 
@@ -102,8 +108,13 @@ cdef class DataBus(FanoutPort):
                 self._queue_head += 1
                 self._pending[index] = 0
                 mono_ns = (<EventSink>self._sinks[index]).serve(mono_ns)
+        except BaseException:
+            self._wait(index)             # cancelled: the next flush serves what is left, here and behind it
+            raise
         finally:
+            memmove(self._queue, self._queue + self._queue_head,
+                    (self._queue_count - self._queue_head) * sizeof(uint16_t))
+            self._queue_count -= self._queue_head
             self._queue_head = 0
-            self._queue_count = 0
             self._flushing = False
         return 0

@@ -6,11 +6,14 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 from engine.base.clock cimport Clock
+from engine.base.plants cimport planted
 from engine.consumers.handler cimport Handler
 from engine.consumers.mailbox cimport Mailbox
 from engine.observability.latency cimport LatencyHistogram, StageTimer
 from engine.schema.event cimport TYPE_COUNT, Event
 from engine.schema.ports cimport EventPool, EventSink
+
+import traceback
 
 from engine.base.errors import ConfigError
 from engine.schema.enums import EventType
@@ -19,8 +22,10 @@ cdef extern from *:
     """
     /* A list that is emptied by hand keeps its storage: no allocation a batch. Callers own the items' counts. */
     static inline void engine_set_size(PyObject *list, Py_ssize_t n) { Py_SET_SIZE((PyVarObject *)list, n); }
+    static inline Py_ssize_t engine_places(PyObject *list) { return ((PyListObject *)list)->allocated; }
     """
     void engine_set_size(PyObject* target, Py_ssize_t n)
+    Py_ssize_t engine_places(PyObject* target)
 
 cdef extern from "Python.h":
     Py_ssize_t refcount "Py_REFCNT"(PyObject* target) nogil
@@ -162,37 +167,52 @@ cdef class InlineRunner(EventSink):
                 same += 1
             self.delivery.record(now_ns - recv_ns, same)
             i += same
-        self._call_handler(count)
+        self._called = 0
+        try:
+            self._call_handler(count)
+        except BaseException as error:     # cancelled: nothing stays behind
+            forget_locals(error)
+            self._finish(count, self._clock.mono_ns() - started_ns)
+            raise
         ended_ns = self._clock.mono_ns()
-        self.busy_ns += ended_ns - started_ns
-        self.callback.record(ended_ns - started_ns, 1)
-        if ended_ns - started_ns > self._budget_ns:
-            self.slow_callbacks += 1
-            if self._on_slow is not None:
-                self._on_slow(self.consumer_id, ended_ns - started_ns, self._budget_ns)
-        self.delivered += count
+        self._finish(count, ended_ns - started_ns)
+        if self._failures is not None:
+            self._report()
+        return ended_ns if count <= SHARED_READING_MAX else 0
+
+    cdef int _finish(self, uint32_t count, int64_t took_ns) except -1:
+        """Count a batch, release it, and tell if it was slow."""
+        cdef uint32_t i
+        self.busy_ns += took_ns
+        self.callback.record(took_ns, 1)
+        self.delivered += self._called
+        self.skipped += count - self._called
         for i in range(count):
             # A reference that was not there before the callback is this consumer's doing.
             if refcount(self._batch[i]) > HELD_BY_POOL and (<Event>self._batch[i]).s.consumer < 0:
                 (<Event>self._batch[i]).s.consumer = <short>self.index
                 self.escapes += 1
         self._pool.release_many(self._batch, count)
-        return ended_ns if count <= SHARED_READING_MAX else 0
+        if took_ns > self._budget_ns:
+            self.slow_callbacks += 1
+            if self._on_slow is not None:
+                self._on_slow(self.consumer_id, took_ns, self._budget_ns)
+        return 0
 
     cdef int _call_handler(self, uint32_t count) except -1:
-        """Hand the batch over; a failure is counted and reported, and the next event follows."""
+        """Hand the batch over; a failure is noted, and the next event follows."""
         cdef Handler handler = self._cython_handler
         cdef object context = self.context
         cdef uint32_t i = 0
         if self._shape == SHAPE_BATCH:
-            self.invocations += 1
             return self._call_batch(count)
-        self.invocations += count
         if self._shape != SHAPE_CYTHON:
             return self._call_each(count)
+        self.invocations += count
         while i < count:
             try:
                 while i < count:
+                    self._called = i + 1
                     handler.on_event(<Event>self._batch[i], context)
                     i += 1
             except Exception as error:
@@ -206,7 +226,9 @@ cdef class InlineRunner(EventSink):
         for i in range(count):
             try:
                 method = self._call if self._shape == SHAPE_EVENT else self._by_type[(<Event>self._batch[i]).s.type]
+                self._called = i + 1
                 if method is not None:
+                    self.invocations += 1
                     method(<Event>self._batch[i], self.context)
             except Exception as error:
                 self._failed(self._batch[i], error)
@@ -219,12 +241,22 @@ cdef class InlineRunner(EventSink):
             Py_INCREF(<object>self._batch[i])
             PyList_SET_ITEM(<object>events, i, <object>self._batch[i])
         engine_set_size(events, count)
+        self.invocations += 1
+        self._called = count
         try:
             self._call(self._list, self.context)
         except Exception as error:
             self._failed(self._batch[0], error)
-            error.__traceback__ = None
-        if refcount(<PyObject*>self._list) > 1 or len(self._list) != <Py_ssize_t>count:
+        except BaseException as error:
+            forget_locals(error)
+            self._empty_list(count)
+            raise
+        return self._empty_list(count)
+
+    cdef int _empty_list(self, uint32_t count) except -1:
+        cdef PyObject* events = <PyObject*>self._list
+        cdef uint32_t i
+        if refcount(events) > 1 or len(self._list) != <Py_ssize_t>count or engine_places(events) < self._quantum:
             self._list = self._new_list()     # the handler kept or changed it: it is the handler's now
             return 0
         for i in range(count):                # what stands in the list now: the handler may have replaced items
@@ -233,19 +265,43 @@ cdef class InlineRunner(EventSink):
         return 0
 
     cdef int _failed(self, PyObject* event, object error) except -1:
+        """Note a failure; it is reported once the batch has been released."""
         self.failures += 1
+        forget_locals(error)
+        if self._failures is None:
+            self._failures = []
+        if not planted(b"runner.first_failure_only") or not self._failures:
+            self._failures.append((error, (<Event>event).trace_id, (<Event>event).event_id))
+        return 0
+
+    cdef int _report(self) except -1:
+        failures, self._failures = self._failures, None
         if self._on_error is not None:
-            self._on_error(self.consumer_id, error, (<Event>event).trace_id, (<Event>event).event_id)
+            for error, trace_id, event_id in failures:
+                self._on_error(self.consumer_id, error, trace_id, event_id)
         return 0
 
     def statistics(self) -> dict[str, int]:
         """Counts of EVT-08's second equation and of the callbacks."""
         return {
-            "offered": self.mailbox.offered + self.dropped, "delivered": self.delivered, "coalesced": 0, "skipped": 0,
-            "dropped": self.dropped, "queued": self.mailbox.depth(), "invocations": self.invocations,
+            "offered": self.mailbox.offered + self.dropped, "delivered": self.delivered, "coalesced": 0,
+            "skipped": self.skipped, "dropped": self.dropped, "queued": self.mailbox.depth(), "invocations": self.invocations,
             "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
             "busy_ns": self.busy_ns, "mailbox_peak": self.mailbox.peak}
 
     def drop_one(self) -> None:
         """Count an event that was offered and refused for good."""
         self.dropped += 1
+
+
+def forget_locals(error: BaseException) -> None:
+    """Empty the frames an exception went through, and those of its causes: their variables hold events."""
+    seen = set()
+    waiting = [error]
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        waiting += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]

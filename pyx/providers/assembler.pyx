@@ -1,13 +1,14 @@
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 from engine.base.clock cimport Clock
 from engine.base.jsonwalk cimport WIRE_BAD_NUMBER, WIRE_OK, WIRE_OVERFLOW
 from engine.base.units cimport PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, parse_decimal
 from engine.book.checksum cimport BookChecksum
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, Ladder, crossed
-from engine.providers.leveltext cimport LevelRaws, LevelText, LevelTexts, convert
+from engine.providers.leveltext cimport (COPY_SLACK, LevelRaws, LevelText, LevelTexts, convert,
+                                          copy_levels)
 from engine.schema.event cimport BOOK_SNAPSHOT, BOOK_UPDATE, FLAG_AFTER_RESYNC, ORDER_NONE, Event
 from engine.schema.market cimport (REASON_DIRTY, REASON_INITIAL, REASON_NONE, REASON_REFRESH, UPDATE_DELTA,
                                    UPDATE_FULL, UPDATE_INVALID, BookData, BookEvent, Level)
@@ -17,6 +18,7 @@ from engine.base.ids import instrument_id as intern_instrument
 from engine.schema.enums import BookReason
 
 
+@cython.final
 cdef class BookAssembler:
     """Applies whole messages or nothing, publishes what changed within the published depth.
 
@@ -127,7 +129,7 @@ cdef class BookAssembler:
     # -- whole messages ---------------------------------------------------------------------------------------
 
     cdef int set_depth(self, uint32_t depth_levels) except -1:
-        """The venue keeps *depth_levels* a side and tells no level beyond: so do we, and publish no more than those."""
+        """The venue keeps *depth_levels* a side and tells none beyond: so do we, and publish no more than those."""
         cdef uint32_t published = self._depth_wanted
         if published == 0 or published > depth_levels:
             published = depth_levels
@@ -142,7 +144,7 @@ cdef class BookAssembler:
         cdef uint32_t bids = 0
         cdef uint32_t asks = 0
         cdef int outcome
-        self.published.reserve(2 * (self.bid_count + self.ask_count))
+        self.published.reserve(2 * (self.bid_count + self.ask_count) + COPY_SLACK)
         self.ladder.apply(SIDE_BID, self.changes.rows, self.bid_count, self.depth_levels, self.published.rows, &bids)
         self.ladder.apply(SIDE_ASK, self.changes.rows + self.bid_count, self.ask_count, self.depth_levels,
                           self.published.rows + 2 * self.bid_count, &asks)
@@ -262,9 +264,9 @@ cdef class BookAssembler:
             book.update_type = UPDATE_FULL
         else:
             if bids + asks:
-                self.pool.attach_levels(event, bids + asks)
-                memcpy(book.levels, self.published.rows, bids * sizeof(Level))
-                memcpy(book.levels + bids, self.published.rows + 2 * self.bid_count, asks * sizeof(Level))
+                self.pool.attach_levels(event, bids + asks + COPY_SLACK)
+                copy_levels(book.levels, self.published.rows, bids)
+                copy_levels(book.levels + bids, self.published.rows + 2 * self.bid_count, asks)
             book.update_type = UPDATE_DELTA
         book.bid_count = bids
         book.ask_count = asks

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, realloc
 
@@ -7,6 +8,7 @@ from engine.base.units cimport PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, parse_dec
 from engine.schema.market cimport Level
 
 
+@cython.final
 cdef class LevelTexts:
     def __dealloc__(self):
         free(self.rows)
@@ -33,53 +35,71 @@ cdef class LevelTexts:
         cdef bint empty = False
         cdef bint more = True
         cdef int code
+        cdef const uint32_t* at
         cdef LevelText* row
         code = open_array(c, &empty)
         if code != WIRE_OK or empty:
             return code
         while more:
-            if token(c) != c'[':
-                return WIRE_WRONG_TYPE
             if self.count == self.capacity:
                 self._grow()
-            row = &self.rows[self.count]
-            c.i += 1
-            code = span_at(c, c.i, &row.price)
-            if code != WIRE_OK:
-                return code
-            c.i += 1
-            if token(c) != c',':
-                return WIRE_NOT_JSON if token(c) != c']' else WIRE_WRONG_TYPE
-            c.i += 1
-            code = span_at(c, c.i, &row.qty)
-            if code != WIRE_OK:
-                return code
-            c.i += 1
-            self.count += 1
-            code = after_value(c, c']', &more)
-            while code == WIRE_OK and more:
-                code = skip_value(c)
-                if code == WIRE_OK:
-                    code = after_value(c, c']', &more)
+            at = c.at + c.i
+            if c.i + 5 < c.n and is_plain_pair(c.text, at):
+                row = &self.rows[self.count]
+                row.price.start = at[1] + 1
+                row.price.end = at[2] - 1
+                row.qty.start = at[3] + 1
+                row.qty.end = at[4] - 1
+                self.count += 1
+                c.i += 5
+            else:
+                code = self._add_pair(c)
             if code == WIRE_OK:
                 code = after_value(c, c']', &more)
             if code != WIRE_OK:
                 return code
         return WIRE_OK
 
+    cdef int _add_pair(self, Cursor* c) except -1:
+        """One pair in any spelling; there is room for it."""
+        cdef LevelText* row = &self.rows[self.count]
+        cdef bint more = True
+        cdef int code
+        if token(c) != c'[':
+            return WIRE_WRONG_TYPE
+        c.i += 1
+        code = span_at(c, c.i, &row.price)
+        if code != WIRE_OK:
+            return code
+        c.i += 1
+        if token(c) != c',':
+            return WIRE_NOT_JSON if token(c) != c']' else WIRE_WRONG_TYPE
+        c.i += 1
+        code = span_at(c, c.i, &row.qty)
+        if code != WIRE_OK:
+            return code
+        c.i += 1
+        self.count += 1
+        code = after_value(c, c']', &more)
+        while code == WIRE_OK and more:
+            code = skip_value(c)
+            if code == WIRE_OK:
+                code = after_value(c, c']', &more)
+        return code
 
+
+@cython.final
 cdef class LevelRaws:
     def __dealloc__(self):
         free(self.rows)
 
-    cdef int reserve(self, uint32_t count) except -1:
-        cdef Level* rows
-        if count > self.capacity:
-            rows = <Level*>realloc(self.rows, (count + (count >> 1)) * sizeof(Level))
-            if rows == NULL:
-                raise MemoryError(f"{count} levels")
-            self.rows = rows
-            self.capacity = count + (count >> 1)
+    cdef int _grow(self, uint32_t count) except -1:
+        cdef uint32_t capacity = count + (count >> 1)
+        cdef Level* rows = <Level*>realloc(self.rows, capacity * sizeof(Level))
+        if rows == NULL:
+            raise MemoryError(f"{count} levels")
+        self.rows = rows
+        self.capacity = capacity
         return 0
 
 

@@ -33,6 +33,7 @@ cdef class FrameListener(WSListener):
         self._sink = sink
         self._clock = clock
         self.conn = conn
+        self.close_code = -1
         self._message_bytes_max = message_bytes_max
         self._on_lost = on_lost
 
@@ -86,6 +87,7 @@ cdef class FrameListener(WSListener):
         if frame.msg_type == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
+            self.close_code = <int>frame.get_close_code()
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
         elif frame.msg_type != WSMsgType.PONG:

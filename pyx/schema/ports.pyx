@@ -16,6 +16,10 @@ cdef class EventSink:
     cdef int do_work(self, int64_t now_ns) except -1:
         return 0
 
+    def deliver(self) -> None:
+        """Hand on what is queued: for callers that offered events outside a read (Lease.offer_to)."""
+        self.flush()
+
 
 cdef class FrameSink:
     cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:

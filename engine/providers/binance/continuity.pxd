@@ -11,6 +11,7 @@ Source: binance-spot-api-docs, web-socket-streams.md, "How to manage a local ord
 6. An event with u <= book id is ignored; one with U > book id + 1 means that events were missed: start over.
 7. Otherwise each level is set to its new absolute quantity, and book id := u.
 """
+cimport cython
 from libc.stdint cimport uint64_t
 
 
@@ -27,6 +28,7 @@ cdef enum SnapshotVerdict:
     SNAPSHOT_IGNORE = 2
 
 
+@cython.final
 cdef class DiffContinuity:
     """The ids of one symbol. Owned by its stream, used on its thread only."""
     cdef readonly bint in_sync
@@ -45,9 +47,28 @@ cdef class DiffContinuity:
     cdef readonly uint64_t snapshots_ignored_in_sync
     cdef readonly uint64_t stream_breaks         # U that is not the previous u + 1, over all received
 
-    cdef int received(self, uint64_t first_id, uint64_t final_id) noexcept
-    cdef int judge(self, uint64_t first_id, uint64_t final_id) except -1
+    cdef inline int received(self, uint64_t first_id, uint64_t final_id) noexcept:
+        """Count a diff as it came from the wire, before any rule."""
+        self.diffs += 1
+        if first_id != self._prev_final_id + 1 and self.diffs > 1:
+            self.stream_breaks += 1
+        self._prev_final_id = final_id
+        return 0
+
+    cdef inline int judge(self, uint64_t first_id, uint64_t final_id) except -1:
+        """What to do with a diff: rules 1, 4, 6 and 7. A gap takes the book out of sync; the diff is buffered."""
+        if self.in_sync and final_id > self.book_id and first_id <= self.book_id + 1:
+            return VERDICT_APPLY
+        return self._judge_rest(first_id, final_id)
+
+    cdef inline void applied_through(self, uint64_t first_id, uint64_t final_id) noexcept:
+        """A diff went into the book (rule 7)."""
+        self.applied += 1
+        if first_id <= self.book_id:
+            self.overlapping_applied += 1
+        self.book_id = final_id
+
+    cdef int _judge_rest(self, uint64_t first_id, uint64_t final_id) except -1
     cdef int judge_snapshot(self, uint64_t last_update_id) noexcept
     cdef void start(self, uint64_t last_update_id) noexcept
-    cdef void applied_through(self, uint64_t first_id, uint64_t final_id) noexcept
     cdef void lose(self) noexcept

@@ -69,6 +69,7 @@ cdef class BinanceDecoder:
     cdef uint32_t[8] _named_token
 
     cdef int decode(self, const char* text, size_t length) except -1
+    cdef int _usual_diff(self) except -1
     cdef int _object(self, int depth) except -1
     cdef int _kline_object(self) except -1
     cdef int _finish(self) except -1

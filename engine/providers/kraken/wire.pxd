@@ -1,4 +1,5 @@
-"""Kraken WebSocket v2 frames: bytes in, fields out. Pure: no book, no clock; numbers stay texts until scales are known.
+"""Kraken WebSocket v2 frames: bytes in, fields out. Pure: no book, no clock; numbers stay texts until scales are
+known.
 
 Source: docs.kraken.com, spot-websocket-v2 (channels, replies) and guides/websockets. The wire writes numbers bare; in
 quotes they mean the same. One frame holds any number of entries; the whole frame is decoded before any is used.

@@ -1,22 +1,15 @@
+cimport cython
 from libc.stdint cimport uint64_t
 
 from engine.base.plants cimport planted
 
 
+@cython.final
 cdef class DiffContinuity:
     def __cinit__(self):
         self.gap_at = []
 
-    cdef int received(self, uint64_t first_id, uint64_t final_id) noexcept:
-        """Count a diff as it came from the wire, before any rule."""
-        self.diffs += 1
-        if self.diffs > 1 and first_id != self._prev_final_id + 1:
-            self.stream_breaks += 1
-        self._prev_final_id = final_id
-        return 0
-
-    cdef int judge(self, uint64_t first_id, uint64_t final_id) except -1:
-        """What to do with a diff: rules 1, 4, 6 and 7. A gap takes the book out of sync; the diff is buffered."""
+    cdef int _judge_rest(self, uint64_t first_id, uint64_t final_id) except -1:
         if not self.in_sync:
             if self.first_buffered_id == 0:
                 self.first_buffered_id = first_id
@@ -48,13 +41,6 @@ cdef class DiffContinuity:
         self.in_sync = True
         self.book_id = last_update_id
         self.first_buffered_id = 0
-
-    cdef void applied_through(self, uint64_t first_id, uint64_t final_id) noexcept:
-        """A diff went into the book (rule 7)."""
-        self.applied += 1
-        if first_id <= self.book_id:
-            self.overlapping_applied += 1
-        self.book_id = final_id
 
     cdef void lose(self) noexcept:
         """The book was thrown away for a reason of its own (crossed, overflow, a refused frame)."""

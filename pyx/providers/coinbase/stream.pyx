@@ -21,10 +21,10 @@ from engine.schema.market cimport (REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, 
 from engine.schema.ports cimport EventPool, EventSink
 
 from engine.base.jsontext import unescape
-from engine.providers.coinbase.manifest import CANDLE_INTERVAL_S, SIDE_IS_MAKER
+from engine.providers.coinbase import manifest
 
-cdef bint side_is_maker = SIDE_IS_MAKER
-cdef int64_t candle_interval_ns = CANDLE_INTERVAL_S * 1_000_000_000
+cdef bint side_is_maker = manifest.SIDE_IS_MAKER
+cdef int64_t candle_interval_ns = manifest.CANDLE_INTERVAL_S * 1_000_000_000
 
 
 cdef class CoinbaseSymbol:

@@ -8,12 +8,12 @@ from engine.providers.leveltext cimport Span
 from engine.schema.market cimport (TICKER_ASK, TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, TICKER_HIGH, TICKER_LAST,
                                    TICKER_LOW, TICKER_VOLUME, KlineData, TickerData)
 
-from engine.providers.kraken.manifest import KLINE_INTERVALS_MIN
+from engine.providers.kraken import manifest
 
 cdef enum:
     PRICES = TICKER_LAST | TICKER_BID | TICKER_ASK | TICKER_HIGH | TICKER_LOW
 
-cdef object intervals_min = frozenset(KLINE_INTERVALS_MIN.values())
+cdef object intervals_min = frozenset(manifest.KLINE_INTERVALS_MIN.values())
 
 
 cdef int read_number(BookAssembler book, const char* text, const Span* span, bint is_price, int64_t* out,

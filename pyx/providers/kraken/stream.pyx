@@ -25,10 +25,10 @@ from engine.schema.ports cimport EventPool, EventSink
 
 from engine.base.errors import ScaleOverflowError
 from engine.base.jsontext import unescape
-from engine.providers.kraken.manifest import CHANNEL_BOOK, SYSTEM_STATES
+from engine.providers.kraken import manifest
 from engine.providers.kraken.precision import find_precision
 
-cdef object system_states = SYSTEM_STATES
+cdef object system_states = manifest.SYSTEM_STATES
 
 
 cdef class KrakenSymbol:
@@ -155,7 +155,7 @@ cdef class KrakenStream(VenueStream):
         elif m.kind == KRAKEN_REPLY:
             channel = _text_or_none(text, &m.channel)
             index = self._find(text, &m.symbol)
-            if index >= 0 and m.is_subscribe and m.success and channel == CHANNEL_BOOK and m.depth_levels:
+            if index >= 0 and m.is_subscribe and m.success and channel == manifest.CHANNEL_BOOK and m.depth_levels:
                 state = <KrakenSymbol>self.states[index]
                 state.continuity.depth_levels = <uint32_t>m.depth_levels
                 state.book.set_depth(<uint32_t>m.depth_levels)
@@ -255,7 +255,6 @@ cdef class KrakenStream(VenueStream):
         book of its connection.
         """
         cdef KrakenDecoder d = self.decoder
-        cdef KrakenSymbol state
         cdef uint32_t i
         self.reject(code, d.error_field, text, length)
         if is_decoded:
@@ -299,7 +298,8 @@ cdef class KrakenStream(VenueStream):
             self._read_levels(entry, book, text)     # the scratch may hold another entry of the same symbol
         if self.verify_checksum and not state.has_precision:
             self._find_precision(entry.index, entry.checksum)
-            self._read_levels(entry, book, text)
+            if self._read_levels(entry, book, text) != WIRE_OK:
+                return self._lose(entry.index, REASON_OVERFLOW, ts_recv_ns)
         if not is_empty or verdict == VERDICT_REPLACE:
             ids.ordinal += 1
         book_message.seq = ids.ordinal
@@ -324,7 +324,10 @@ cdef class KrakenStream(VenueStream):
         return self._lose(entry.index, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW, ts_recv_ns)
 
     def _find_precision(self, int index, uint32_t checksum) -> None:
-        """No metadata told the decimals: take those under which the book after this message has its checksum."""
+        """No metadata told the decimals: take those under which the book after this message has its checksum.
+
+        Without decimals no level was ever accepted: the book is empty, and widening it cannot fail.
+        """
         cdef KrakenSymbol state = self.states[index]
         cdef BookAssembler book = state.book
         cdef Ladder after = Ladder()
@@ -347,7 +350,7 @@ cdef class KrakenStream(VenueStream):
     # -- the other channels -----------------------------------------------------------------------------------
 
     cdef int _trades(self, const char* text, int64_t ts_recv_ns) except -1:
-        """Trades, oldest first; those of a snapshot are past: counted apart, not published. The side is the taker's."""
+        """Trades, oldest first, with the taker's side; those of a snapshot are past: counted apart, not published."""
         cdef KrakenDecoder d = self.decoder
         cdef KrakenRow* row
         cdef KrakenSymbol state

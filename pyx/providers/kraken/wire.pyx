@@ -208,7 +208,7 @@ cdef class KrakenDecoder:
         return code
 
     cdef int _finish(self) except -1:
-        """Tell what the frame is, now that all its keys are known: by method first, then by channel, then the rest."""
+        """Tell what the frame is, now that all its keys are known: by method, else by channel, else by the rest."""
         cdef KrakenMessage* m = &self.message
         cdef Cursor* c = &self.cursor
         cdef const char* p = NULL

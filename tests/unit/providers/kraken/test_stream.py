@@ -295,6 +295,13 @@ def test_decimals_are_looked_for_again_after_a_wrong_snapshot_and_an_empty_one_p
     assert (kit.books["A-B"].checksums_compared, kit.books["A-B"].checksums_ok) == (3, 2)
 
 
+def test_decimals_under_which_a_level_leaves_64_bits_are_no_book() -> None:
+    kit = wired(with_precision=False)
+    bids = {"900000000000": "1"}
+    assert kit.feed(book("snapshot", entry(bids, {}, checksum_of(bids, {}, (10, 0))))) == []
+    assert (kit.wanted, kit.books["A-B"].is_valid) == ([("A-B", BookReason.OVERFLOW)], False)
+
+
 def test_metadata_may_come_late_and_must_fit() -> None:
     kit = wired(with_precision=False)
     kit.stream.set_precision(0, 1, 8)

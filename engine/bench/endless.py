@@ -1,0 +1,38 @@
+"""Depth frames that can be fed for ever: one cycle of a looped corpus, whose ids are moved on in place."""
+import re
+from collections.abc import Iterator
+
+from engine.bench.data.corpus import Corpus
+from engine.bench.data.looping import loop
+from engine.bench.feeder import Feeder
+
+_IDS = re.compile(rb'"s":"([^"]+)","U":(\d+),"u":(\d+)')
+
+
+def _ids(frames: list[bytes]) -> Iterator[re.Match[bytes]]:
+    for frame in frames:
+        found = _IDS.search(frame)
+        if found is None:
+            raise ValueError(f"not a depthUpdate: {frame[:80]!r}")
+        yield found
+
+
+def endless(corpus: Corpus) -> Feeder:
+    """A feeder of one cycle: after each feed call ``next_cycle`` and feed again.
+
+    Raises:
+        ValueError: the corpus cannot be looped, or is not Binance depth.
+    """
+    twice = loop(corpus, 2)
+    cycle = twice.frames[: len(twice.frames) - len(corpus.frames)]
+    first: dict[bytes, int] = {}
+    for found in _ids(cycle):
+        first.setdefault(found[1], int(found[2]))
+    step: dict[bytes, int] = {}
+    for found in _ids(twice.frames[len(cycle):]):
+        step.setdefault(found[1], int(found[2]) - first[found[1]])
+    feeder = Feeder(cycle)
+    feeder.follow_ids([
+        (found.start(group), len(found[group]), step[found[1]]) for found in _ids(cycle) for group in (2, 3)
+    ])  # fmt: skip
+    return feeder

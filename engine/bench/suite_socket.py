@@ -1,0 +1,134 @@
+"""G8: one frame per socket read over loopback; what the engine adds to a bare picows listener."""
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from time import thread_time_ns
+from typing import IO
+
+import picows
+import uvloop
+
+from engine.bench.barelistener import BareListener
+from engine.bench.children import surroundings
+from engine.bench.paired import MAX_AA_SPREAD, MIN_PAIRS
+from engine.bench.record import Row, cores_allowed
+from engine.bench.rig import Rig, WrongResultError, cython_consumers
+from engine.bench.sources import Played, Sources
+from engine.providers.listener import FrameListener
+
+RATE_PER_S = 20_000
+"""Fifty microseconds between frames: several times what a read costs, so every read brings one."""
+
+SINGLE_SHARE_MIN = 0.98
+CORES = 2
+RUNS_PER_PAIR = 4
+LIMIT_NS, STRETCH_NS = 400, 250
+
+
+def run(sources: Sources, seconds: float, rate: int = RATE_PER_S) -> Iterator[Row]:
+    """The row: *seconds* of traffic in all runs together, at least a quarter of a second each.
+
+    Raises:
+        WrongResultError: frames are missing, or books are wrong.
+    """
+    played = sources.spot()
+    runs = RUNS_PER_PAIR * MIN_PAIRS + 2
+    count = min(len(played.corpus.frames), int(rate * max(0.25, seconds / 4)))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "frames"
+        file.write_bytes(b"\n".join(played.corpus.frames[:count]) + b"\n")
+        command = [sys.executable, "-m", "engine.bench.sender", str(file)]
+        command += ["--rate", str(rate), "--count", str(count), "--connections", str(runs)]
+        with subprocess.Popen(command, env=surroundings(), stdout=subprocess.PIPE, text=True) as sender:
+            assert sender.stdout is not None
+            try:
+                yield _row(_Receiver(played, count, sender.stdout), rate)
+            finally:
+                sender.kill()
+
+
+class _Receiver:
+    """This process's end: every call is one connection and all its frames."""
+
+    def __init__(self, played: Played, count: int, answers: IO[str]) -> None:
+        self._played = played
+        self._count = count
+        self._answers = answers
+        self._url = f"ws://127.0.0.1:{int(answers.readline())}/"
+        self.name = played.name
+        self.late = 0
+        self.single_share = 1.0
+
+    def bare(self) -> float:
+        """CPU ns a frame of a listener that does nothing."""
+        return uvloop.run(self._bare())
+
+    def full(self) -> float:
+        """CPU ns a frame of the whole engine."""
+        return uvloop.run(self._full())
+
+    async def _bare(self) -> float:
+        gone = asyncio.Event()
+        listener = BareListener(gone.set)
+        await picows.ws_connect(lambda: listener, self._url)
+        cost = await self._take(listener, gone)
+        self._check(listener.frames, listener.reads)
+        return cost
+
+    async def _full(self) -> float:
+        gone = asyncio.Event()
+        rig = Rig(self._played.corpus, cython_consumers())
+        stream, clock = rig.feed.stream, rig.engine.clock
+        listener = FrameListener(stream, clock, 0, on_lost=lambda lost: gone.set())
+        await picows.ws_connect(lambda: listener, self._url, enable_auto_pong=False)
+        cost = await self._take(listener, gone)
+        self._check(listener.frames, listener.reads)
+        whole = self._count == len(self._played.corpus.frames)
+        rig.prove(self._count, self._played.tops if whole else rig.tops())
+        rig.close()
+        return cost
+
+    async def _take(self, listener: BareListener | FrameListener, gone: asyncio.Event) -> float:
+        started_ns = thread_time_ns()
+        listener.send(b"go")
+        await gone.wait()
+        cost = (thread_time_ns() - started_ns) / self._count
+        self.late += int(self._answers.readline())
+        return cost
+
+    def _check(self, frames: int, reads: int) -> None:
+        if frames != self._count:
+            raise WrongResultError(f"{frames} frames of {self._count} came over the socket")
+        self.single_share = min(self.single_share, reads / frames)
+
+
+def _row(receiver: _Receiver, rate: int) -> Row:
+    receiver.bare()
+    receiver.full()
+    bare: list[float] = []
+    added: list[float] = []
+    aa_ratios: list[float] = []
+    for _ in range(MIN_PAIRS):
+        before, with_engine = receiver.bare(), receiver.full()
+        bare.append(before)
+        added.append(with_engine - before)
+        first, second = receiver.bare(), receiver.bare()
+        aa_ratios.append(second / first)
+    aa_spread = max(aa_ratios) - min(aa_ratios)
+    single = receiver.single_share >= SINGLE_SHARE_MIN
+    note = (
+        f"{rate} frames a second offered by a process of its own, {receiver.late} sent late; at least"
+        f" {receiver.single_share:.1%} of the frames came alone in their read; {MIN_PAIRS} pairs, A/A spread"
+        f" {aa_spread:.1%} of the bare listener"
+    )
+    if cores_allowed() < CORES:
+        note += f"; needs {CORES} cores, {cores_allowed()} there"
+    return Row(
+        "G8", receiver.name, "CPU the engine adds, a message", statistics.median(added), "ns", "at_most",
+        LIMIT_NS, STRETCH_NS, "bare picows listener", statistics.median(bare), min(added), max(added),
+        "one frame per read, loopback", note, not single or aa_spread > MAX_AA_SPREAD, CORES,
+    )  # fmt: skip

@@ -1,0 +1,33 @@
+"""The suites by name: ``micro`` measures parts, ``pipeline`` the whole path and the process."""
+from collections.abc import Iterator
+
+from engine.bench import suite_growth, suite_micro, suite_pipeline, suite_process, suite_socket
+from engine.bench.record import Row
+from engine.bench.sources import Note, Sources
+
+BUILT = ("micro", "pipeline")
+NOT_BUILT = {"fanout": "fan-out under load", "service": "the service under load"}
+ALL = "all"
+NAMES = (*BUILT, *NOT_BUILT, ALL)
+EVENTS_A_SECOND = 2_000_000
+"""The long run watches memory over this many events a second asked for, ten million at most."""
+
+
+def run(suite: str, sources: Sources, seconds: float, note: Note) -> Iterator[Row]:
+    """Rows of *suite* as they are measured, *seconds* of measuring a figure.
+
+    Raises:
+        WrongResultError: a run ended with wrong books or counts.
+        ValueError: no such suite, or one that is not built.
+    """
+    if suite not in (*BUILT, ALL):
+        raise ValueError(f"suite {suite} is not one of {', '.join((*BUILT, ALL))}")
+    if suite in ("micro", ALL):
+        yield from suite_micro.run(sources, seconds)
+    if suite in ("pipeline", ALL):
+        yield from suite_pipeline.run(sources, seconds, note)
+        yield from suite_socket.run(sources, seconds)
+        yield from suite_growth.run(sources)
+        yield from suite_process.run(
+            min(suite_process.EVENTS, max(2_000_000, int(EVENTS_A_SECOND * 3 * seconds))), note
+        )

@@ -1,0 +1,210 @@
+"""How the demo looks: a live view on a terminal, a line a second elsewhere, a summary at the end."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from engine.cli.output import on_terminal, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+
+    from engine.runtime.demo import DemoResult, DemoView
+    from engine.runtime.summary import EngineSummary, Latency
+
+_UNITS = ((1_000, "ns"), (1_000_000, "us"), (1_000_000_000, "ms"))
+
+
+def duration_text(ns: int) -> str:
+    """``850 ns``, ``12.3 us``, ``4.5 ms``, ``1.2 s``."""
+    for limit, unit in _UNITS:
+        if ns < limit:
+            return f"{ns} ns" if unit == "ns" else f"{ns * 1000 / limit:.1f} {unit}"
+    return f"{ns / 1e9:.1f} s"
+
+
+# --- while it runs ------------------------------------------------------------------------------------------
+
+
+class View(Protocol):
+    """Shows the demo each second; a context manager."""
+
+    def show(self, now: DemoView) -> None:
+        """The demo as it is now."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+def view(seconds: float) -> View:
+    """A live view where a person looks, else plain lines; both on stderr."""
+    return _Screen(seconds) if on_terminal() else _Lines()
+
+
+class _Lines:
+    def show(self, now: DemoView) -> None:
+        venues = ", ".join(
+            f"{provider.name} {provider.frames_per_s:,.0f}/s {provider.books_valid}/{provider.books} books"
+            for provider in now.providers
+        )
+        slowest = max((latency.p99_ns for latency in now.summary.delivery.values()), default=0)
+        events = now.summary.totals()["received"]
+        print(
+            f"demo: {now.elapsed_s:.0f} s, {events:,} events; {venues}; delivery p99 {duration_text(slowest)}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return
+
+
+class _Screen:
+    def __init__(self, seconds: float) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._seconds = seconds
+        self._live: Live = Live(
+            "demo: starting the simulated venues ...", console=Console(stderr=True), auto_refresh=False, transient=True
+        )
+
+    def show(self, now: DemoView) -> None:
+        self._live.update(_screen(now, self._seconds), refresh=True)
+
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._live.stop()
+
+
+def _screen(now: DemoView, seconds: float) -> Group:
+    from rich.console import Group
+    from rich.text import Text
+
+    of = f" of {seconds:g}" if seconds else ""
+    head = Text(f"engine-run demo   {now.elapsed_s:.0f}{of} s   Ctrl-C ends it with the summary", style="bold")
+    venues = _grid(
+        "venue", "connections", "frames", "frames/s", "valid books", *(symbol for symbol in _bases(now))
+    )
+    for provider in now.providers:
+        venues.add_row(
+            provider.name,
+            f"{provider.connections_up}/{provider.connections}",
+            f"{provider.frames:,}",
+            f"{provider.frames_per_s:,.0f}",
+            f"{provider.books_valid}/{provider.books}",
+            *(f"{bid or '-'} / {ask or '-'}" for _, bid, ask in provider.tops),
+        )
+    consumers = _grid("consumer", "delivered", "waiting", "delivery p50", "p99", "max")
+    for name, row in now.summary.consumers.items():
+        consumers.add_row(
+            name, f"{row['delivered']:,}", f"{row['queued']:,}", *_latency_cells(now.summary.delivery[name])
+        )
+    stages = _grid("stage", "frames timed", "p50", "p99", "max")
+    for name, latency in now.summary.stages.items():
+        stages.add_row(name, f"{latency.count:,}", *_latency_cells(latency))
+    return Group(head, venues, consumers, stages, Text(_pools_text(now.summary)))
+
+
+def _bases(now: DemoView) -> list[str]:
+    return [f"{symbol.partition('-')[0]} bid / ask" for symbol, _, _ in now.providers[0].tops]
+
+
+def _grid(*columns: str) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place else "left", no_wrap=True)
+    return table
+
+
+def _latency_cells(latency: Latency) -> tuple[str, str, str]:
+    return duration_text(latency.p50_ns), duration_text(latency.p99_ns), duration_text(latency.max_ns)
+
+
+def _pools_text(summary: EngineSummary) -> str:
+    used = [
+        f"{name} {row.in_use}/{row.capacity}, most {row.in_use_peak}"
+        for name, row in summary.pools.pools.items()
+        if row.acquired
+    ]
+    return f"pools in use: {'; '.join(used)}"
+
+
+# --- the end ------------------------------------------------------------------------------------------------
+
+
+def print_result(result: DemoResult) -> None:
+    """The summary: what came, how fast it went through, and whether everything balances."""
+    summary = result.summary
+    totals = summary.totals()
+    started = "" if result.first_event_ms is None else f"; first event after {result.first_event_ms / 1e3:.2f} s"
+    frames = sum(summary.frames.values())
+    print(f"demo: {result.seconds:.1f} s, {frames:,} frames, {totals['received']:,} events{started}")
+    print_table(
+        ("venue", "frames", "per second", "events", "books"), [_venue_row(result, name) for name in summary.frames]
+    )
+    rows = [("stage", name, latency) for name, latency in summary.stages.items()]
+    rows += [("delivery", name, latency) for name, latency in summary.delivery.items()]
+    print_table(
+        ("latency", "of", "timed", "p50", "p99", "max"),
+        [(kind, name, latency.count, *_latency_cells(latency)) for kind, name, latency in rows],
+    )
+    print(
+        f"  events: {totals['received']:,} received = {totals['routed']:,} routed + {totals['unrouted']:,} unrouted"
+        f" + {totals['duplicates']:,} duplicates + {totals['late_dropped']:,} late + {totals['held']:,} held"
+    )
+    for name, row in summary.consumers.items():
+        print(
+            f"  {name}: {row['offered']:,} offered = {row['delivered']:,} delivered"
+            f" + {row['dropped']:,} dropped + {row['queued']:,} queued"
+        )
+    lent = sum(row.acquired for row in summary.pools.pools.values())
+    back = sum(row.recycled + row.escaped for row in summary.pools.pools.values())
+    print(f"  pools: {lent:,} lent = {back:,} back + {sum(result.outstanding.values()):,} out")
+    for name, count in summary.rejected.items():
+        print(f"  refused frames: {name} {count:,}")
+    for check in result.differing:
+        print(f"  FAULT: {check.provider} {check.symbol} is not the venue's book: {check.difference}")
+    for line in result.faults:
+        print(f"  FAULT: counts do not balance: {line}")
+    for name, count in result.outstanding.items():
+        print(f"  FAULT: pool {name} has {count:,} out")
+    if not (result.differing or result.faults or result.outstanding):
+        count = len(result.books)
+        print(f"  balanced: every count adds up, every pool is whole, {count} of {count} books equal the venue's own")
+
+
+def _venue_row(result: DemoResult, name: str) -> tuple[str, int, int, int, str]:
+    frames = result.summary.frames[name]
+    events = sum(row.received for key, row in result.summary.streams.items() if key.startswith(f"{name}:"))
+    checks = [check for check in result.books if check.provider == name]
+    equal = sum(not check.difference for check in checks)
+    per_s = round(frames / result.seconds) if result.seconds else 0
+    return name, frames, per_s, events, f"{equal} of {len(checks)} equal the venue's own"
+
+
+def as_json_document(result: DemoResult) -> dict[str, Any]:
+    """The summary as ``--json`` prints it."""
+    summary = result.summary
+    return {
+        "seconds": result.seconds,
+        "first_event_ms": result.first_event_ms,
+        "frames": summary.frames,
+        "pipeline": summary.pipeline(),
+        "stages": summary.stages,
+        "delivery": summary.delivery,
+        "books": result.books,
+        "books_equal": not result.differing,
+        "balanced": not summary.imbalances,
+    }

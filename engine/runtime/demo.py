@@ -1,0 +1,276 @@
+"""The demo: simulated venues on loopback, the real sessions, three sample strategies, and a check of every book."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.base.workers import TaskScope
+from engine.config.sections import EngineConfig
+from engine.config.sections_providers import ProviderConfig
+from engine.consumers.subscriptions import Subscription
+from engine.providers.facts import ASKS, BIDS, level_texts
+from engine.providers.session import Session
+from engine.runtime.assembly import Engine
+from engine.runtime.live import LiveEngine
+from engine.runtime.samples import SAMPLES
+from engine.runtime.summary import EngineSummary
+from engine.runtime.venues import Sides, SimulatedVenues
+
+TICK_S = 1.0
+COINS = ("BTC", "ETH", "SOL")
+QUOTES = {"binance": "USDT", "coinbase": "USD", "kraken": "USD"}
+_SETTLE_WITHIN_S = 10.0
+_LOOK_EVERY_S = 0.005
+
+
+@dataclass(frozen=True)
+class ProviderView:
+    """One provider at a moment; ``tops`` are (symbol, best bid, best ask) texts, None where a book is not valid."""
+
+    name: str
+    frames: int
+    frames_per_s: float
+    connections_up: int
+    connections: int
+    books_valid: int
+    books: int
+    tops: list[tuple[str, str | None, str | None]]
+
+
+@dataclass(frozen=True)
+class DemoView:
+    """The running demo at a moment."""
+
+    elapsed_s: float
+    providers: list[ProviderView]
+    summary: EngineSummary
+
+
+@dataclass(frozen=True)
+class BookCheck:
+    """One book beside the venue's own; *difference* is empty where they are equal."""
+
+    provider: str
+    symbol: str
+    bid_levels: int
+    ask_levels: int
+    difference: str
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What a demo came to."""
+
+    seconds: float
+    first_event_ms: int | None
+    """From the start of the process to the first callback."""
+    books: list[BookCheck]
+    summary: EngineSummary
+
+    @property
+    def differing(self) -> list[BookCheck]:
+        """Books that are not the venue's."""
+        return [book for book in self.books if book.difference]
+
+    @property
+    def outstanding(self) -> dict[str, int]:
+        """Pools that have not everything back, and how much is out."""
+        return self.summary.pools.out()
+
+    @property
+    def faults(self) -> list[str]:
+        """Counts that do not add up."""
+        return [line for line in self.summary.imbalances if not line.startswith("pool ")]
+
+
+class Demo:
+    """Runs once, on a loop.
+
+    Args:
+        config: ordering, pools and logs to run with; its providers and consumers are left out.
+        seconds: how long; 0 = until stop().
+        rate: frames a second of all venues together.
+        seed: the same seed gives the same market.
+        on_view: called each second.
+    """
+
+    def __init__(
+        self, config: EngineConfig, *, seconds: float, rate: float, seed: int, on_view: Callable[[DemoView], None]
+    ) -> None:
+        self._config = config.model_copy(update={"consumers": (), "providers": ()})
+        self._seconds = seconds
+        self._rate = rate
+        self._seed = seed
+        self._on_view = on_view
+        self._stopped = asyncio.Event()
+        self._ran_s = 0.0
+        self._first_event_ms: int | None = None
+        self._books: list[BookCheck] = []
+
+    def stop(self) -> None:
+        """End the run; the check and the summary follow."""
+        self._stopped.set()
+
+    async def run(self) -> DemoResult:
+        """The whole demo.
+
+        Raises:
+            UnavailableError: the simulated venues cannot be started, or ended on the way.
+        """
+        async with SimulatedVenues(self._rate, self._seed) as venues:
+            with Engine(self._config) as engine:
+                providers = [_provider(venue, venues.endpoints[venue]) for venue in QUOTES]
+                async with LiveEngine(engine, providers) as live:
+                    await _unless(venues.ended(), self._start(engine, live))
+                    await _unless(venues.ended(), self._watch(engine, live))
+                    await _unless(venues.ended(), self._settle(live, venues))
+                    await live.close()
+            return DemoResult(self._ran_s, self._first_event_ms, self._books, engine.summary())
+
+    async def _start(self, engine: Engine, live: LiveEngine) -> None:
+        await live.prepare()
+        for name, strategy in SAMPLES.items():
+            engine.add_consumer(name, strategy())
+            for symbol in dict.fromkeys(instrument.symbol for instrument in engine.catalogue):
+                engine.desk.subscribe(
+                    Subscription(consumer_id=name, symbol=symbol, event_types=strategy.event_types)
+                )
+        engine.start()
+        await live.connect()
+
+    # -- while it runs ----------------------------------------------------------------------------------------
+
+    async def _watch(self, engine: Engine, live: LiveEngine) -> None:
+        async with TaskScope() as scope:
+            scope.start(self._note_first_event(engine))
+            started_s = time.monotonic()
+            frames = dict.fromkeys(engine.feeds, 0)
+            looked_s = started_s
+            while not self._stopped.is_set():
+                left_s = started_s + self._seconds - time.monotonic() if self._seconds else TICK_S
+                if left_s <= 0:
+                    break
+                await self._wait(min(left_s, TICK_S))
+                now_s = time.monotonic()
+                self._on_view(_view(engine, live, now_s - started_s, frames, now_s - looked_s))
+                frames = {name: feed.stream.frames for name, feed in engine.feeds.items()}
+                looked_s = now_s
+            self._ran_s = time.monotonic() - started_s
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
+        except TimeoutError:
+            return
+
+    async def _note_first_event(self, engine: Engine) -> None:
+        while not any(runner.delivered for runner in engine.runners.values()):
+            await asyncio.sleep(_LOOK_EVERY_S)
+        self._first_event_ms = process_age_ms()
+
+    # -- at its end -------------------------------------------------------------------------------------------
+
+    async def _settle(self, live: LiveEngine, venues: SimulatedVenues) -> None:
+        """Stop the market, take all it has sent, and lay each book beside the venue's own."""
+        await venues.pause()
+        await live.round_trip()
+        for session in live.sessions:
+            await self._complete(session)
+        theirs = await venues.books()
+        self._books = [
+            _compare(session, venue_symbol, theirs[session.feed.venue][venue_symbol])
+            for session in live.sessions
+            for venue_symbol in session.feed.instruments
+        ]
+
+    async def _complete(self, session: Session) -> None:
+        """Wait for books that are not valid yet; one that no message began is asked for."""
+        books = session.feed.stream.book_list()
+        for book in books:
+            if not book.is_valid:
+                session.refresh(book.venue_symbol.decode())
+        deadline_s = time.monotonic() + _SETTLE_WITHIN_S
+        while not all(book.is_valid for book in books) and time.monotonic() < deadline_s:
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _unless(failing: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
+    """Do *work* beside *failing*, which ends it by an error."""
+    async with TaskScope() as scope:
+        scope.start(failing)
+        await work
+
+
+def _provider(venue: Any, endpoints: dict[str, str]) -> ProviderConfig:
+    return ProviderConfig(
+        name=venue,
+        venue=venue,
+        symbols=tuple(f"{coin}-{QUOTES[venue]}" for coin in COINS),
+        ws_endpoint=endpoints["ws"],
+        rest_endpoint=endpoints["rest"],
+    )
+
+
+def _view(
+    engine: Engine, live: LiveEngine, elapsed_s: float, frames_before: dict[str, int], since_s: float
+) -> DemoView:
+    providers = []
+    for session in live.sessions:
+        feed = session.feed
+        books = feed.stream.book_list()
+        tops = []
+        for book in books:
+            bids, asks = level_texts(book, BIDS, 1), level_texts(book, ASKS, 1)
+            tops.append((book.symbol, bids[0][0] if bids else None, asks[0][0] if asks else None))
+        frames = feed.stream.frames
+        providers.append(
+            ProviderView(
+                name=feed.provider,
+                frames=frames,
+                frames_per_s=(frames - frames_before[feed.provider]) / since_s if since_s else 0.0,
+                connections_up=sum(connection.is_up for connection in session.connections),
+                connections=len(session.connections),
+                books_valid=sum(book.is_valid for book in books),
+                books=len(books),
+                tops=tops,
+            )
+        )
+    return DemoView(elapsed_s, providers, engine.summary())
+
+
+def _compare(session: Session, venue_symbol: str, theirs: Sides) -> BookCheck:
+    book = session.feed.book_of(venue_symbol)
+    bids, asks = level_texts(book, BIDS, 0), level_texts(book, ASKS, 0)
+    difference = ""
+    if not book.is_valid:
+        difference = "not valid"
+    else:
+        for side, ours in (("bids", bids), ("asks", asks)):
+            if ours != theirs[side]:
+                difference = difference or _first_difference(side, ours, theirs[side])
+    return BookCheck(session.feed.provider, book.symbol, len(bids), len(asks), difference)
+
+
+def _first_difference(side: str, ours: list[list[str]], theirs: list[list[str]]) -> str:
+    for place, (mine, other) in enumerate(zip(ours, theirs, strict=False)):
+        if mine != other:
+            return f"{side} level {place + 1}: {' x '.join(mine)} here, {' x '.join(other)} at the venue"
+    return f"{side}: {len(ours)} levels here, {len(theirs)} at the venue"
+
+
+def process_age_ms() -> int | None:
+    """Milliseconds since this process was started, interpreter and imports included; None where nobody tells."""
+    try:
+        stat = Path("/proc/self/stat").read_text()
+    except OSError:
+        return None
+    # The name in parentheses may hold blanks; the start, in clock ticks since boot, is the 20th word behind it.
+    started_ticks = int(stat.rpartition(")")[2].split()[19])
+    return int((time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")) * 1e3)

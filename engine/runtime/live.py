@@ -1,0 +1,187 @@
+"""An engine on live data: its providers' sessions on the running loop, and a timer for what waits for a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import uvloop
+
+from engine.base.clock import Clock
+from engine.base.errors import InternalError
+from engine.base.workers import TaskScope
+from engine.config.sections_providers import ProviderConfig
+from engine.dispatcher.dispatcher import Dispatcher
+from engine.providers.feed import BookRules
+from engine.providers.session import Session
+from engine.runtime.assembly import Engine
+
+Result = TypeVar("Result")
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run_on_loop(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run *main* on a loop of its own, the one that live engines are built for."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+@contextmanager
+def stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Call *stop* at the first SIGINT or SIGTERM; a second one cancels the task inside. On a running loop only.
+
+    Raises:
+        InternalError: it was ended by the second one.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    count = 0
+
+    def on_signal() -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            stop()
+        elif task is not None:
+            task.cancel()
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if count < 2:
+            raise
+        hint = "the first signal alone would have ended it in order"
+        raise InternalError("ended by a second signal", op="run", hint=hint) from None
+    finally:
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def book_rules(provider: ProviderConfig) -> BookRules:
+    """``providers[].book`` as a feed takes it."""
+    book = provider.book
+    return BookRules(
+        depth_levels=book.depth_levels,
+        kept_levels_max=book.kept_levels_max,
+        diff_buffer_max=book.diff_buffer_max,
+        emit_full=book.emit == "full",
+        verify_checksum=book.verify_checksum,
+    )
+
+
+class DeadlineTimer:
+    """Wakes the dispatcher when an event has waited long enough for the one before it; idle while none waits."""
+
+    def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+        dispatcher.on_deadline = self.arm
+
+    def arm(self) -> None:
+        """Wait for the dispatcher's next deadline, whichever stood before."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        deadline_ns = self._dispatcher.next_deadline_ns
+        if deadline_ns is not None:
+            left_s = max(0, deadline_ns - self._clock.now()) / 1e9
+            self._handle = self._loop.call_at(self._loop.time() + left_s, self._fire)
+
+    def close(self) -> None:
+        """Wake nobody any more."""
+        self._dispatcher.on_deadline = None
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _fire(self) -> None:
+        self._handle = None
+        self._dispatcher.deliver()
+        # A read may have dealt with that deadline before us: look for what waits now.
+        self.arm()
+
+
+class LiveEngine:
+    """An engine and the sessions of its providers: an async context manager; the engine is closed by its owner.
+
+    ``prepare()`` learns the instruments, then the owner subscribes and starts the engine, then ``connect()`` lets
+    the frames come.
+
+    Args:
+        engine: built, not started.
+        providers: to open; None = those of its configuration that are enabled.
+    """
+
+    def __init__(self, engine: Engine, providers: Sequence[ProviderConfig] | None = None) -> None:
+        self.engine = engine
+        self.sessions: list[Session] = []
+        self._providers = (
+            [provider for provider in engine.config.providers if provider.enabled]
+            if providers is None
+            else list(providers)
+        )
+        self._stack = AsyncExitStack()
+        self._timer: DeadlineTimer | None = None
+
+    async def __aenter__(self) -> Self:
+        engine = self.engine
+        await self._stack.__aenter__()
+        self._timer = DeadlineTimer(engine.dispatcher, engine.clock)
+        self._stack.callback(self._timer.close)
+        for provider in self._providers:
+            feed = engine.open_provider(provider.venue, provider.name, book_rules(provider))
+            session = Session(feed, provider, engine.clock, tell=engine.reporting.tell)
+            self.sessions.append(await self._stack.enter_async_context(session))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def prepare(self) -> None:
+        """Learn from each venue the instruments of the configuration, and carry them.
+
+        Raises:
+            VenueError: a venue cannot be reached.
+            UnknownSymbolError: a venue does not list a symbol.
+        """
+        async with TaskScope() as scope:
+            loads = [scope.start(session.configured_instruments()) for session in self.sessions]
+            await asyncio.wait(loads)
+        for session, load in zip(self.sessions, loads, strict=True):
+            for instrument in load.result():
+                self.engine.carry(session.feed, instrument)
+
+    async def connect(self) -> None:
+        """Open every connection of every provider.
+
+        Raises:
+            VenueError: a venue cannot be reached.
+        """
+        await self._each(lambda session: session.connect())
+
+    async def round_trip(self) -> None:
+        """Return when all that the venues had sent has been taken.
+
+        Raises:
+            NetworkError: a connection is not there.
+        """
+        await self._each(lambda session: session.round_trip())
+
+    async def close(self) -> None:
+        """Close every connection; books stay as they are, what is held back stays held. Idempotent."""
+        for session in self.sessions:
+            await session.close()
+
+    async def _each(self, work: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
+        async with TaskScope() as scope:
+            await asyncio.wait([scope.start(work(session)) for session in self.sessions])

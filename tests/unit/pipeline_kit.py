@@ -1,0 +1,102 @@
+"""Stages around a Recycler: handlers that keep, fail or note, and the line from dispatcher to consumer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.base.clock import Clock, ManualClock
+from engine.base.ids import instrument_id
+from engine.bus.data import DataBus
+from engine.consumers.runner import InlineRunner
+from engine.dispatcher.dispatcher import Dispatcher
+from engine.dispatcher.routing import RoutingBoard, stream_index
+from engine.observability.latency import StageTimer
+from engine.orchestrator.merge import Orchestrator
+from engine.pools.recycler import Recycler
+from engine.schema.enums import EventType
+from tests.unit.event_kit import leased, readable, recycler
+
+INSTRUMENT_ID = instrument_id("binance", "BTC-USDT")
+
+
+class Collector:
+    """Notes what it reads, as plain values."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def on_batch(self, events: list[Any], ctx: Any) -> None:
+        self.events += [readable(event) for event in events]
+
+    def seqs(self) -> list[int]:
+        return [event["seq_provider"] for event in self.events]
+
+
+class Keeper:
+    """Keeps every event itself."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def on_event(self, event: Any, ctx: Any) -> None:
+        self.events.append(event)
+
+
+def runner_of(pools: Recycler, handler: object, *, index: int = 0, clock: Clock | None = None, **options: Any) -> Any:
+    """An inline runner of *handler*, started."""
+    runner = InlineRunner(
+        f"c{index}", index, handler, f"ctx{index}", pools, clock or ManualClock(), StageTimer(), **options
+    )
+    runner.start()
+    return runner
+
+
+@dataclass
+class Line:
+    """Orchestrator -> dispatcher -> bus -> inline consumers, by a clock that stands until it is moved."""
+
+    pools: Recycler = field(default_factory=lambda: recycler(64))
+    clock: ManualClock = field(default_factory=lambda: ManualClock(1_700_000_000_000_000_000))
+    rules: dict[str, Any] = field(default_factory=dict)
+    refused: list[tuple[int, Any]] = field(default_factory=list)
+    errors: list[tuple[str, BaseException, str, str]] = field(default_factory=list)
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    runners: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.board = RoutingBoard()
+        self.bus = DataBus(self.pools, lambda index, event: self.refused.append((index, event)))
+        self.dispatcher = Dispatcher(
+            self.pools,
+            self.bus,
+            self.board,
+            self.clock,
+            StageTimer(),
+            on_telemetry=lambda kind, **metadata: self.told.append((kind, metadata)),
+            **self.rules,
+        )
+        self.orchestrator = Orchestrator(self.dispatcher, self.board, StageTimer())
+
+    def add(self, handler: object, streams: Iterable[int] | None = None, **options: Any) -> Any:
+        """A consumer of *streams*, by default of the one stream that offer() uses."""
+        index = len(self.runners)
+        options.setdefault("on_error", lambda *what: self.errors.append(what))
+        runner = runner_of(self.pools, handler, index=index, clock=self.clock, **options)
+        assert self.bus.add(runner) == index
+        self.runners.append(runner)
+        self.route(index, {stream_index(INSTRUMENT_ID, EventType.TRADE)} if streams is None else streams)
+        return runner
+
+    def route(self, index: int, streams: Iterable[int]) -> int:
+        return self.board.set_routes(index, frozenset(streams))
+
+    def offer(self, event_type: EventType = EventType.TRADE, **fields: Any) -> None:
+        """One event through the whole line, without flushing it."""
+        fields = {"instrument_id": INSTRUMENT_ID, "ts_recv_ns": self.clock.now(), "epoch": 1, **fields}
+        fields.setdefault("seq_first", fields.get("seq_provider", 0))
+        assert leased(self.pools, event_type, **fields).offer_to(self.orchestrator) == "accepted"
+
+    def flush(self) -> None:
+        self.orchestrator.deliver()
