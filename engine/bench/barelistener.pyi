@@ -1,8 +1,7 @@
-from typing_extensions import disjoint_base
-
 from collections.abc import Callable
 
 from picows import WSFrame, WSListener, WSTransport
+from typing_extensions import disjoint_base
 
 @disjoint_base
 class BareListener(WSListener):

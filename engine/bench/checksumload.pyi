@@ -1,6 +1,6 @@
-from typing_extensions import disjoint_base
-
 from collections.abc import Sequence
+
+from typing_extensions import disjoint_base
 
 from engine.book.ladder import Ladder
 

@@ -1,6 +1,5 @@
 from typing_extensions import disjoint_base
 
-
 from engine.consumers.handler import Handler
 from engine.schema.ports import FrameSink
 

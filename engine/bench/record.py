@@ -196,13 +196,23 @@ def save_dated(folder: Path, result: Mapping[str, Any]) -> Path:
     return path
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[Row]]:
-    """Document and rows of a results file; ratios and verdicts are computed anew from the figures.
+def rows_of(result: Mapping[str, Any]) -> list[Row]:
+    """Rows of a document; ratios and verdicts are computed anew from the figures.
 
     Raises:
         TypeError: a row has fields this version does not know.
     """
-    document = json.loads(path.read_text())
     derived = ("ratio", "met")
-    rows = [Row(**{k: v for k, v in row.items() if k not in derived}) for row in document["rows"]]
-    return document, rows
+    return [Row(**{k: v for k, v in row.items() if k not in derived}) for row in result["rows"]]
+
+
+def read(path: Path) -> tuple[dict[str, Any], list[Row]]:
+    """Document and rows of a results file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no JSON.
+        TypeError: a row has fields this version does not know.
+    """
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result, rows_of(result)

@@ -113,8 +113,9 @@ def _order_book_rows(seconds: float, updates: BookUpdates, found: dict[str, Figu
             spread = book_only.run(path, read, min(seconds, 1.0), updates)
             figure = found[read]
             yield _row(
-                "G3", "1000 levels a side", f"update + {read}", figure, "times_faster", None, None, path, spread.median_ns
-            )
+                "G3", "1000 levels a side", f"update + {read}", figure, "times_faster", None, None, path,
+                spread.median_ns,
+            )  # fmt: skip
 
 
 # --- G4 -----------------------------------------------------------------------------------------------------
@@ -142,8 +143,8 @@ def checksum(corpus: Corpus, seconds: float) -> Iterator[Row]:
     case = f"{corpus.name}, depth {corpus.depth_levels}"
     note = f"every checksum equals the one on the wire; setting the levels costs {found['apply'].median:.0f} ns more"
     yield _row(
-        "G4", case, "CRC32 of a changed book", ours, "at_most_times", 0.35, 0.12, "format all (std::to_chars) + zlib", plain.median,
-        note,
+        "G4", case, "CRC32 of a changed book", ours, "at_most_times", 0.35, 0.12,
+        "format all (std::to_chars) + zlib", plain.median, note,
     )  # fmt: skip
     if find_spec("order_book") is not None:
         from engine.bench.baselines import checksum as order_book

@@ -6,9 +6,7 @@ from engine.bench.record import Row
 from engine.bench.sources import Note, Sources
 
 BUILT = ("micro", "pipeline")
-NOT_BUILT = {"fanout": "fan-out under load", "service": "the service under load"}
 ALL = "all"
-NAMES = (*BUILT, *NOT_BUILT, ALL)
 EVENTS_A_SECOND = 2_000_000
 """The long run watches memory over this many events a second asked for, ten million at most."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.cli.demo_view import View
     from engine.config.sections import EngineConfig
     from engine.runtime.demo import DemoResult
+    from engine.runtime.venues import SimulatedVenues
 
 _RATE_MAX = 200_000
 
@@ -61,11 +62,14 @@ def register(app: typer.Typer) -> None:
         flags = flags_of(ctx, None, sets, log_level, as_json)
         if flags.config is not None:
             raise typer.BadParameter("demo reads no file; leave --config out, or set single values with --set")
+        from engine.runtime.venues import SimulatedVenues
+
         config = _config(flags.sets, flags.log_level or "error")
+        venues = SimulatedVenues(rate, seed)
         from engine.cli.demo_view import as_json_document, print_result, view
 
         with view(seconds) as shown:
-            result = _run(config, seconds, rate, seed, shown)
+            result = _run(config, venues, seconds, shown)
         if flags.as_json:
             print_json(as_json_document(result))
         else:
@@ -82,12 +86,12 @@ def _config(sets: tuple[str, ...], log_level: str) -> EngineConfig:
     return config
 
 
-def _run(config: EngineConfig, seconds: float, rate: float, seed: int, shown: View) -> DemoResult:
+def _run(config: EngineConfig, venues: SimulatedVenues, seconds: float, shown: View) -> DemoResult:
     from engine.runtime.demo import Demo
     from engine.runtime.live import run_on_loop, stopping
 
     async def main() -> DemoResult:
-        demo = Demo(config, seconds=seconds, rate=rate, seed=seed, on_view=shown.show)
+        demo = Demo(config, venues, seconds, shown.show)
         with stopping(demo.stop):
             return await demo.run()
 

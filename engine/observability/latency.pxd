@@ -48,5 +48,5 @@ cdef class StageTimer:
 
     cdef void _start(self) noexcept
     cdef void mark(self, int stage) noexcept
-    cdef void enqueued(self) noexcept
+    cdef void enqueued(self, bint anywhere) noexcept
     cdef void started(self) noexcept

@@ -94,19 +94,17 @@ class Demo:
 
     Args:
         config: ordering, pools and logs to run with; its providers and consumers are left out.
+        venues: started; the demo ends them.
         seconds: how long; 0 = until stop().
-        rate: frames a second of all venues together.
-        seed: the same seed gives the same market.
         on_view: called each second.
     """
 
     def __init__(
-        self, config: EngineConfig, *, seconds: float, rate: float, seed: int, on_view: Callable[[DemoView], None]
+        self, config: EngineConfig, venues: SimulatedVenues, seconds: float, on_view: Callable[[DemoView], None]
     ) -> None:
         self._config = config.model_copy(update={"consumers": (), "providers": ()})
         self._seconds = seconds
-        self._rate = rate
-        self._seed = seed
+        self._venues = venues
         self._on_view = on_view
         self._stopped = asyncio.Event()
         self._ran_s = 0.0
@@ -123,7 +121,7 @@ class Demo:
         Raises:
             UnavailableError: the simulated venues cannot be started, or ended on the way.
         """
-        async with SimulatedVenues(self._rate, self._seed) as venues:
+        async with self._venues as venues:
             with Engine(self._config) as engine:
                 providers = [_provider(venue, venues.endpoints[venue]) for venue in QUOTES]
                 async with LiveEngine(engine, providers) as live:
@@ -171,7 +169,7 @@ class Demo:
             return
 
     async def _note_first_event(self, engine: Engine) -> None:
-        while not any(runner.delivered for runner in engine.runners.values()):
+        while not any(runner.delivered for runner in engine.runners.values()):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
         self._first_event_ms = process_age_ms()
 
@@ -191,13 +189,16 @@ class Demo:
         ]
 
     async def _complete(self, session: Session) -> None:
-        """Wait for books that are not valid yet; one that no message began is asked for."""
+        """Wait for books that are not valid yet; one that no message began is asked for.
+
+        Every place where a book may become valid would have to tell; at the end of a run a look now and then will do.
+        """
         books = session.feed.stream.book_list()
         for book in books:
             if not book.is_valid:
                 session.refresh(book.venue_symbol.decode())
         deadline_s = time.monotonic() + _SETTLE_WITHIN_S
-        while not all(book.is_valid for book in books) and time.monotonic() < deadline_s:
+        while not all(book.is_valid for book in books) and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
 
 

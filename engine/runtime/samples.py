@@ -78,5 +78,9 @@ class DepthBalance:
                 self.balance_pct[key] = 100 * (bids - asks) // (bids + asks)
 
 
-SAMPLES = {"spread": SpreadWatch, "tape": TradeTape, "balance": DepthBalance}
+SAMPLES: dict[str, type[SpreadWatch | TradeTape | DepthBalance]] = {
+    "spread": SpreadWatch,
+    "tape": TradeTape,
+    "balance": DepthBalance,
+}
 """By the name under which the demo runs them."""

@@ -1,16 +1,20 @@
-"""The simulated venues as a child process: started, asked for their books, ended with their parent."""
+"""The simulated venues as a child process: started, asked for their books, ended with their parent.
+
+Nothing heavy is imported here: the child is started first, and gets ready while its parent does.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from types import TracebackType
-from typing import Any, Self
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Self
 
 from engine.base.errors import ProtocolError, UnavailableError
-from engine.providers.rest import RestClient
+
+if TYPE_CHECKING:
+    from engine.providers.rest import RestClient
 
 READY_WITHIN_S = 20.0
 _STOP_WITHIN_S = 5.0
@@ -20,36 +24,49 @@ Sides = dict[str, list[list[str]]]
 
 
 class SimulatedVenues:
-    """``python -m engine.simulator`` and its control port: an async context manager.
+    """``python -m engine.simulator`` and its control port: started by construction, ended by the context.
 
     Args:
         rate: frames a second of all venues together.
         seed: the same seed gives the same market.
+
+    Raises:
+        UnavailableError: it cannot be started.
     """
 
     def __init__(self, rate: float, seed: int) -> None:
-        self._arguments = ("--exit-with-parent", "--rate", str(rate), "--seed", str(seed))
-        self._process: asyncio.subprocess.Process | None = None
-        self._control = RestClient("simulator")
-        self.endpoints: dict[str, dict[str, str]] = {}
-
-    async def __aenter__(self) -> Self:
-        """Start it and wait until it listens.
-
-        Raises:
-            UnavailableError: it cannot be started.
-        """
+        arguments = ("--exit-with-parent", "--rate", str(rate), "--seed", str(seed))
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "engine.simulator", *self._arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
+            self._process = subprocess.Popen(
+                (sys.executable, "-m", "engine.simulator", *arguments),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 start_new_session=True,  # a Ctrl-C is for us: we still want to ask it for its books
-            )  # fmt: skip
+            )
         except OSError as error:
             raise UnavailableError(f"the simulated venues cannot be started: {error}", op=_OP) from error
+        self._output: asyncio.StreamReader | None = None
+        self._transport: asyncio.ReadTransport | None = None
+        self._control: RestClient | None = None
+        self.endpoints: dict[str, dict[str, str]] = {}
+        """By venue, and ``control``: addresses under ``ws`` and ``rest``."""
+
+    async def __aenter__(self) -> Self:
+        """Wait until it listens.
+
+        Raises:
+            UnavailableError: it does not.
+        """
+        from engine.providers.rest import RestClient
+
+        self._control = RestClient("simulator")
+        output = self._output = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
         try:
-            self.endpoints = await self._addresses(self._process)
+            self._transport, _ = await loop.connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(output), self._process.stdout
+            )
+            self.endpoints = await self._addresses(output)
         except BaseException:
             await self._end()
             raise
@@ -66,18 +83,21 @@ class SimulatedVenues:
         Raises:
             UnavailableError: always, when it has come.
         """
-        assert self._process is not None
-        code = await self._process.wait()
-        raise UnavailableError(f"the simulated venues have ended, exit code {code}", op="simulator.run")
+        assert self._output is not None
+        await self._output.read()
+        raise UnavailableError(f"the simulated venues have ended, {self._exit_text()}", op="simulator.run")
 
     async def pause(self) -> None:
         """Freeze every market with all its frames sent."""
+        assert self._control is not None
         await self._control.post(f"{self.endpoints['control']['rest']}/pause")
 
     async def books(self) -> dict[str, dict[str, Sides]]:
         """Venue -> venue symbol -> ``bids`` and ``asks`` of [price, quantity], best first, whole."""
-        body = await self._control.get(f"{self.endpoints['control']['rest']}/books")
-        found: Any = msgspec.json.decode(body)
+        import msgspec
+
+        assert self._control is not None
+        found: Any = msgspec.json.decode(await self._control.get(f"{self.endpoints['control']['rest']}/books"))
         return {
             venue: {
                 symbol: {side: book[side] for side in ("bids", "asks")} for symbol, book in books.items()
@@ -85,33 +105,43 @@ class SimulatedVenues:
             for venue, books in found.items()
         }
 
-    async def _addresses(self, process: asyncio.subprocess.Process) -> dict[str, dict[str, str]]:
-        assert process.stdout is not None
+    async def _addresses(self, output: asyncio.StreamReader) -> dict[str, dict[str, str]]:
+        import msgspec
+
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                line = await process.stdout.readline()
+                line = await output.readline()
         except TimeoutError:
             raise UnavailableError(
                 f"the simulated venues were not ready within {READY_WITHIN_S:.0f} s", op=_OP
             ) from None
         if not line:
-            code = await process.wait()
-            raise UnavailableError(f"the simulated venues did not start, exit code {code}", op=_OP)
+            raise UnavailableError(f"the simulated venues did not start, {self._exit_text()}", op=_OP)
         try:
             return msgspec.json.decode(line, type=dict[str, dict[str, str]])
         except msgspec.MsgspecError as error:
             raise ProtocolError(f"the simulated venues told no addresses: {error}", op=_OP, raw=line) from None
 
+    def _exit_text(self) -> str:
+        # It has closed its output: it is on its way out.
+        try:
+            return f"exit code {self._process.wait(_STOP_WITHIN_S)}"
+        except subprocess.TimeoutExpired:
+            return "no exit code yet"
+
     async def _end(self) -> None:
-        await self._control.close()
+        if self._control is not None:
+            await self._control.close()
         process = self._process
-        if process is None or process.returncode is not None:
-            return
         if process.stdin is not None:
             process.stdin.close()
         try:
-            async with asyncio.timeout(_STOP_WITHIN_S):
-                await process.wait()
-        except TimeoutError:
+            if self._output is not None and self._transport is not None:
+                async with asyncio.timeout(_STOP_WITHIN_S):
+                    await self._output.read()
+            process.wait(_STOP_WITHIN_S)
+        except (TimeoutError, subprocess.TimeoutExpired):
             process.kill()
-            await process.wait()
+            process.wait()
+        if self._transport is not None:
+            self._transport.close()

@@ -29,7 +29,9 @@ cdef inline uint32_t find(const BookSide* side, int64_t key) noexcept nogil:
     cdef const Level* levels = side.levels + side.head
     cdef const Level* place
     cdef uint32_t high = side.count
-    cdef uint32_t better, half
+    cdef uint32_t low = 0
+    cdef uint32_t span = 8
+    cdef uint32_t middle, better
     # The best eight are compared at once, without a branch that depends on where the change falls.
     if high >= 8:
         place = levels + high - 8
@@ -39,15 +41,20 @@ cdef inline uint32_t find(const BookSide* side, int64_t key) noexcept nogil:
         if better < 8:
             return high - better
         high -= 8
-    if high == 0:
-        return 0
-    # Halving without a branch: where a change falls cannot be guessed, and a wrong guess costs more than two steps.
-    place = levels
-    while high > 1:
-        half = high >> 1
-        place += half * (place[half - 1].price_raw < key)
-        high -= half
-    return <uint32_t>(place - levels) + (place.price_raw < key)
+    # Changes are the rarer the deeper they lie: from the best on, in steps that double, then halving between two.
+    while high > span:
+        if levels[high - span].price_raw < key:
+            low = high - span + 1
+            break
+        high -= span
+        span += span
+    while low < high:
+        middle = (low + high) >> 1
+        if levels[middle].price_raw < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 cdef inline void move_levels(Level* to, const Level* rows, uint32_t count) noexcept nogil:

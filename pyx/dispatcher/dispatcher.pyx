@@ -119,7 +119,7 @@ cdef class Dispatcher(EventSink):
             stream.routed += 1
             self._bus.fan_out(event, consumers, count)
         if self._timer.on:
-            self._timer.enqueued()
+            self._timer.enqueued(count != 0)
         return 0
 
     cdef int flush(self) except -1:

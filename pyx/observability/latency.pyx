@@ -85,11 +85,12 @@ cdef class StageTimer:
         (<LatencyHistogram>self.stages[stage]).record(now - self._last_ns, 1)
         self._last_ns = now
 
-    cdef void enqueued(self) noexcept:
-        """The timed frame's event stands in its mailboxes: the rest is waiting."""
+    cdef void enqueued(self, bint anywhere) noexcept:
+        """The timed frame's event stands in its mailboxes, if anybody asked for it: the rest is waiting."""
         self.mark(STAGE_DISPATCHER)
         self.on = False
-        self.waiting = True
+        if anywhere:
+            self.waiting = True
 
     cdef void started(self) noexcept:
         """A callback starts: the first one after a timed frame ends its wait."""

@@ -5,7 +5,7 @@ from engine.schema.market cimport BookEvent
 from engine.schema.ports cimport FULL, REFUSED, EventPool, EventSink
 
 from engine.base.errors import DoubleRecycleError, MisuseError
-from engine.schema.enums import EventType
+from engine.schema.enums import EventType, OrderingMode
 
 _OFFER_NAMES = ("accepted", "coalesced", "full")
 _RELEASE_NAMES = ("held", "recycled", "escaped", "refused")
@@ -75,13 +75,14 @@ cdef class Lease:
         event.b.bid_count = len(bids)
         event.b.ask_count = len(asks)
 
-    def publish(self) -> None:
-        """Freeze the event.
+    def publish(self, ordering: OrderingMode = OrderingMode.NONE) -> None:
+        """Freeze the event; *ordering* declares how its stream's numbers are read (EVT-61).
 
         Raises:
             MisuseError: the lease has ended.
         """
         self._need("pools.publish")
+        (<Event>self._event).h.ordering = OrderingMode(ordering)
         self._pool.publish(self._event)
 
     def retain(self) -> None:

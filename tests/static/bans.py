@@ -169,7 +169,7 @@ def _in_call(source: Source, call: Call, graph: Names) -> Iterator[Breach]:
     if callee in CODE_RUNNERS:
         yield Breach(source.path, call.line, f"{callee}()", "write the code out")
     method = callee.rpartition(".")
-    replacement = METHODS.get(method[2]) if method[1] else None
+    replacement = METHODS.get(method[2]) if method[1] and method[0] != "picows" else None
     if replacement and (replacement != WORKERS or source.module != WORKER_MODULE):
         yield Breach(source.path, call.line, f"{method[2]}()", replacement)
     if method[1] and method[2] == "json":

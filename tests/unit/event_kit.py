@@ -15,6 +15,7 @@ from engine.schema.enums import (
     EventFlag,
     EventType,
     InstrumentChange,
+    OrderingMode,
     Side,
     UpdateType,
 )
@@ -143,13 +144,18 @@ def fill_all(lease: Lease, overrides: Mapping[str, Any] | None = None) -> dict[s
     return values
 
 
-def leased(pools: Recycler, event_type: EventType = EventType.TRADE, **fields: Any) -> Lease:
+def leased(
+    pools: Recycler,
+    event_type: EventType = EventType.TRADE,
+    ordering: OrderingMode = OrderingMode.NONE,
+    **fields: Any,
+) -> Lease:
     """A published event with these fields."""
     lease = pools.acquire_lease(event_type)
     assert lease is not None, f"{event_type.class_name} pool is empty"
     for name, value in fields.items():
         lease.fill(name, value)
-    lease.publish()
+    lease.publish(ordering)
     return lease
 
 

@@ -1,4 +1,5 @@
 """Binance Spot's hot path: a frame is decoded, judged by the id rule, applied to its book, published."""
+cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from engine.providers.assembler cimport BookAssembler
@@ -22,6 +23,7 @@ cdef class BinanceSymbol:
     cdef int qty_scale
 
 
+@cython.final
 cdef class BinanceStream(VenueStream):
     cdef BinanceDecoder decoder
     cdef list states                   # BinanceSymbol by symbol index
@@ -31,7 +33,6 @@ cdef class BinanceStream(VenueStream):
     cdef object on_reply               # called as on_reply(id, refusal text or None)
     cdef object on_shutdown
 
-    cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1
     cdef int _depth(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,
                     bint replayed) except -1
     cdef int _find(self, const char* text) except -2

@@ -2,6 +2,7 @@
 
 Source: binance-spot-api-docs, web-socket-streams.md (payloads) and rest-api.md (depth).
 """
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from engine.base.jsonindex cimport JsonIndex
@@ -53,6 +54,7 @@ cdef struct BinanceMessage:
     bint is_closed
 
 
+@cython.final
 cdef class BinanceDecoder:
     """Decodes one frame at a time. Owned by one stream; the message is valid until the next decode."""
     cdef JsonIndex index

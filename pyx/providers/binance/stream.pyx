@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
@@ -45,6 +46,7 @@ cdef class BinanceSymbol:
         self.qty_scale = book.qty_scale
 
 
+@cython.final
 cdef class BinanceStream(VenueStream):
     """Frames of Binance market streams and bodies of GET /api/v3/depth.
 

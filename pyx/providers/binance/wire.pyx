@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
@@ -79,6 +80,7 @@ cdef inline int named_key(const char* key, Py_ssize_t length) noexcept nogil:
     return -1
 
 
+@cython.final
 cdef class BinanceDecoder:
     """Frames of market streams (raw or combined), control replies, and the body of GET /api/v3/depth."""
 
