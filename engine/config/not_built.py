@@ -46,6 +46,7 @@ _PRIVATE = "private data and orders at a venue"
 
 # None: this key is read although its section is not.
 NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
+    "engine.instance_id": NotBuilt("what tells several engines apart"),
     "engine.namespace": NotBuilt(_ORDERS),
     "engine.state_dir": NotBuilt("parts that keep a state (journal, API token)"),
     "engine.idle": NotBuilt("the choice of an idle policy"),
@@ -67,6 +68,7 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "orchestrator.merge_rules": NotBuilt("merge windows", off=([],)),
     "dispatcher.backpressure": NotBuilt("rate limits at entry"),
     "dispatcher.coalescable_types": NotBuilt("coalescing"),
+    "pools.escape_limit": NotBuilt("stopping a consumer for its escapes", off=(None,)),
     "pools.acquire_timeout_ms": NotBuilt("waiting for a pooled object"),
     "pools.WsFrame": NotBuilt("this pool"),
     "pools.ProviderRaw": NotBuilt("this pool"),

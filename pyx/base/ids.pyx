@@ -49,6 +49,8 @@ def instrument_key(uint32_t instrument) -> tuple[str, str | None]:
     Raises:
         IndexError: no such id was given out.
     """
+    if instrument >= <size_t>len(instrument_keys):
+        raise IndexError(f"instrument id {instrument}: only {len(instrument_keys)} were given out")
     return instrument_keys[instrument]
 
 

@@ -18,7 +18,6 @@ from tests.unit.config.documented_defaults import DEFAULTS
 READ_NOW = {
     "schema_version",
     "profile",
-    "engine.instance_id",
     "debug.recycler",
     "log.level",
     "log.format",
@@ -47,7 +46,6 @@ READ_NOW = {
     "dispatcher.dedupe.horizon_ids",
     "dispatcher.dedupe.horizon_s",
     "dispatcher.quantum_events",
-    "pools.escape_limit",
     "pools.BookSnapshot.capacity",
     "pools.BookUpdate.capacity",
     "pools.Trade.capacity",
