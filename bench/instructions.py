@@ -105,7 +105,7 @@ def rows(frames: str, in_python: bool) -> list[Row]:
     case = FRAMES[frames]
     return [
         Row("G1", case, f"instructions: {who}", instructions, "instructions", "shown", None, None,
-            "bare simdjson walk", walk, note="callgrind, difference of two lengths; simdjson uses what valgrind's CPU has"),
+            "bare simdjson walk", walk, note="callgrind, difference of two lengths"),
         Row("G5", case, f"heap allocations, C and Python: {who}", allocations, "allocations",
             "shown" if in_python else "at_most", None if in_python else 0.01,
             note="memcheck, difference of two lengths"),

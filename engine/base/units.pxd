@@ -8,6 +8,16 @@ from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
+    #define engine_likely(condition) __builtin_expect(!!(condition), 1)
+    #define engine_unlikely(condition) __builtin_expect(!!(condition), 0)
+    """
+    # Which way a branch nearly always goes, so that the code of the other way stands aside.
+    bint likely "engine_likely"(bint condition) nogil
+    bint unlikely "engine_unlikely"(bint condition) nogil
+
+
+cdef extern from *:
+    """
     #include <stdint.h>
     #include <string.h>
     static const int64_t ENGINE_POW10[19] = {
@@ -47,7 +57,7 @@ cdef extern from *:
     static inline int engine_integer(const char *end, int length, uint64_t *value) {
         uint64_t low = length < 8 ? engine_last_digits(end, length) : engine_digits(end - 8);
         uint64_t high = length > 8 ? engine_last_digits(end - 8, length - 8) : 0;
-        if (engine_not_digits(low) | engine_not_digits(high)) return 0;
+        if (engine_unlikely((engine_not_digits(low) | engine_not_digits(high)) != 0)) return 0;
         *value = engine_eight_digits(high) * 100000000ULL + engine_eight_digits(low);
         return 1;
     }
@@ -57,10 +67,11 @@ cdef extern from *:
                                             uint32_t *decimals) {
         int64_t length = end - p;
         uint64_t low, high;
-        if (length < 10 || length > 17 || end - floor < 17 || end[-9] != '.' || (*p == '0' && length != 10)) return 0;
+        if (engine_unlikely(length < 10 || length > 17 || end - floor < 17 || end[-9] != '.')) return 0;
+        if (engine_unlikely((*p == '0') & (length != 10))) return 0;
         low = engine_digits(end - 8);
         high = engine_last_digits(end - 9, (int)length - 9);
-        if (engine_not_digits(low) | engine_not_digits(high)) return 0;
+        if (engine_unlikely((engine_not_digits(low) | engine_not_digits(high)) != 0)) return 0;
         *whole = engine_eight_digits(high);
         *decimals = (uint32_t)engine_eight_digits(low);
         return 1;
@@ -184,10 +195,10 @@ cdef inline int parse_decimal(const char* floor, const char* p, const char* end,
     cdef uint64_t value, kept
     cdef uint32_t tail
     cdef int decimals
-    if scale <= 8 and engine_eight_decimals(floor, p, end, &value, &tail):
+    if likely(scale <= 8 and engine_eight_decimals(floor, p, end, &value, &tail)):
         # The form of most texts; decimals that the scale has no place for must be zeros.
         if scale < 8:
-            if tail % ENGINE_POW10_32[8 - scale] != 0:
+            if unlikely(tail % ENGINE_POW10_32[8 - scale] != 0):
                 return parse_decimal_slow(p, end, scale, out)
             tail //= ENGINE_POW10_32[8 - scale]
         out[0] = <int64_t>(value * <uint64_t>ENGINE_POW10[scale] + tail)
@@ -233,8 +244,8 @@ cdef inline int parse_u64_slow(const char* p, const char* end, uint64_t* out) no
 cdef inline int parse_u64(const char* floor, const char* p, const char* end, uint64_t* out) noexcept nogil:
     """Parse a non-negative integer text [p, end) into out; PARSE_OK, PARSE_OVERFLOW or PARSE_MALFORMED."""
     cdef Py_ssize_t length = end - p
-    if 1 <= length <= 16 and end - floor >= 16 and (p[0] != c'0' or length == 1) \
-            and engine_integer(end, <int>length, out):
+    if likely(1 <= length <= 16 and end - floor >= 16 and (p[0] != c'0' or length == 1)
+              and engine_integer(end, <int>length, out)):
         return PARSE_OK
     return parse_u64_slow(p, end, out)
 

@@ -6,6 +6,6 @@ from picows.picows cimport WSFrame, WSListener, WSTransport
 cdef class BareListener(WSListener):
     cdef readonly uint64_t frames
     cdef readonly uint64_t reads
-    cdef readonly uint64_t bytes
+    cdef readonly uint64_t byte_count
     cdef readonly object transport
     cdef object _on_lost

@@ -115,13 +115,13 @@ class Rig:
         return feeder.feed(self.feed.stream, frames_per_read)
 
     def tops(self) -> dict[str, Top]:
-        """Best bid and ask price by the venue's symbol."""
+        """Best bid and ask price by the venue's symbol; books with an empty side are left out."""
         found = {}
         for book in self.feed.stream.book_list():
-            (bid_raw, _), *_ = book.ladder.levels(0, 1)
-            (ask_raw, _), *_ = book.ladder.levels(1, 1)
-            scale = -book.price_scale
-            found[book.venue_symbol.decode()] = (Decimal(bid_raw).scaleb(scale), Decimal(ask_raw).scaleb(scale))
+            best = [*book.ladder.levels(0, 1), *book.ladder.levels(1, 1)]
+            if len(best) == 2:
+                bid, ask = (Decimal(price_raw).scaleb(-book.price_scale) for price_raw, _ in best)
+                found[book.venue_symbol.decode()] = bid, ask
         return found
 
     def prove(self, frames_fed: int, expected: dict[str, Top] | None = None) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from engine.bench.data.corpus import CAPTURES_ENV, CapturesMissingError, Corpus
+from engine.bench.data.corpus import CAPTURES_ENV, CapturesMissingError, Corpus, captures_dir
 from engine.bench.data.frames import depth_only, load
 from engine.bench.data.futures_sized import futures_sized
 from engine.bench.data.generated import generated_kraken, generated_spot
@@ -56,6 +56,7 @@ class Sources:
         self._passes = passes
         self.recorded = True
         try:
+            folder = captures_dir()
             load("spot")
         except CapturesMissingError as missing:
             if captures is not None:
@@ -66,7 +67,7 @@ class Sources:
                 " or name it with --captures)"
             )
         else:
-            self.line = f"frames: recorded, from {os.environ[CAPTURES_ENV]}"
+            self.line = f"frames: recorded, from {folder}"
         self.spot = cache(self._spot)
         self.futures = cache(self._futures)
 

@@ -1,12 +1,11 @@
 """G10: what more streams and more consumers cost, in paired runs of CPU time."""
 from collections.abc import Iterator
-from dataclasses import replace
 
 from engine.bench.data.corpus import Corpus
 from engine.bench.data.looping import loop
-from engine.bench.data.plainbook import final_tops
+from engine.bench.data.plainbook import opening_books
 from engine.bench.data.spread import spread
-from engine.bench.feeder import Feeder
+from engine.bench.endless import endless
 from engine.bench.measure import cpu_ns
 from engine.bench.paired import Paired, paired_ratio
 from engine.bench.record import Row
@@ -29,40 +28,44 @@ def run(sources: Sources, streams: int = STREAMS, consumers: int = CONSUMERS) ->
 
 
 def row_of_streams(one: Corpus, streams: int) -> Row:
-    """Cost an event of *streams* symbols over the cost of one symbol, the same number of frames.
+    """Cost an event of *streams* symbols over the cost of one symbol, frames of the same text in the same number.
+
+    Books, streams and pools are warm: a first cycle of all frames goes uncounted.
 
     Raises:
         WrongResultError: books or counts are wrong.
     """
     (symbol,) = one.symbols
-    wide = spread(one, symbol, streams)
-    narrow = loop(one, streams)
-    narrow = replace(narrow, frames=narrow.frames[: len(wide.frames)])
-    paired = paired_ratio(_cost_of(narrow, None), _cost_of(wide, one), PAIRS, LIMIT)
+    narrow, wide = _Endless(loop(one, streams)), _Endless(spread(one, symbol, streams))
+    paired = paired_ratio(narrow.cost, wide.cost, PAIRS, LIMIT)
+    narrow.prove()
+    wide.prove()
     subject = f"{streams} streams against 1"
-    return _row("the same frames over N symbols", subject, paired, "full path, 3 Cython consumers, CPU time")
+    note = "full path, 3 Cython consumers, warm; CPU time"
+    return _row("the same frames over N symbols", subject, paired, note)
 
 
-class _cost_of:  # noqa: N801 (a function that keeps its frames)
-    """CPU ns an event of one run over fresh books; the first run is proven."""
+class _Endless:
+    """One engine that is fed cycle after cycle."""
 
-    def __init__(self, corpus: Corpus, checked: Corpus | None) -> None:
-        self._corpus = corpus
-        self._feeder = Feeder(corpus.frames)
-        self._expected = None
-        if checked is not None:
-            (top,) = final_tops(checked).values()
-            self._expected = dict.fromkeys(corpus.symbols, top)
+    def __init__(self, corpus: Corpus) -> None:
+        self._feeder = endless(corpus)
+        self._rig = Rig(corpus, cython_consumers())
+        self._cycles = 0
+        self.cost()
 
-    def __call__(self) -> float:
-        rig = Rig(self._corpus, cython_consumers())
-        try:
-            cost = cpu_ns(lambda: rig.play(self._feeder)) / self._feeder.count
-            if self._expected is not None:
-                rig.prove(self._feeder.count // len(self._corpus.symbols), self._expected)
-        finally:
-            rig.close()
+    def cost(self) -> float:
+        """CPU ns an event of one cycle."""
+        cost = cpu_ns(lambda: self._rig.play(self._feeder)) / self._feeder.count
+        self._feeder.next_cycle()
+        self._cycles += 1
         return cost
+
+    def prove(self) -> None:
+        """Every cycle ends on the books of the snapshots; WrongResultError unless these do."""
+        opening = {symbol: book.top() for symbol, book in opening_books(self._rig.corpus).items()}
+        self._rig.prove(self._feeder.count * self._cycles, opening)
+        self._rig.close()
 
 
 def row_of_consumers(consumers: int) -> Row:

@@ -1,6 +1,7 @@
 """G3 to G7: one part at a time, its floor beside it."""
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 
 from engine.base.clock import SystemClock
@@ -138,7 +139,7 @@ def checksum(corpus: Corpus, seconds: float) -> Iterator[Row]:
             raise WrongResultError(f"{wrong} checksums of {load.messages} are not those on the wire ({mode})")
         return ns / load.messages
 
-    found = in_turns({mode: (lambda mode=mode: one(mode)) for mode in ("apply", "engine", "plain")}, seconds)
+    found = in_turns({mode: partial(one, mode) for mode in ("apply", "engine", "plain")}, seconds)
     ours, plain = found["engine"].less(found["apply"]), found["plain"].less(found["apply"])
     case = f"{corpus.name}, depth {corpus.depth_levels}"
     note = f"every checksum equals the one on the wire; setting the levels costs {found['apply'].median:.0f} ns more"
@@ -170,13 +171,13 @@ def pool(seconds: float, pairs: int) -> Iterator[Row]:
     """
     recycler = _recycler(4096)
     load = PoolLoad(recycler)
+
+    def one(run: Callable[[int, int], int], out: int) -> float:
+        return cpu_ns(partial(run, pairs, out)) / pairs
+
     for out in (1, 16):
         found = in_turns(
-            {
-                "pool": lambda out=out: cpu_ns(lambda: load.run(pairs, out)) / pairs,
-                "slab": lambda out=out: cpu_ns(lambda: load.run_slab(pairs, out)) / pairs,
-            },
-            seconds / 2,
+            {"pool": partial(one, load.run, out), "slab": partial(one, load.run_slab, out)}, seconds / 2
         )
         yield _row(
             "G5", f"{out} out at a time", "recycler get + put", found["pool"], "at_most_times", 1.5, 1.3,

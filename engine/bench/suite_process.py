@@ -1,14 +1,11 @@
 """G12, G13 and allocations: what is asked of a whole process, each in one of its own."""
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
-from time import perf_counter_ns
 
 import msgspec
 
-from engine.bench.children import ProcessFailedError, python, surroundings
+from engine.bench.children import ProcessFailedError, python
 from engine.bench.measure import REPEATS_MIN
 from engine.bench.memory import STREAMS, MemoryReport
 from engine.bench.record import Row
@@ -16,9 +13,6 @@ from engine.bench.sources import Note
 
 EVENTS = 10_000_000
 IMPORT = "from time import perf_counter_ns as t; a = t(); import engine; print(t() - a)"
-FIRST_EVENT = "first event"
-"""What the demo's line about its first event says."""
-
 FLAT_BYTES = 0.01
 """Resident bytes an event that still count as none: a few pages over ten million events."""
 
@@ -87,16 +81,9 @@ def demo_time() -> Row:
 
 
 def _first_event_s() -> float:
-    started_ns = perf_counter_ns()
-    command = [sys.executable, "-m", "engine", "demo"]
-    with subprocess.Popen(
-        command, env=surroundings(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as demo:
-        assert demo.stdout is not None
-        try:
-            for line in demo.stdout:
-                if FIRST_EVENT in line:
-                    return (perf_counter_ns() - started_ns) / 1e9
-        finally:
-            demo.kill()
-    raise ProcessFailedError("the demo ended without an event")
+    """The demo says so itself: from the start of its process, by the kernel's clock, to the first callback."""
+    result = msgspec.json.decode(python("-m", "engine", "demo", "--seconds", "1", "--json"))
+    first_ms = result["first_event_ms"]
+    if first_ms is None:
+        raise ProcessFailedError("the demo ended without an event")
+    return float(first_ms) / 1e3

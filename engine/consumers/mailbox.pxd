@@ -3,6 +3,7 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
+from engine.base.units cimport unlikely
 from engine.schema.event cimport Event, is_critical
 from engine.schema.ports cimport ACCEPTED
 
@@ -27,7 +28,7 @@ cdef class Mailbox:
 
     cdef inline int put(self, PyObject* event) except -1:
         """ACCEPTED takes the caller's reference; FULL leaves it."""
-        if is_critical((<Event>event).s.type) or self._tail - self._head >= self.capacity:
+        if unlikely(is_critical((<Event>event).s.type) or self._tail - self._head >= self.capacity):
             return self._put_rare(event)
         self._market[self._tail & self._mask] = event
         self._tail += 1

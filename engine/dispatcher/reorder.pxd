@@ -71,6 +71,19 @@ cdef int start_stream(StreamState* stream, const OrderRules* rules) noexcept nog
 cdef void free_stream(StreamState* stream) noexcept nogil
 
 
+cdef inline void note_next(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil:
+    """note_emitted for the next event of the stream's epoch: mostly within one word of the bitmap."""
+    cdef uint64_t first = stream.last_emitted + 1
+    cdef uint64_t* word = &stream.seen[(h.seq_provider & (rules.horizon_ids - 1)) >> 6]
+    if (h.seq_provider ^ first) >= 64 or h.ts_recv_ns - stream.mark_ns > rules.horizon_ns:
+        note_emitted(stream, h, rules)
+        return
+    # The numbers stepped over were last in use a whole horizon ago: their bits are cleared.
+    word[0] &= ~((~<uint64_t>0 << (first & 63)) & (~<uint64_t>0 >> (63 - (h.seq_provider & 63))))
+    word[0] |= <uint64_t>1 << (h.seq_provider & 63)
+    stream.last_emitted = h.seq_provider
+
+
 cdef inline bint next_in_order(const StreamState* stream, const EventHeader* h) noexcept nogil:
     """Whether an event of a contiguous or range stream follows the last one without a gap."""
     return h.seq_first <= stream.last_emitted + 1 and h.seq_provider > stream.last_emitted

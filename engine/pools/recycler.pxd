@@ -46,8 +46,6 @@ cdef class Recycler(EventPool):
 
     cdef PyObject* acquire_nowait(self, int event_type) noexcept
     cdef int attach_levels(self, PyObject* event, size_t count) except -1
-    cdef int publish(self, PyObject* event) noexcept
-    cdef int retain(self, PyObject* event, int count) noexcept
     cdef int release(self, PyObject* event) noexcept
     cdef int release_many(self, PyObject** events, uint32_t count) noexcept
     cdef int release_token(self, int event_type, uint32_t index, uint32_t generation) noexcept

@@ -4,7 +4,7 @@ from libc.string cimport memset
 
 from engine.base.plants cimport planted
 from engine.schema.event cimport BOOK_SNAPSHOT, BOOK_UPDATE, SLOT_FREE, SLOT_POISONED, Event, EventHeader, Slot
-from engine.schema.market cimport BookEvent, Level
+from engine.schema.market cimport BookData, BookEvent, Level
 
 cdef enum:
     POISON = 0xDEADBEEF
@@ -25,7 +25,10 @@ cdef inline void clean(EventHeader* h, Slot* slot) noexcept nogil:
     """A slot as if it had never been used; its levels must be gone already."""
     memset(h, 0, sizeof(EventHeader))
     if not planted(b"recycler.keep_fields"):
-        memset(slot.data, 0, slot.data_size)
+        if holds_levels(slot.type):
+            memset(slot.data, 0, sizeof(BookData))      # the usual case, its size known to the compiler
+        else:
+            memset(slot.data, 0, slot.data_size)
     slot.state = SLOT_FREE
 
 

@@ -22,6 +22,8 @@ from engine.runtime.assembly import Engine
 
 Result = TypeVar("Result")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Who signals a process and its whole group, as timeout(1) does, means it once.
+_SAME_SIGNAL_S = 0.25
 
 
 def run_on_loop(main: Coroutine[Any, Any, Result]) -> Result:
@@ -39,14 +41,16 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
     """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
-    count = 0
+    first_s: float | None = None
+    was_cut = False
 
     def on_signal() -> None:
-        nonlocal count
-        count += 1
-        if count == 1:
+        nonlocal first_s, was_cut
+        if first_s is None:
+            first_s = loop.time()
             stop()
-        elif task is not None:
+        elif task is not None and loop.time() - first_s > _SAME_SIGNAL_S:
+            was_cut = True
             task.cancel()
 
     for number in _STOP_SIGNALS:
@@ -54,7 +58,7 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        if count < 2:
+        if not was_cut:
             raise
         hint = "the first signal alone would have ended it in order"
         raise InternalError("ended by a second signal", op="run", hint=hint) from None

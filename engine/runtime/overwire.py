@@ -137,16 +137,21 @@ class _Driver:
         self._look_soon()
 
     def end(self) -> None:
-        """Play what stands behind the last frame.
+        """Play what came before its turn and what stands behind the last frame.
 
         Raises:
             InternalError: something that was sent has not been played.
         """
+        reached = None
+        while reached is not self._next:
+            reached = self._next
+            for part in self._venues.values():
+                part.tap.look()
         self._pass_over()
         if self._next is not None:
             number, record = self._next
-            raise InternalError(f"record {number} ({record.channel}, connection {record.conn}) was not played",
-                                op=_OP)  # fmt: skip
+            where = f"record {number} ({record.channel}, connection {record.conn})"
+            raise InternalError(f"{where} was not played", op=_OP)
 
     def _advance(self) -> CaptureRecord:
         """The next record is played now: bring everything up to just before it."""

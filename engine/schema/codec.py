@@ -19,6 +19,7 @@ from engine.schema.enums import (
     UpdateType,
     wire_name,
 )
+from engine.schema.instrument import Instrument
 
 _OP = "event.decode"
 _INSTANTS = frozenset({"ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "open_time_ns", "close_time_ns"})
@@ -125,6 +126,8 @@ def _decoded(name: str, value: Any, price_scale: int, qty_scale: int) -> Any:
         return from_rfc3339(value)
     if name == "flags":
         return frozenset(EventFlag[flag.upper()] for flag in value)
+    if name == "instrument":
+        return Instrument.from_record(value)
     if name in _ENUMS:
         return ChecksumState.NOT_APPLICABLE if value == "n/a" else _ENUMS[name][value.upper()]
     return value

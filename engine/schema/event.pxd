@@ -3,6 +3,7 @@
 An event is filled by the provider that leased it, frozen by publish, shared by reference count and recycled at the
 last release. Consumers only ever see read-only attributes; the C fields are the engine's.
 """
+from cpython.object cimport PyObject
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
@@ -97,6 +98,16 @@ cdef inline bint is_critical(int event_type) noexcept nogil:
     """Whether events of a type are never dropped: reports, acknowledgements, risk."""
     return event_type == EXEC_REPORT or event_type == CONTROL_ACK or event_type == CONTROL_RESULT \
         or event_type == RISK_CONTROL
+
+
+cdef inline void publish(PyObject* event) noexcept:
+    """Freeze a leased event: from here on nobody writes but the stages that stamp."""
+    (<Event>event).s.state = SLOT_PUBLISHED
+
+
+cdef inline void retain(PyObject* event, int count) noexcept:
+    """Take *count* further references; each is owed to its pool as one release."""
+    (<Event>event).s.refs += count
 
 
 cdef object set_poison_reporter(object reporter)

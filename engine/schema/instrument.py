@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import msgspec
 
 from engine.base.errors import ScaleOverflowError, ValidationError
 from engine.base.ids import instrument_id
-from engine.base.instants import to_rfc3339
+from engine.base.instants import from_rfc3339, to_rfc3339
 from engine.schema.enums import EventType, OrderingMode, wire_name
 
 SCALE_MAX = 18
@@ -135,7 +136,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if name.endswith("_raw"):
                 scale = self.price_scale if name == "tick_size_raw" else self.qty_scale
-                record[name.removesuffix("_raw")] = None if value is None else _fixed_text(value, scale)
+                record[_record_name(name)] = None if value is None else _fixed_text(value, scale)
             elif name == "updated_ns":
                 record["updated"] = to_rfc3339(value)
             elif name == "ordering_mode":
@@ -147,6 +148,56 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             else:
                 record[name] = value
         return record
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Instrument:
+        """The instrument of a :meth:`to_record` form.
+
+        Raises:
+            ValidationError: a key is missing or unknown, or a value is not of its field.
+        """
+        wire_names = {_record_name(name): name for name in cls.__struct_fields__}
+        wrong = sorted(set(record) ^ set(wire_names))
+        if wrong:
+            raise ValidationError(f"instrument key {wrong[0]!r} is missing or unknown", op="instrument.read")
+        try:
+            scales = {"tick_size_raw": int(record["price_scale"])}
+            values = {
+                name: _of_record(name, record[wire], scales.get(name, int(record["qty_scale"])))
+                for wire, name in wire_names.items()
+            }
+            return msgspec.convert(values, cls, strict=True)
+        except (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValidationError(f"not an instrument: {error}", op="instrument.read") from None
+
+
+_SETS: dict[str, type[IntEnum]] = {
+    "kind": InstrumentKind,
+    "status": InstrumentStatus,
+    "checksum": ChecksumKind,
+    "order_types": OrderType,
+    "tifs": TimeInForce,
+}
+
+
+def _record_name(field: str) -> str:
+    return "updated" if field == "updated_ns" else field.removesuffix("_raw")
+
+
+def _of_record(name: str, value: Any, scale: int) -> Any:
+    """A field's value from its JSON form."""
+    if name.endswith("_raw"):
+        return None if value is None else raw_of(value, scale)
+    if name == "updated_ns":
+        return from_rfc3339(value)
+    if name == "ordering_mode":
+        types = {event_type.class_name: event_type for event_type in EventType}
+        return {types[kind]: OrderingMode[mode.upper()] for kind, mode in value.items()}
+    if name in ("order_types", "tifs"):
+        return tuple(_SETS[name][item.upper()] for item in value)
+    if name in _SETS:
+        return _SETS[name][value.upper()]
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Skipped(NamedTuple):

@@ -108,7 +108,9 @@ cdef struct KlineData:
 cdef class BookEvent(Event):
     """What BookSnapshot and BookUpdate share: levels and the ids that prove them."""
     cdef BookData b
+    cdef int exports               # buffers user code has of the levels: while any is out, they stay where they are
 
+    cdef int may_move_levels(self) except -1
     cdef int _fill_levels(self, list bids, list asks) except -1
 
 
@@ -141,8 +143,9 @@ cdef class KlineSummary(Event):
 cdef class Levels:
     """Read-only view of one side of a book event; holds the event, so its slot is never reused under it."""
     cdef BookEvent _event
-    cdef Level* _first
-    cdef Py_ssize_t _count
+    cdef bint _asks
     cdef Py_ssize_t[2] _shape
     cdef Py_ssize_t[2] _strides
-    cdef int _exports
+
+    cdef Level* _first(self) noexcept
+    cdef Py_ssize_t _count(self) noexcept

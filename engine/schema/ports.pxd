@@ -49,8 +49,6 @@ cdef class EventPool:
 
     cdef PyObject* acquire_nowait(self, int event_type) noexcept
     cdef int attach_levels(self, PyObject* event, size_t count) except -1
-    cdef int publish(self, PyObject* event) noexcept
-    cdef int retain(self, PyObject* event, int count) noexcept
     cdef int release(self, PyObject* event) noexcept
     cdef int release_many(self, PyObject** events, uint32_t count) noexcept
     # By (slot, generation): refused, harmlessly, once the slot has moved on.

@@ -21,7 +21,7 @@ cdef class BareListener(WSListener):
             transport.disconnect()
             return
         self.frames += 1
-        self.bytes += frame.payload_size
+        self.byte_count += frame.payload_size
         if frame.last_in_buffer:
             self.reads += 1
 

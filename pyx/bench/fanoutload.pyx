@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from engine.base.clock cimport monotonic_ns
-from engine.schema.event cimport BOOK_UPDATE, Event
+from engine.schema.event cimport BOOK_UPDATE, Event, publish
 from engine.schema.ports cimport EventPool, FanoutPort
 
 cdef enum:
@@ -49,7 +49,7 @@ cdef class FanoutLoad:
                     raise RuntimeError("the pool ran dry")
                 (<Event>events[i]).h.ts_recv_ns = begun_ns
                 (<Event>events[i]).h.seq_provider = n * BURST + i
-                self._pool.publish(events[i])
+                publish(events[i])
             started_ns = monotonic_ns()
             for i in range(BURST):
                 self._bus.fan_out(events[i], self._consumers, self._consumer_count)

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from engine.base.clock cimport monotonic_ns
-from engine.schema.event cimport BOOK_UPDATE, Event, EventHeader
+from engine.schema.event cimport BOOK_UPDATE, Event, EventHeader, publish, retain
 from engine.schema.ports cimport EventPool, EventSink
 
 
@@ -62,7 +62,7 @@ cdef class OrderLoad:
         for i in range(self._count):
             event = self._events[i & (SLOTS - 1)]
             # One reference more than the sink takes over: the event is ours again afterwards.
-            self._pool.retain(event, 1)
+            retain(event, 1)
             h = &(<Event>event).h
             h.seq_provider = base + self._order[i]
             h.seq_first = h.seq_provider
@@ -78,6 +78,6 @@ cdef class OrderLoad:
         cdef uint32_t i
         for i in range(SLOTS):
             if self._events[i] != NULL:
-                self._pool.publish(self._events[i])
+                publish(self._events[i])
                 self._pool.release(self._events[i])
                 self._events[i] = NULL

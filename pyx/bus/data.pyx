@@ -3,7 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 
-from engine.schema.event cimport Event
+from engine.base.units cimport unlikely
+from engine.schema.event cimport Event, retain
 from engine.schema.ports cimport FULL, EventPool, EventSink, FanoutPort
 
 
@@ -50,13 +51,13 @@ cdef class DataBus(FanoutPort):
             self._pool.release(event)
             return 0
         if count > 1:
-            self._pool.retain(event, <int>count - 1)
+            retain(event, <int>count - 1)
         try:
             while i < count:
                 index = consumers[i]
-                if (<EventSink>self._sinks[index]).offer(event) == FULL:
+                if unlikely((<EventSink>self._sinks[index]).offer(event) == FULL):
                     self._full(event, index)
-                if not self._pending[index]:
+                if unlikely(not self._pending[index]):
                     self._wait(index)
                 i += 1
         finally:

@@ -2,6 +2,7 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from engine.base.plants cimport planted
 from engine.schema.event cimport Event, is_critical
@@ -60,6 +61,7 @@ cdef class Mailbox:
     cdef uint32_t take(self, PyObject** out, uint32_t limit) noexcept:
         """Move up to *limit* events out, critical ones first; the caller owes their release."""
         cdef uint32_t n = 0
+        cdef uint32_t run
         cdef uint32_t depth = self._tail - self._head
         if depth > self.peak:
             self.peak = depth
@@ -68,9 +70,10 @@ cdef class Mailbox:
             self._critical_head += 1
             n += 1
         while n < limit and self._head != self._tail:
-            out[n] = self._market[self._head & self._mask]
-            self._head += 1
-            n += 1
+            run = min(limit - n, self._tail - self._head, self._mask + 1 - (self._head & self._mask))
+            memcpy(out + n, self._market + (self._head & self._mask), run * sizeof(PyObject*))
+            self._head += run
+            n += run
         while n < limit and self._critical_head != self._critical_tail:
             out[n] = self._critical[self._critical_head & self._critical_mask]
             self._critical_head += 1

@@ -6,9 +6,10 @@ from libc.string cimport memset
 from engine.base.clock cimport Clock
 from engine.base.ids cimport instrument_keys
 from engine.base.plants cimport planted
+from engine.base.units cimport likely, unlikely
 from engine.dispatcher.reorder cimport (JUDGE_DUPLICATE, JUDGE_HOLD, JUDGE_LATE, JUDGE_PASS, JUDGE_RESET, StreamState,
-                                        free_stream, front_in_order, judge, next_in_order, note_emitted, note_late, pop,
-                                        push, start_stream)
+                                        free_stream, front_in_order, judge, next_in_order, note_emitted, note_late,
+                                        note_next, pop, push, start_stream)
 from engine.dispatcher.routing cimport RoutingBoard, RoutingTable
 from engine.observability.latency cimport LatencyHistogram, StageTimer
 from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, ORDER_NONE, TYPE_STRIDE, Event, EventHeader,
@@ -92,15 +93,15 @@ cdef class Dispatcher(EventSink):
         cdef EventHeader* h = &(<Event>event).h
         cdef uint32_t index = h.instrument_id * TYPE_STRIDE + (<Event>event).s.type
         cdef StreamState* stream
-        if index < self._stream_count and self._streams[index] != NULL:
+        if likely(index < self._stream_count and self._streams[index] != NULL):
             stream = self._streams[index]
         else:
             stream = self._stream(index)
         stream.received += 1
         if h.ordering == ORDER_NONE:
             return self._emit(event, index, stream)
-        if stream.started and stream.heap_count == 0 and h.epoch == stream.epoch and next_in_order(stream, h):
-            note_emitted(stream, h, &self._rules)
+        if likely(stream.started and stream.heap_count == 0 and h.epoch == stream.epoch and next_in_order(stream, h)):
+            note_next(stream, h, &self._rules)
             return self._emit(event, index, stream)
         return self._slow(event, index, stream)
 
@@ -109,7 +110,7 @@ cdef class Dispatcher(EventSink):
         cdef RoutingTable table = self._board.table
         cdef const uint16_t* consumers = NULL
         cdef uint32_t count
-        if (<Event>event).h.routing_version != table.version and not planted(b"dispatcher.newest_table"):
+        if unlikely((<Event>event).h.routing_version != table.version) and not planted(b"dispatcher.newest_table"):
             table = self._board.table_of((<Event>event).h.routing_version)
         count = table.route(index, &consumers)
         if count == 0:
@@ -210,6 +211,7 @@ cdef class Dispatcher(EventSink):
             stream.duplicates += 1
             self._pool.release(event)
             return 0
+        note_late(stream, &(<Event>event).h, &self._rules)
         return self._late(event, stream)
 
     cdef int _late(self, PyObject* event, StreamState* stream) except -1:

@@ -60,11 +60,7 @@ cdef int note_emitted(StreamState* stream, const EventHeader* h, const OrderRule
         stream.mark_seq = seq
         stream.old_mark_seq = 0
     elif seq > stream.last_emitted:
-        if (seq ^ (stream.last_emitted + 1)) < 64:
-            # All numbers stepped over share a word with this one, as nearly always: one mask clears them.
-            stream.seen[(seq & mask) >> 6] &= ~((~<uint64_t>0 << ((stream.last_emitted + 1) & 63))
-                                                & (~<uint64_t>0 >> (63 - (seq & 63))))
-        elif seq - stream.last_emitted >= rules.horizon_ids:
+        if seq - stream.last_emitted >= rules.horizon_ids:
             memset(stream.seen, 0, rules.horizon_ids // 8)
         else:
             # The numbers stepped over were last in use a whole horizon ago: their bits are cleared, word by word.

@@ -1,8 +1,10 @@
 from cpython.object cimport PyObject
 
-from engine.schema.event cimport SLOT_DETACHED, SLOT_LEASED, SLOT_PUBLISHED, Event
+from engine.schema.event cimport SLOT_DETACHED, SLOT_LEASED, SLOT_PUBLISHED, Event, publish, retain
 from engine.schema.market cimport BookEvent
 from engine.schema.ports cimport FULL, REFUSED, EventPool, EventSink
+
+from operator import index
 
 from engine.base.errors import DoubleRecycleError, MisuseError
 from engine.schema.enums import EventType, OrderingMode
@@ -50,6 +52,7 @@ cdef class Lease:
         Raises:
             MisuseError: the event is published already, or the lease has ended.
             AttributeError: the event has no such field, or it follows from others.
+            BufferError: levels of which an array is in use.
         """
         self._need("pools.fill")
         cdef Event event = <Event>self._event
@@ -68,10 +71,11 @@ cdef class Lease:
         cdef BookEvent event = <BookEvent>self._event
         bids = rows if name == "bids" else list(event.bids)
         asks = rows if name == "asks" else list(event.asks)
+        event.may_move_levels()
         self._pool.attach_levels(self._event, len(bids) + len(asks))
         for i, (price_raw, qty_raw) in enumerate(bids + asks):
-            event.b.levels[<int>i].price_raw = price_raw
-            event.b.levels[<int>i].qty_raw = qty_raw
+            event.b.levels[<int>i].price_raw = index(price_raw)
+            event.b.levels[<int>i].qty_raw = index(qty_raw)
         event.b.bid_count = len(bids)
         event.b.ask_count = len(asks)
 
@@ -83,7 +87,7 @@ cdef class Lease:
         """
         self._need("pools.publish")
         (<Event>self._event).h.ordering = OrderingMode(ordering)
-        self._pool.publish(self._event)
+        publish(self._event)
 
     def retain(self) -> None:
         """Add one engine reference, which this lease then owes.
@@ -92,7 +96,7 @@ cdef class Lease:
             MisuseError: the lease has ended.
         """
         self._need("pools.retain")
-        self._pool.retain(self._event, 1)
+        retain(self._event, 1)
         self.held += 1
 
     def offer_to(self, EventSink sink not None) -> str:

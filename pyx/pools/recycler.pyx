@@ -11,6 +11,7 @@ from engine.base.plants cimport planted
 from engine.pools.blocks cimport (BLOCK_CLASSES, BlockPool, blocks_out, escape_block, return_block, take_block)
 from engine.pools.lease cimport HEAP_INDEX, make_lease
 from engine.pools.reset cimport clean, holds_levels, poison
+from engine.base.units cimport unlikely
 from engine.schema.event cimport (FLAG_OVERFLOW_ALLOC, SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE, SLOT_LEASED,
                                   SLOT_POISONED, SLOT_PUBLISHED, TYPE_COUNT, Event, EventHeader, Slot,
                                   is_critical, set_poison_reporter)
@@ -124,7 +125,7 @@ cdef class Recycler(EventPool):
         """Take a slot, clean but for its trace id; NULL when market data finds the pool exhausted."""
         cdef Pool* pool = &self._pools[event_type]
         cdef PyObject* event
-        if pool.free_count <= pool.reserve and (pool.free_count == 0 or not is_critical(event_type)):
+        if unlikely(pool.free_count <= pool.reserve and (pool.free_count == 0 or not is_critical(event_type))):
             if not is_critical(event_type):
                 pool.exhausted += 1
                 return NULL
@@ -134,7 +135,7 @@ cdef class Recycler(EventPool):
             pool.free_low = pool.free_count
         pool.acquired += 1
         event = pool.slots[pool.free_stack[pool.free_count]]
-        if self._debug:
+        if unlikely(self._debug):
             clean(&(<Event>event).h, &(<Event>event).s)
             stacks.note_acquired(<size_t>event)
         (<Event>event).s.state = SLOT_LEASED
@@ -176,15 +177,6 @@ cdef class Recycler(EventPool):
         """Give a book event room for *count* levels; what it held before goes back."""
         return take_block(self._blocks, &(<BookEvent>event).b, count)
 
-    cdef int publish(self, PyObject* event) noexcept:
-        """Freeze: from here on nobody writes but the stages that stamp."""
-        (<Event>event).s.state = SLOT_PUBLISHED
-        return 0
-
-    cdef int retain(self, PyObject* event, int count) noexcept:
-        (<Event>event).s.refs += count
-        return 0
-
     cdef int release_many(self, PyObject** events, uint32_t count) noexcept:
         """Give one reference back for each of *count* events; returns how many recycled or escaped."""
         cdef uint32_t i
@@ -199,7 +191,7 @@ cdef class Recycler(EventPool):
     cdef int release(self, PyObject* event) noexcept:
         """Give one engine reference back; the last one recycles. Returns a Released."""
         cdef uint8_t state = (<Event>event).s.state
-        if state != SLOT_PUBLISHED and state != SLOT_LEASED:
+        if unlikely(state != SLOT_PUBLISHED and state != SLOT_LEASED):
             return self.refuse((<Event>event).s.type)
         (<Event>event).s.refs -= 1
         if (<Event>event).s.refs > 0:
@@ -209,7 +201,7 @@ cdef class Recycler(EventPool):
     cdef int _put_back(self, PyObject* event) noexcept:
         cdef Slot* slot = &(<Event>event).s
         cdef Pool* pool = &self._pools[slot.type]
-        if refcount(event) > HELD_BY_POOL or slot.overflow:
+        if unlikely(refcount(event) > HELD_BY_POOL or slot.overflow):
             try:
                 return self._escape(event)
             except BaseException:      # only memory can fail here; the slot is then lost, not reused
@@ -219,7 +211,7 @@ cdef class Recycler(EventPool):
         slot.generation += not planted(b"recycler.keep_generation")
         slot.consumer = -1
         pool.recycled += 1
-        if self._debug:
+        if unlikely(self._debug):
             slot.state = SLOT_FREE     # before any Python runs: another thread's return is refused from here on
             stacks.note_recycled(<size_t>event)
             poison(<Event>event)

@@ -4,12 +4,12 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from engine.base.clock cimport Clock
 from engine.base.jsonwalk cimport WIRE_BAD_NUMBER, WIRE_OK, WIRE_OVERFLOW
-from engine.base.units cimport PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, parse_decimal
+from engine.base.units cimport PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, likely, parse_decimal, unlikely
 from engine.book.checksum cimport BookChecksum
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, Ladder, crossed
 from engine.providers.leveltext cimport (COPY_SLACK, LevelRaws, LevelText, LevelTexts, convert,
                                           copy_levels)
-from engine.schema.event cimport BOOK_SNAPSHOT, BOOK_UPDATE, FLAG_AFTER_RESYNC, ORDER_NONE, Event
+from engine.schema.event cimport BOOK_SNAPSHOT, BOOK_UPDATE, FLAG_AFTER_RESYNC, ORDER_NONE, Event, publish
 from engine.schema.market cimport (REASON_DIRTY, REASON_INITIAL, REASON_NONE, REASON_REFRESH, UPDATE_DELTA,
                                    UPDATE_FULL, UPDATE_INVALID, BookData, BookEvent, Level)
 from engine.schema.ports cimport EventPool, EventSink
@@ -70,26 +70,27 @@ cdef class BookAssembler:
         """As read_levels, for a message whose levels are a part of what the frame holds."""
         cdef int price_scale = self.price_scale
         cdef int qty_scale = self.qty_scale
-        cdef int price_needed = 0
-        cdef int qty_needed = 0
-        cdef int code
+        cdef int price_needed = price_scale
+        cdef int qty_needed = qty_scale
+        cdef int code = WIRE_OK
         self.bid_count = bid_count
         self.ask_count = ask_count
         self.changes.reserve(bid_count + ask_count)
-        code = convert(text, bids, bid_count, price_scale, qty_scale, self.changes.rows, &price_needed, &qty_needed)
-        if code != WIRE_OK:
-            return code
-        price_scale = price_needed
-        qty_scale = qty_needed
-        code = convert(text, asks, ask_count, self.price_scale, self.qty_scale, self.changes.rows + bid_count,
-                       &price_needed, &qty_needed)
-        if code != WIRE_OK:
+        if bid_count:
+            code = convert(text, bids, bid_count, self.price_scale, self.qty_scale, self.changes.rows, &price_needed,
+                           &qty_needed)
+            price_scale = price_needed
+            qty_scale = qty_needed
+        if ask_count and likely(code == WIRE_OK):
+            code = convert(text, asks, ask_count, self.price_scale, self.qty_scale, self.changes.rows + bid_count,
+                           &price_needed, &qty_needed)
+        if unlikely(code != WIRE_OK):
             return code
         if price_needed > price_scale:
             price_scale = price_needed
         if qty_needed > qty_scale:
             qty_scale = qty_needed
-        if price_scale > self.price_scale or qty_scale > self.qty_scale:
+        if unlikely(price_scale > self.price_scale or qty_scale > self.qty_scale):
             code = self.widen(price_scale, qty_scale)
             if code != WIRE_OK:
                 return code
@@ -145,16 +146,19 @@ cdef class BookAssembler:
         cdef uint32_t asks = 0
         cdef int outcome
         self.published.reserve(2 * (self.bid_count + self.ask_count) + COPY_SLACK)
-        self.ladder.apply(SIDE_BID, self.changes.rows, self.bid_count, self.depth_levels, self.published.rows, &bids)
-        self.ladder.apply(SIDE_ASK, self.changes.rows + self.bid_count, self.ask_count, self.depth_levels,
-                          self.published.rows + 2 * self.bid_count, &asks)
+        if self.bid_count:
+            self.ladder.apply(SIDE_BID, self.changes.rows, self.bid_count, self.depth_levels, self.published.rows,
+                              &bids)
+        if self.ask_count:
+            self.ladder.apply(SIDE_ASK, self.changes.rows + self.bid_count, self.ask_count, self.depth_levels,
+                              self.published.rows + 2 * self.bid_count, &asks)
         outcome = self._check(m)
-        if outcome != BOOK_APPLIED:
+        if unlikely(outcome != BOOK_APPLIED):
             return outcome
         self.last_seq = m.seq
         self.verified_through_id = m.seq
         self.last_recv_ns = m.ts_recv_ns
-        if self._dirty:
+        if unlikely(self._dirty):
             self.epoch += 1                  # a number was skipped on purpose: order starts again from here
             self.publish_snapshot(m, REASON_DIRTY)
         else:
@@ -198,7 +202,7 @@ cdef class BookAssembler:
                 self.checksums_ok += 1
             else:
                 outcome = BOOK_CHECKSUM_FAILED
-        if crossed(self.ladder):
+        if unlikely(crossed(self.ladder)):
             self.crossed_count += 1
             if outcome == BOOK_APPLIED:
                 outcome = BOOK_CROSSED
@@ -238,10 +242,10 @@ cdef class BookAssembler:
     cdef PyObject* _lease(self, int event_type) except? NULL:
         """A slot; when the pool is empty, first let what is queued be delivered."""
         cdef PyObject* event = self.pool.acquire_nowait(event_type)
-        if event == NULL:
+        if unlikely(event == NULL):
             self.sink.flush()
             event = self.pool.acquire_nowait(event_type)
-            if event == NULL:
+            if unlikely(event == NULL):
                 self.unpublished += 1
                 self._dirty = True
         return event
@@ -249,10 +253,10 @@ cdef class BookAssembler:
     cdef int _publish_update(self, const BookMessage* m, uint32_t bids, uint32_t asks) except -1:
         cdef PyObject* event = self._lease(BOOK_UPDATE)
         cdef BookData* book
-        if event == NULL:
+        if unlikely(event == NULL):
             return 0
         book = &(<BookEvent>event).b
-        if self.emit_full:
+        if unlikely(self.emit_full):
             bids = self.ladder.sides[0].count
             asks = self.ladder.sides[1].count
             if self.depth_levels:
@@ -320,7 +324,7 @@ cdef class BookAssembler:
             book.checksum = m.checksum
             book.verified = self.checksum is not None
         book.verified_through_id = self.verified_through_id
-        self.pool.publish(event)
+        publish(event)
         (<Event>event).h.ts_emit_ns = self.clock.now_ns()
         self.sink.offer(event)
         return 0

@@ -4,7 +4,7 @@ from libc.stdlib cimport free, realloc
 
 from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_NUMBER, WIRE_BAD_VALUE, WIRE_NOT_JSON, WIRE_OK, WIRE_OVERFLOW,
                                    WIRE_WRONG_TYPE, after_value, open_array, skip_value, token)
-from engine.base.units cimport PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, parse_decimal
+from engine.base.units cimport PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, likely, parse_decimal, unlikely
 from engine.schema.market cimport Level
 
 
@@ -44,7 +44,7 @@ cdef class LevelTexts:
             if self.count == self.capacity:
                 self._grow()
             at = c.at + c.i
-            if c.i + 5 < c.n and is_plain_pair(c.text, at):
+            if likely(c.i + 5 < c.n and is_plain_pair(c.text, at)):
                 row = &self.rows[self.count]
                 row.price.start = at[1] + 1
                 row.price.end = at[2] - 1
@@ -116,19 +116,19 @@ cdef int convert(const char* text, const LevelText* rows, uint32_t count, int pr
     for i in range(count):
         row = &rows[i]
         code = parse_decimal(text, text + row.price.start, text + row.price.end, price_scale, &out[i].price_raw)
-        if code != PARSE_OK:
+        if unlikely(code != PARSE_OK):
             if code != PARSE_WIDEN:
                 return WIRE_BAD_NUMBER if code == PARSE_MALFORMED else WIRE_OVERFLOW
             if out[i].price_raw > widest_price[0]:
                 widest_price[0] = <int>out[i].price_raw
-        elif out[i].price_raw <= 0:
+        elif unlikely(out[i].price_raw <= 0):
             return WIRE_BAD_VALUE
         code = parse_decimal(text, text + row.qty.start, text + row.qty.end, qty_scale, &out[i].qty_raw)
-        if code != PARSE_OK:
+        if unlikely(code != PARSE_OK):
             if code != PARSE_WIDEN:
                 return WIRE_BAD_NUMBER if code == PARSE_MALFORMED else WIRE_OVERFLOW
             if out[i].qty_raw > widest_qty[0]:
                 widest_qty[0] = <int>out[i].qty_raw
-        elif out[i].qty_raw < 0:
+        elif unlikely(out[i].qty_raw < 0):
             return WIRE_BAD_VALUE
     return WIRE_OK

@@ -9,7 +9,7 @@ from engine.observability.latency cimport StageTimer
 from engine.providers.assembler cimport BookAssembler
 from engine.providers.tape cimport KlineGate
 from engine.schema.event cimport (KLINE_SUMMARY, ORDER_CONTIGUOUS, ORDER_NONE, TICKER, TRADE, Event,
-                                  FLAG_SYNTHETIC)
+                                  FLAG_SYNTHETIC, publish)
 from engine.schema.market cimport (KlineData, KlineSummary, REASON_CHECKSUM, REASON_CROSSED, REASON_GAP,
                                    REASON_OVERFLOW, Ticker, TickerData, Trade)
 from engine.schema.ports cimport EventPool, EventSink
@@ -157,7 +157,7 @@ cdef class VenueStream:
         (<Event>event).h.folded_count = 1
         (<Event>event).h.price_scale = book.price_scale
         (<Event>event).h.qty_scale = book.qty_scale
-        self.pool.publish(event)
+        publish(event)
         (<Event>event).h.ts_emit_ns = self.clock.now_ns()
         self.sink.offer(event)
         return 0

@@ -277,10 +277,14 @@ cdef class Event:
         Raises:
             AttributeError: the event is not detached, or has no such field, or it follows from others.
             IndexError: an instrument id that was never given out.
+            TypeError, ValueError, OverflowError: a value the field cannot hold.
         """
         self.guard()
         if self.s.state != SLOT_DETACHED:
             raise AttributeError(f"{type(self).__name__}.{name} is read-only; detach() gives a copy you may change")
+        if hasattr(value, "__int__") and not hasattr(value, "__index__"):
+            # A float or Decimal would be cut to an integer without a word.
+            raise TypeError(f"{type(self).__name__}.{name} takes no {type(value).__name__}")
         if name == "provider":
             self.h.instrument_id = instrument_id(value, self.symbol)
         elif name == "symbol":
@@ -290,7 +294,7 @@ cdef class Event:
         elif name == "decision_id":
             self.h.decision_hi, self.h.decision_lo = parse_uuid(value) if value is not None else (0, 0)
         elif name == "flags":
-            self.h.flags = sum({int(flag) for flag in value})
+            self.h.flags = sum({int(EventFlag(flag)) for flag in value})
         elif name == "seq_provider":
             self.h.seq_provider = value
         elif name == "seq_first":

@@ -5,6 +5,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from decimal import Decimal
+from operator import index
 
 from engine.base.units cimport format_decimal
 from engine.schema.event cimport (BOOK_SNAPSHOT, BOOK_UPDATE, KLINE_SUMMARY, SLOT_DETACHED, SLOT_ESCAPED,
@@ -31,24 +32,30 @@ cdef class Levels:
 
     def __cinit__(self, BookEvent event not None, bint asks):
         self._event = event
-        self._count = event.b.ask_count if asks else event.b.bid_count
-        self._first = event.b.levels + (event.b.bid_count if asks else 0)
+        self._asks = asks
+
+    cdef Level* _first(self) noexcept:
+        return self._event.b.levels + (self._event.b.bid_count if self._asks else 0)
+
+    cdef Py_ssize_t _count(self) noexcept:
+        return self._event.b.ask_count if self._asks else self._event.b.bid_count
 
     def __len__(self) -> int:
         self._event.guard()
-        return self._count
+        return self._count()
 
     def __getitem__(self, key):
         self._event.guard()
+        cdef Py_ssize_t count = self._count()
         cdef Py_ssize_t i
         if isinstance(key, slice):
-            return [self[j] for j in range(*key.indices(self._count))]
+            return [self[j] for j in range(*key.indices(count))]
         i = key
         if i < 0:
-            i += self._count
-        if not 0 <= i < self._count:
-            raise IndexError(f"level {key} of {self._count}")
-        return (self._first[i].price_raw, self._first[i].qty_raw)
+            i += count
+        if not 0 <= i < count:
+            raise IndexError(f"level {key} of {count}")
+        return (self._first()[i].price_raw, self._first()[i].qty_raw)
 
     def __iter__(self):
         for i in range(len(self)):
@@ -59,6 +66,9 @@ cdef class Levels:
 
     def __repr__(self) -> str:
         return f"Levels({list(self)!r})"
+
+    def __reduce__(self):
+        return list, (list(self),)             # a copy is a list
 
     def decimals(self) -> list[tuple[Decimal, Decimal]]:
         """The same levels as Decimals, exact."""
@@ -71,13 +81,13 @@ cdef class Levels:
         self._event.guard()
         if flags & PyBUF_WRITABLE == PyBUF_WRITABLE:
             raise BufferError("levels are read-only; copy them to change them")
-        self._shape[0] = self._count
+        self._shape[0] = self._count()
         self._shape[1] = 2
         self._strides[0] = sizeof(Level)
         self._strides[1] = sizeof(int64_t)
-        buffer.buf = <void*>self._first
+        buffer.buf = <void*>self._first()
         buffer.obj = self
-        buffer.len = self._count * sizeof(Level)
+        buffer.len = self._count() * sizeof(Level)
         buffer.readonly = 1
         buffer.itemsize = sizeof(int64_t)
         buffer.format = b"q"
@@ -86,10 +96,10 @@ cdef class Levels:
         buffer.strides = self._strides
         buffer.suboffsets = NULL
         buffer.internal = NULL
-        self._exports += 1
+        self._event.exports += 1
 
     def __releasebuffer__(self, Py_buffer* buffer):
-        self._exports -= 1
+        self._event.exports -= 1
 
 
 cdef class BookEvent(Event):
@@ -143,7 +153,13 @@ cdef class BookEvent(Event):
             Event.fill_own(self, name, value)
         return 0
 
+    cdef int may_move_levels(self) except -1:
+        if self.exports:
+            raise BufferError(f"{type(self).__name__}: arrays of its levels are in use; drop them before changing it")
+        return 0
+
     cdef int _fill_levels(self, list bids, list asks) except -1:
+        self.may_move_levels()
         cdef uint32_t count = len(bids) + len(asks)
         cdef Level* levels = NULL
         if count:
@@ -152,8 +168,8 @@ cdef class BookEvent(Event):
                 raise MemoryError("levels of a detached event")
         try:
             for i, (price_raw, qty_raw) in enumerate(bids + asks):
-                levels[i].price_raw = price_raw
-                levels[i].qty_raw = qty_raw
+                levels[i].price_raw = index(price_raw)
+                levels[i].qty_raw = index(qty_raw)
         except BaseException:
             free(levels)
             raise

@@ -44,12 +44,6 @@ cdef class EventPool:
     cdef int attach_levels(self, PyObject* event, size_t count) except -1:
         raise NotImplementedError(type(self).__name__)
 
-    cdef int publish(self, PyObject* event) noexcept:
-        return 0
-
-    cdef int retain(self, PyObject* event, int count) noexcept:
-        return 0
-
     cdef int release(self, PyObject* event) noexcept:
         return REFUSED
 

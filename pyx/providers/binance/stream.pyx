@@ -5,6 +5,7 @@ from libc.string cimport memset
 from engine.base.clock cimport Clock
 from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_SYMBOL,
                                    WIRE_UNKNOWN_VALUE)
+from engine.base.units cimport unlikely
 from engine.observability.latency cimport STAGE_WIRE
 from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CROSSED, BookAssembler, BookMessage)
 from engine.providers.binance.continuity cimport (SNAPSHOT_TAKE, SNAPSHOT_TOO_OLD, VERDICT_APPLY, VERDICT_BUFFER,
@@ -79,7 +80,7 @@ cdef class BinanceStream(VenueStream):
     cdef int _find(self, const char* text) except -2:
         cdef BinanceMessage* m = &self.decoder.message
         cdef int index = self.symbols.find(text + m.symbol.start, m.symbol.end - m.symbol.start)
-        if index < 0 and m.symbol.end > m.symbol.start:
+        if unlikely(index < 0 and m.symbol.end > m.symbol.start):
             # Stream names are lower case, and JSON may escape what it likes.
             name = text[m.symbol.start:m.symbol.end]
             if b"\\" in name:
@@ -100,12 +101,12 @@ cdef class BinanceStream(VenueStream):
         code = self.decoder.decode(text, length)
         if self.timer.on:
             self.timer.mark(STAGE_WIRE)
-        if code != WIRE_OK:
+        if unlikely(code != WIRE_OK):
             return self.reject(code, self.decoder.error_field, text, length)
-        if m.kind == BINANCE_IGNORED or m.kind >= BINANCE_REPLY:
+        if unlikely(m.kind == BINANCE_IGNORED or m.kind >= BINANCE_REPLY):
             return self._rare(text, length, ts_recv_ns)
         index = self._find(text)
-        if index < 0:
+        if unlikely(index < 0):
             return self.reject(WIRE_UNKNOWN_SYMBOL, b"s", text, length)
         state = <BinanceSymbol>self.states[index]
         if m.kind == BINANCE_DEPTH:
@@ -126,7 +127,7 @@ cdef class BinanceStream(VenueStream):
                 state.second_view.partial(m.final_id, state.book.changes, state.book.bid_count, state.book.ask_count,
                                           state.book.ladder, state.continuity.book_id, state.continuity.in_sync,
                                           self.record_index)
-        if code != WIRE_OK:
+        if unlikely(code != WIRE_OK):
             return self.reject(code, self.decoder.error_field, text, length)
         return 0
 
@@ -155,7 +156,7 @@ cdef class BinanceStream(VenueStream):
         cdef int verdict
         cdef int outcome
         cdef int code
-        if m.final_id < m.first_id:
+        if unlikely(m.final_id < m.first_id):
             self.decoder.error_field = b"u"
             return WIRE_BAD_VALUE
         verdict = ids.judge(first_id, m.final_id)
@@ -163,7 +164,7 @@ cdef class BinanceStream(VenueStream):
             return WIRE_OK
         if verdict == VERDICT_GAP:
             self._lose(index, state, REASON_GAP, ts_recv_ns)
-        if verdict != VERDICT_APPLY:
+        if unlikely(verdict != VERDICT_APPLY):
             if len(state.waiting) >= self.diff_buffer_max:
                 # Too many for too long: what was kept is worthless, begin again with this one.
                 self.buffer_overflows += 1
@@ -175,12 +176,12 @@ cdef class BinanceStream(VenueStream):
             state.waiting.append((text[:length], ts_recv_ns))
             return WIRE_OK
         code = state.book.read_levels(text, self.decoder.bids, self.decoder.asks)
-        if code != WIRE_OK:
+        if unlikely(code != WIRE_OK):
             # Its numbers are spent and its levels unusable: the same as if it had been lost.
             ids.lose()
             self.lost(state.book, index, REASON_GAP, ts_recv_ns)
             return code
-        if state.price_scale != state.book.price_scale or state.qty_scale != state.book.qty_scale:
+        if unlikely(state.price_scale != state.book.price_scale or state.qty_scale != state.book.qty_scale):
             self._sync_scales(state)
         book_message.seq = m.final_id
         book_message.seq_first = ids.book_id + 1 if first_id <= ids.book_id else first_id
@@ -193,7 +194,7 @@ cdef class BinanceStream(VenueStream):
         book_message.ordering = ORDER_RANGE
         outcome = state.book.update(&book_message)
         ids.applied_through(first_id, m.final_id)
-        if outcome != BOOK_APPLIED:
+        if unlikely(outcome != BOOK_APPLIED):
             return self._lose(index, state, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW,
                               ts_recv_ns)
         state.second_view.reached(m.final_id, state.book.ladder, self.record_index)

@@ -7,6 +7,7 @@ from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_TIME, WIRE_DUPLICATE_KEY, WI
                                    WIRE_OK, WIRE_TOO_DEEP, WIRE_UNKNOWN_VALUE, WIRE_WRONG_TYPE, after_value, bool_at,
                                    follows, is_null, next_key, open_object, same, skip_value, string_at, token,
                                    u64_at)
+from engine.base.units cimport PARSE_OK, likely, parse_u64
 from engine.providers.leveltext cimport LevelTexts, Span, span_at
 
 cdef enum:
@@ -101,7 +102,7 @@ cdef class BinanceDecoder:
         self.message.kind = BINANCE_IGNORED
         if self.index.scan(text, length, &self.cursor) != 0:
             return WIRE_NOT_JSON
-        if self._usual_diff():
+        if likely(self._usual_diff()):
             return WIRE_OK
         code = self._object(0)
         if code != WIRE_OK:
@@ -130,8 +131,10 @@ cdef class BinanceDecoder:
         if self.bids.add_pairs(c) == WIRE_OK and c.i + 6 < c.n and follows(text + at[c.i], b',"a":['):
             c.i += 3
             if self.asks.add_pairs(c) == WIRE_OK and c.i + 2 == c.n and follows(text + at[c.i], b'}}') \
-                    and time_at(c, 14, &m.event_ms) == WIRE_OK and u64_at(c, 22, &m.first_id) == WIRE_OK \
-                    and u64_at(c, 26, &m.final_id) == WIRE_OK:
+                    and parse_u64(text, text + at[14], text + at[15], &m.event_ms) == PARSE_OK \
+                    and m.event_ms <= <uint64_t>TIME_MS_MAX \
+                    and parse_u64(text, text + at[22], text + at[23], &m.first_id) == PARSE_OK \
+                    and parse_u64(text, text + at[26], text + at[27], &m.final_id) == PARSE_OK:
                 m.kind = BINANCE_DEPTH
                 m.stream.start = at[3] + 1
                 m.stream.end = at[4] - 1

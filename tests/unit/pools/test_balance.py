@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -365,14 +364,6 @@ def test_mem_18_right_after_each_of_100_failures_nothing_is_out() -> None:
 
 
 # --- threads ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def shortest_switch() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:

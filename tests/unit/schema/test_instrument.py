@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from engine.base.errors import ScaleOverflowError, ValidationError
+from engine.schema.enums import EventType, OrderingMode
 from engine.schema.instrument import (
     ChecksumKind,
     Instrument,
@@ -177,3 +178,45 @@ def test_the_json_form_has_texts_for_money_and_no_raws() -> None:
     assert record["updated"] == "1970-01-01T00:00:01.500000000Z"
     assert not [name for name in record if name.endswith(("_raw", "_ns"))]
     assert msgspec.json.decode(msgspec.json.encode(record)) == record
+
+
+# --- the record, read back ----------------------------------------------------------------------------------
+
+
+def test_a_record_gives_the_same_instrument_again() -> None:
+    one = made(
+        max_qty_raw=2**63 - 1,
+        min_notional="5.00",
+        aliases=("XBT-USDT",),
+        order_types=(OrderType.LIMIT, OrderType.MARKET),
+        post_only_supported=True,
+        ordering_mode={EventType.TRADE: OrderingMode.CONTIGUOUS},
+        checksum=ChecksumKind.CRC32,
+        book_depths=(10, 25),
+        version=4,
+        updated_ns=1_700_000_000_000_000_001,
+    )
+    for instrument in (one, made()):
+        assert Instrument.from_record(msgspec.json.decode(msgspec.json.encode(instrument.to_record()))) == instrument
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("status", "asleep"),
+        ("checksum", None),
+        ("tick_size", "0.015"),
+        ("min_qty", "x"),
+        ("price_scale", "two"),
+        ("order_types", ["limit", "iceberg"]),
+        ("ordering_mode", {"Trade": "guess"}),
+        ("updated", "yesterday"),
+        ("version", "4"),
+        ("weight", 1),
+    ],
+)
+def test_a_wrong_record_is_refused(key: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        Instrument.from_record({**made().to_record(), key: value})
+    with pytest.raises(ValidationError, match=r"'lot_size' is missing"):
+        Instrument.from_record({name: part for name, part in made().to_record().items() if name != "lot_size"})

@@ -1,0 +1,175 @@
+"""`engine-run demo` as a user runs it: the summary, signals, a venue that fails, a book that differs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
+
+DEMO = (sys.executable, "-m", "engine", "demo")
+
+
+def run(*args: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [*DEMO, *map(str, args)]
+    environment = os.environ | env
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=50, check=False)
+
+
+@contextmanager
+def running(cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """A demo without an end, past its first line of progress."""
+    with subprocess.Popen(
+        (*DEMO, "--seconds", "0", "--rate", "500"),
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("demo: 1 s")
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+
+
+def child_of(process: subprocess.Popen[str]) -> int:
+    """The simulated venues of a running demo."""
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(child)
+
+
+def in_child_only(folder: Path, code: str) -> dict[str, str]:
+    """Environment in which the simulated venues run *code* first."""
+    (folder / "sitecustomize.py").write_text(f"import sys\nif 'engine.simulator' in sys.orig_argv:\n    {code}\n")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
+def test_two_seconds_end_with_a_balanced_summary_CLI_10(tmp_path: Path) -> None:
+    done = run("--seconds", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert re.match(r"demo: 2\.\d s, [\d,]+ frames, [\d,]+ events; first event after \d+\.\d\d s", lines[0])
+    assert lines[-1].endswith("9 of 9 books equal the venue's own")
+    for venue in ("binance", "coinbase", "kraken"):
+        assert re.search(rf"^{venue} +\d+ +\d+ +\d+  3 of 3 equal", done.stdout, re.MULTILINE)
+    progress = [line for line in done.stderr.splitlines() if line.startswith("demo: ")]
+    assert [line[:9] for line in progress] == ["demo: 1 s", "demo: 2 s"]
+    assert "kraken" in progress[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_equations_of_the_summary_hold_EVT_08(tmp_path: Path) -> None:
+    done = run("--seconds", 1, "--seed", 7, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    counts = result["pipeline"]
+    taken = ("routed", "unrouted", "duplicates", "late_dropped", "held")
+    assert counts["received"] == sum(counts[name] for name in taken) > 500
+    for row in counts["consumers"].values():
+        assert row["offered"] == row["delivered"] + row["dropped"] + row["queued"] > 50
+    assert counts["pools_out"] == {}
+    assert counts["rejected_frames"] == {}
+    assert (result["balanced"], result["books_equal"]) == (True, True)
+    assert [book["difference"] for book in result["books"]] == [""] * 9
+    assert all(book["bid_levels"] > 100 for book in result["books"])
+    assert set(result["stages"]) == {"wire", "book", "orchestrator", "dispatcher", "mailbox"}
+    assert set(result["delivery"]) == {"spread", "tape", "balance"}
+
+
+@pytest.mark.serial
+def test_the_first_event_comes_within_two_seconds_G13(tmp_path: Path) -> None:
+    results = (json.loads(run("--seconds", 0.2, "--json", cwd=tmp_path).stdout) for _ in range(3))
+    assert min(result["first_event_ms"] for result in results) <= 2000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_the_summary_CLI_30(number: signal.Signals, tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        child = child_of(process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        assert "balanced: every count adds up" in out
+        assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_second_signal_ends_what_does_not_stop_CLI_30(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        os.kill(child_of(process), signal.SIGSTOP)  # it will not answer when asked for its books
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "ended by a second signal" in err
+        assert out == ""
+
+
+def test_venues_that_end_on_the_way_exit_4(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        os.kill(child_of(process), signal.SIGKILL)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 4
+        assert "the simulated venues have ended, exit code -9" in err
+
+
+def test_venues_that_cannot_start_exit_4(tmp_path: Path) -> None:
+    done = run("--seconds", 1, cwd=tmp_path, **in_child_only(tmp_path, "raise SystemExit(3)"))
+    assert done.returncode == 4
+    assert "the simulated venues did not start" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_book_that_is_not_the_venues_exits_5_and_is_named(tmp_path: Path) -> None:
+    lie = (
+        "import engine.simulator.venue as v; own = v.Venue.books\n"
+        "    def books(self):\n"
+        "        told = own(self)\n"
+        "        if self.name == 'kraken':\n"
+        "            told['ETH/USD']['asks'][3][1] = '123.5'\n"
+        "        return told\n"
+        "    v.Venue.books = books"
+    )
+    done = run("--seconds", 0.5, cwd=tmp_path, **in_child_only(tmp_path, lie))
+    assert done.returncode == 5, done.stderr
+    assert re.search(r"FAULT: kraken ETH-USD is not the venue's book: asks level 4: .* x 123\.5 at the venue", done.stdout)
+    assert "balanced:" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--faults", "drop"), "not built yet: faults at the simulated venues"),
+        (("--reports",), "not built yet: reports"),
+        (("--web",), "not built yet: the live page"),
+        (("--seconds", "-1"), "must be 0..86400"),
+        (("--rate", "0"), "must be 1..200000"),
+        (("--sede", "1"), "nearest valid: --seed"),
+    ],
+)
+def test_what_is_refused_says_why_CLI_02(args: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    done = run(*args, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stdout == ""
+
+
+def test_help_names_every_flag(tmp_path: Path) -> None:
+    done = run("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for flag in ("--seconds", "--rate", "--seed", "--faults", "--reports", "--web", "--json", "--log-level", "--set"):
+        assert flag in done.stdout

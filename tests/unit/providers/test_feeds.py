@@ -1,0 +1,138 @@
+"""What each venue is connected to and told, and how a recording without metadata is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from engine.base.clock import ManualClock
+from engine.base.errors import MisuseError, ValidationError
+from engine.config.load import default_config
+from engine.providers.feed import BookRules, ConnectionPlan, Feed
+from engine.providers.registry import VENUES, facts_of, feed_class
+from engine.runtime.assembly import Engine
+from engine.schema.enums import BookReason
+
+STREAMS = ("book", "trade", "ticker", "kline")
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with Engine(default_config(), ManualClock()) as made:
+        yield made
+
+
+def opened(engine: Engine, venue: str, symbols: list[str], rules: BookRules | None = None) -> Feed:
+    feed = engine.open_provider(venue, venue, rules)
+    for symbol in symbols:
+        engine.carry(feed, feed.guess_instrument(symbol))
+    return feed
+
+
+def told(plan: ConnectionPlan) -> list[Any]:
+    return [json.loads(frame) for frame in plan.frames]
+
+
+def test_binance_names_its_streams_in_the_address(engine: Engine) -> None:
+    feed = opened(engine, "binance", ["BTCUSDT", "ETHBTC"])
+    (plan,) = feed.connections("ws://venue:1", STREAMS, ("1m", "1h"))
+    path, _, names = plan.url.partition("?streams=")
+    assert path == "ws://venue:1/stream"
+    of_btc = ["depth@100ms", "trade", "bookTicker", "ticker", "kline_1m", "kline_1h"]
+    wanted = [f"btcusdt@{name}" for name in of_btc] + [f"ethbtc@{name}" for name in of_btc]
+    assert names.split("/") == wanted
+    assert plan.frames == ()
+    assert plan.venue_symbols == ("BTCUSDT", "ETHBTC")
+
+
+def test_binance_keeps_to_1024_streams_and_a_symbol_to_one_connection(engine: Engine) -> None:
+    feed = opened(engine, "binance", [f"X{number}USDT" for number in range(300)])
+    plans = feed.connections(None, ("book", "trade", "ticker"), ())
+    assert [plan.url.count("@depth@100ms") for plan in plans] == [256, 44]
+    assert max(plan.url.count("/") - 3 for plan in plans) <= 1024
+    assert plans[0].url.startswith("wss://stream.binance.com:9443/stream?streams=")
+    assert sum((plan.venue_symbols for plan in plans), ()) == tuple(feed.instruments)
+
+
+def test_coinbase_subscribes_one_channel_a_message_heartbeats_first(engine: Engine) -> None:
+    feed = opened(engine, "coinbase", [f"X{number}-USD" for number in range(31)])
+    first, second = feed.connections(None, STREAMS, ("5m",))
+    assert first.url == "wss://advanced-trade-ws.coinbase.com"
+    channels = [message["channel"] for message in told(first)]
+    assert channels == ["heartbeats", "level2", "market_trades", "ticker", "candles"]
+    assert "product_ids" not in told(first)[0]
+    assert all(message["product_ids"] == list(first.venue_symbols) for message in told(first)[1:])
+    assert (len(first.venue_symbols), second.venue_symbols) == (30, ("X30-USD",))
+
+
+@pytest.mark.parametrize(("published", "subscribed"), [(10, 10), (11, 25), (500, 500), (501, 1000), (0, 1000)])
+def test_kraken_subscribes_the_least_depth_that_holds_what_is_published(
+    published: int, subscribed: int, engine: Engine
+) -> None:
+    feed = opened(engine, "kraken", ["BTC/USD", "ETH/USD"], BookRules(depth_levels=published))
+    (plan,) = feed.connections("ws://venue:1/v2", STREAMS, ("1m", "1d"))
+    symbols = ["BTC/USD", "ETH/USD"]
+    assert told(plan) == [
+        {"method": "subscribe", "params": {"channel": "book", "depth": subscribed, "symbol": symbols}},
+        {"method": "subscribe", "params": {"channel": "trade", "symbol": symbols}},
+        {"method": "subscribe", "params": {"channel": "ticker", "event_trigger": "bbo", "symbol": symbols}},
+        {"method": "subscribe", "params": {"channel": "ohlc", "interval": 1, "symbol": symbols}},
+        {"method": "subscribe", "params": {"channel": "ohlc", "interval": 1440, "symbol": symbols}},
+    ]
+    anew = [json.loads(frame)["params"] for frame in feed.resubscription(plan, 1)]
+    assert anew == [{"channel": "book", "depth": subscribed, "symbol": ["ETH/USD"]}] * 2
+
+
+def test_nothing_subscribed_connects_to_nothing(engine: Engine) -> None:
+    assert [opened(engine, venue, []).connections(None, STREAMS, ("5m",)) for venue in VENUES] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("venue", "url"),
+    [
+        ("binance", "http://venue/api/v3/exchangeInfo"),
+        ("coinbase", "http://venue/api/v3/brokerage/market/products?product_type=SPOT"),
+        ("kraken", "http://venue/0/public/AssetPairs"),
+    ],
+)
+def test_where_the_catalogue_is(venue: str, url: str, engine: Engine) -> None:
+    feed = opened(engine, venue, [])
+    assert feed.instruments_url("http://venue") == url
+    assert feed.instruments_url(None).startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("venue", "spelling", "symbol"),
+    [("binance", "BTCUSDT", "BTC-USDT"), ("coinbase", "BTC-USD", "BTC-USD"), ("kraken", "BTC/USD", "BTC-USD")],
+)
+def test_a_spelling_alone_makes_an_instrument(venue: str, spelling: str, symbol: str, engine: Engine) -> None:
+    instrument = opened(engine, venue, []).guess_instrument(spelling)
+    assert (instrument.symbol, instrument.venue_symbol, instrument.price_scale) == (symbol, spelling, 0)
+
+
+@pytest.mark.parametrize(("venue", "spelling"), [("coinbase", "BTCUSD"), ("coinbase", "b-usd"), ("kraken", "BTCUSD")])
+def test_a_spelling_that_is_no_pair_is_refused(venue: str, spelling: str, engine: Engine) -> None:
+    with pytest.raises(ValidationError):
+        opened(engine, venue, []).guess_instrument(spelling)
+
+
+@pytest.mark.parametrize(("venue", "asks_by"), [("binance", "rest"), ("coinbase", "stream"), ("kraken", "stream")])
+def test_a_lost_book_is_asked_for_where_the_venue_gives_it(venue: str, asks_by: str, engine: Engine) -> None:
+    spelling = {"binance": "BTCUSDT", "coinbase": "BTC-USD", "kraken": "BTC/USD"}[venue]
+    feed = opened(engine, venue, [spelling])
+    asked: list[str] = []
+    feed.on_snapshot_request = lambda request: asked.append("rest")
+    feed.on_resubscribe = lambda index, reason: asked.append("stream")
+    feed.want_snapshot(feed.stream, 0, BookReason.GAP)
+    assert asked == [asks_by]
+    assert bool(feed.resubscription(ConnectionPlan("ws://venue", (), (spelling,)), 0)) is (asks_by == "stream")
+
+
+def test_an_unknown_venue_is_refused_with_those_there_are() -> None:
+    for open_it in (feed_class, facts_of):
+        with pytest.raises(MisuseError) as caught:
+            open_it("nasdaq")
+        assert "binance, coinbase, kraken" in caught.value.hint
