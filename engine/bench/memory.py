@@ -18,7 +18,7 @@ from engine.bench.data.spread import spread
 from engine.bench.endless import endless
 from engine.bench.feeder import Feeder
 from engine.bench.rig import Rig, cython_consumers
-from engine.bench.sources import Sources
+from engine.bench.sources import one_symbol
 
 WARM_UP_EVENTS = 300_000
 COUNTED_EVENTS = 1_000_000
@@ -81,7 +81,7 @@ def watch(events: int, counted: int = COUNTED_EVENTS, warm_up: int = WARM_UP_EVE
 
 def stream_bytes(streams: int = STREAMS) -> float:
     """Resident bytes each further symbol adds: book of a thousand levels a side, order state, counters."""
-    one = Sources(frames=CYCLE_FRAMES).one_symbol()
+    one = one_symbol(generated_spot(CYCLE_FRAMES))
     wide = spread(one, one.symbols[0], streams)
     feeder = Feeder(wide.frames)
     first = replace(wide, symbols=wide.symbols[:1])

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from engine.bench.allocations import build_flags
 
 LIBRARIES = (
-    "Cython", "engine", "hftbacktest", "msgspec", "numpy", "order_book", "orjson", "picows",
+    "Cython", "engine", "msgspec", "numpy", "order_book", "orjson", "picows",
     "pysimdjson", "pytest-benchmark", "sortedcontainers", "uvloop",
 )  # fmt: skip
 

@@ -99,14 +99,14 @@ class Sources:
         """Kraken v2 books at depth 10, a checksum in every frame."""
         return load("kraken") if self.recorded else generated_kraken(min(self._frames, 5000))
 
-    def one_symbol(self) -> Corpus:
-        """A few dozen frames of one symbol, to be spread over many."""
-        corpus = self.spot().once
-        symbol = max(corpus.symbols, key=lambda name: len(_of_symbol(corpus, name)))
-        frames = _of_symbol(corpus, symbol)[:BOOK_FRAMES]
-        return replace(
-            corpus, frames=frames, symbols=(symbol,), snapshots={symbol: corpus.snapshots[symbol]}, reference=None
-        )
+
+def one_symbol(corpus: Corpus) -> Corpus:
+    """A few dozen frames of the busiest symbol of a Binance corpus, to be spread over many."""
+    symbol = max(corpus.symbols, key=lambda name: len(_of_symbol(corpus, name)))
+    frames = _of_symbol(corpus, symbol)[:BOOK_FRAMES]
+    return replace(
+        corpus, frames=frames, symbols=(symbol,), snapshots={symbol: corpus.snapshots[symbol]}, reference=None
+    )
 
 
 def _of_symbol(corpus: Corpus, symbol: str) -> list[bytes]:

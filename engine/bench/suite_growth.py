@@ -10,7 +10,7 @@ from engine.bench.measure import cpu_ns
 from engine.bench.paired import Paired, paired_ratio
 from engine.bench.record import Row
 from engine.bench.rig import Rig, cython_consumers
-from engine.bench.sources import Sources
+from engine.bench.sources import Sources, one_symbol
 from engine.bench.suite_micro import EVENTS_PER_BURST, Fan
 
 STREAMS = 450
@@ -22,7 +22,7 @@ BURSTS = 4000
 
 def run(sources: Sources, streams: int = STREAMS, consumers: int = CONSUMERS) -> Iterator[Row]:
     """Both rows."""
-    one = sources.one_symbol()
+    one = one_symbol(sources.spot().once)
     yield row_of_streams(one, streams)
     yield row_of_consumers(consumers)
 

@@ -29,7 +29,7 @@ cdef class RoutingBoard(VersionPort):
     cdef list _order                 # consumer indices in subscription order
     cdef dict _history               # version -> (table, order, routes), until nothing held refers to it
     cdef readonly uint32_t history_count
+    cdef dict _left                  # consumer index -> first version without any route of it
 
     cdef RoutingTable table_of(self, uint64_t version)
     cdef int forget_history(self) except -1
-    cdef int _leave(self, consumer) except -1

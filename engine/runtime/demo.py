@@ -155,6 +155,8 @@ class Demo:
                 if left_s <= 0:
                     break
                 await self._wait(min(left_s, TICK_S))
+                if self._stopped.is_set():
+                    break
                 now_s = time.monotonic()
                 self._on_view(_view(engine, live, now_s - started_s, frames, now_s - looked_s))
                 frames = {name: feed.stream.frames for name, feed in engine.feeds.items()}

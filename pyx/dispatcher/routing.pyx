@@ -53,27 +53,29 @@ cdef class RoutingBoard(VersionPort):
         self._routes = {}
         self._order = []
         self._history = {}
+        self._left = {}
         self.version = 1
         self.table = build(1, [], {})
 
     cdef RoutingTable table_of(self, uint64_t version):
-        """The table an event was stamped with."""
+        """The table an event was stamped with, less the consumers that have left since."""
         kept = self._history.get(version)
-        return self.table if kept is None else kept[0]
+        if kept is None:
+            return self.table
+        table, order, routes = kept
+        gone = [consumer for consumer in order if self._left.get(consumer, 0) > version]
+        if gone:
+            order = [consumer for consumer in order if consumer not in gone]
+            routes = {consumer: routes[consumer] for consumer in order}
+            table = build(version, order, routes)
+            self._history[version] = (table, order, routes)
+        return table
 
     cdef int forget_history(self) except -1:
         """Nothing held refers to an older table."""
         self._history.clear()
+        self._left.clear()
         self.history_count = 0
-        return 0
-
-    cdef int _leave(self, consumer) except -1:
-        """What is still routed by an older table does not reach a consumer that has left."""
-        for version, (_, order, routes) in list(self._history.items()):
-            if consumer in routes:
-                order = [other for other in order if other != consumer]
-                routes = {other: streams for other, streams in routes.items() if other != consumer}
-                self._history[version] = (build(version, order, routes), order, routes)
         return 0
 
     def set_routes(self, consumer: int, streams: frozenset[int]) -> int:
@@ -94,7 +96,7 @@ cdef class RoutingBoard(VersionPort):
         self._history[self.table.version] = (self.table, self._order, self._routes)
         self.history_count = len(self._history)
         if not streams:
-            self._leave(consumer)
+            self._left[consumer] = self.version + 1
         self._routes = routes
         self._order = order
         self.table = table

@@ -27,6 +27,19 @@ async def fail(error: Exception) -> None:
     raise error
 
 
+async def failing_beside(ended: list[str], *errors: Exception) -> None:
+    """A body that waits for ever beside a task that does, until others fail."""
+    try:
+        async with TaskScope() as scope:
+            scope.start(for_ever(ended))
+            await asyncio.sleep(0)
+            for error in errors:
+                scope.start(fail(error))
+            await asyncio.Event().wait()
+    finally:
+        ended.append("body")
+
+
 def test_leaving_the_scope_ends_its_tasks() -> None:
     async def main() -> None:
         ended: list[str] = []
@@ -43,22 +56,21 @@ def test_a_failing_task_ends_the_body_and_the_others_with_its_own_error() -> Non
     async def main() -> None:
         ended: list[str] = []
         with pytest.raises(ValueError, match="planted"):
-            async with TaskScope() as scope:
-                scope.start(for_ever(ended))
-                await asyncio.sleep(0)
-                scope.start(fail(ValueError("planted")))
-                await asyncio.Event().wait()
-        assert ended == ["cancelled"]
+            await failing_beside(ended, ValueError("planted"))
+        assert ended == ["cancelled", "body"]
 
     run(main())
 
 
 def test_an_error_of_the_body_comes_out_as_it_is() -> None:
     async def main() -> None:
-        with pytest.raises(KeyError):
+        async def body() -> None:
             async with TaskScope() as scope:
                 scope.start(for_ever([]))
                 raise KeyError("mine")
+
+        with pytest.raises(KeyError, match="mine"):
+            await body()
 
     run(main())
 
@@ -66,10 +78,7 @@ def test_an_error_of_the_body_comes_out_as_it_is() -> None:
 def test_several_failures_come_out_together() -> None:
     async def main() -> None:
         with pytest.raises(EngineErrorGroup) as caught:
-            async with TaskScope() as scope:
-                scope.start(fail(ValueError("one")))
-                scope.start(fail(KeyError("two")))
-                await asyncio.Event().wait()
+            await failing_beside([], ValueError("one"), KeyError("two"))
         assert {type(error) for error in caught.value.exceptions} == {ValueError, KeyError}
 
     run(main())

@@ -15,7 +15,7 @@ from engine.bench.data.plainbook import final_tops, opening_books
 from engine.bench.endless import endless
 from engine.bench.feeder import Feeder
 from engine.bench.rig import Rig, WrongResultError, cython_consumers, python_consumers
-from engine.bench.sources import Sources
+from engine.bench.sources import Sources, one_symbol
 from engine.bench.suite_pipeline import full_path
 
 FRAMES = 120
@@ -118,8 +118,8 @@ def test_full_path_gives_both_figures(no_captures: None) -> None:
     assert figure.repeats >= 5
 
 
-def test_growth_rows_prove_their_books(no_captures: None) -> None:
-    one = Sources(frames=FRAMES).one_symbol()
+def test_growth_rows_prove_their_books() -> None:
+    one = one_symbol(generated_spot(FRAMES))
     row = suite_growth.row_of_streams(replace(one, frames=one.frames[:5]), 3)
     assert row.goal == "G10"
     assert row.figure > 0

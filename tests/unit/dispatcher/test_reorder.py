@@ -44,7 +44,7 @@ def scripts(draw: st.DrawFn) -> list[tuple[int, int, int, bool]]:
 
 @settings(max_examples=300)
 @given(
-    script=scripts(),
+    script=scripts().filter(bool),
     mode=st.sampled_from(NUMBERED),
     event_type=st.sampled_from(TYPES),
     start=st.sampled_from([1, 5_000_000_000, 2**64 - 10_000]),

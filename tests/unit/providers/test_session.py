@@ -319,16 +319,18 @@ def test_a_first_attempt_that_is_refused_raises() -> None:
 
 def test_a_bug_behind_the_socket_ends_the_session() -> None:
     async def main() -> None:
+        def fail(*args: object) -> None:
+            raise ValueError("planted")
+
+        async def body(venue: ScriptedVenue) -> None:
+            async with live(venue) as it:
+                it.feed.on_snapshot_request = fail
+                (await venue.client()).send(diff(9, 11))
+                await until(lambda: False)
+
         async with ScriptedVenue() as venue:
             with pytest.raises(ValueError, match="planted"):
-                async with live(venue) as it:
-
-                    def fail(*args: object) -> None:
-                        raise ValueError("planted")
-
-                    it.feed.on_snapshot_request = fail
-                    (await venue.client()).send(diff(9, 11))
-                    await until(lambda: False)
+                await body(venue)
 
     on_loop(main())
 

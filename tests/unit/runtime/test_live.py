@@ -88,11 +88,15 @@ def test_a_second_signal_ends_what_does_not_stop(monkeypatch: pytest.MonkeyPatch
 
     async def main() -> None:
         first = asyncio.Event()
-        with pytest.raises(InternalError, match="second signal"), stopping(first.set):
+
+        async def signalled_twice() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             await first.wait()
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.Event().wait()
+
+        with pytest.raises(InternalError, match="second signal"), stopping(first.set):
+            await signalled_twice()
 
     run_on_loop(main())
 
@@ -101,8 +105,8 @@ def test_what_else_cancels_the_task_stays_a_cancellation() -> None:
     async def main() -> None:
         task = asyncio.current_task()
         assert task is not None
+        task.cancel()
         with pytest.raises(asyncio.CancelledError), stopping(lambda: None):
-            task.cancel()
             await asyncio.Event().wait()
 
     run_on_loop(main())
