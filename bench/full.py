@@ -4,6 +4,8 @@
     python -m bench.full --seconds 0.5 --no-valgrind
 """
 import argparse
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +66,8 @@ def main() -> None:
     if not options.no_valgrind:
         rows += valgrind_rows(notes)
     details = {"frames": sources.line, "notes": notes, "seconds": options.seconds, "profile": "throughput"}
-    print(save_dated(options.out, document("full", rows, details=details)))
+    command = shlex.join(["python", "-m", "bench.full", *sys.argv[1:]])
+    print(save_dated(options.out, document("full", rows, command=command, details=details)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -128,7 +129,7 @@ def main() -> None:
     except ValgrindMissingError as missing:
         print(f"skipped: {missing}")
         return
-    result: dict[str, Any] = document("instructions", found)
+    result: dict[str, Any] = document("instructions", found, command=shlex.join(["python", "-m", "bench.instructions", *sys.argv[1:]]))
     print(json.dumps(result["rows"], indent=1))
     if options.out is not None:
         print(save_dated(options.out, result))

@@ -67,7 +67,7 @@ class Sources:
                 " or name it with --captures)"
             )
         else:
-            self.line = f"frames: recorded, from {folder}"
+            self.line = f"frames: recorded, from the folder {folder.name}"
         self.spot = cache(self._spot)
         self.futures = cache(self._futures)
 

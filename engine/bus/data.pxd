@@ -1,10 +1,12 @@
 """The data bus: one event to the mailboxes of its route, the same object to all, no copy."""
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.schema.ports cimport EventPool, EventSink, FanoutPort
 
 
+@cython.final
 cdef class DataBus(FanoutPort):
     """Owned by the runtime, called by the dispatcher only."""
     cdef EventPool _pool
@@ -19,7 +21,5 @@ cdef class DataBus(FanoutPort):
     cdef object _on_refused              # called as on_refused(consumer index, event): dead letter
     cdef readonly uint64_t fanned_out    # events handed to at least one consumer
 
-    cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1
-    cdef int flush(self) except -1
     cdef int _wait(self, uint16_t index) except -1
     cdef int _full(self, PyObject* event, uint16_t index) except -1

@@ -1,11 +1,9 @@
 from collections.abc import Callable
-from typing import Any
-
-from typing_extensions import disjoint_base
+from typing import Any, final
 
 from engine.schema.ports import EventSink, FanoutPort
 
-@disjoint_base
+@final
 class DataBus(FanoutPort):
     fanned_out: int
     def __init__(self, pool: Any, on_refused: Callable[[int, Any], None] | None = None) -> None: ...

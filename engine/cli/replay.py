@@ -43,8 +43,8 @@ def register(app: typer.Typer) -> None:
         """Play recorded frames through the whole engine, on the recorded clock."""
         flags = flags_of(ctx, config, sets, log_level, json)
         options = _options(speed, from_, to, instruments, with_facts=facts is not None)
-        results = []
-        verdicts = []
+        results: list[ReplayResult] = []
+        verdicts: list[Verdict] = []
         for path in files:
             result = _play(path, flags, options, out, over_websocket, append=bool(results))
             results.append(result)

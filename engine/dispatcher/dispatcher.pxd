@@ -1,4 +1,5 @@
 """The dispatcher: dedupe, order, route, hand to the bus. One instance an engine, on the engine's loop."""
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -9,6 +10,7 @@ from engine.observability.latency cimport LatencyHistogram, StageTimer
 from engine.schema.ports cimport EventPool, EventSink, FanoutPort
 
 
+@cython.final
 cdef class Dispatcher(EventSink):
     """Owned by the runtime; owns every stream's order and the events it holds back."""
     cdef EventPool _pool
@@ -28,7 +30,6 @@ cdef class Dispatcher(EventSink):
     cdef readonly uint64_t flush_overruns
     cdef readonly LatencyHistogram gap_hold
 
-    cdef int offer(self, PyObject* event) except -1
     cdef int _slow(self, PyObject* event, uint32_t index, StreamState* stream) except -1
     cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1
     cdef int _drain(self, uint32_t index, StreamState* stream) except -1

@@ -1,13 +1,11 @@
 from collections.abc import Callable
-from typing import Any
-
-from typing_extensions import disjoint_base
+from typing import Any, final
 
 from engine.dispatcher.counts import StreamCounts
 from engine.observability.latency import LatencyHistogram
 from engine.schema.ports import EventSink
 
-@disjoint_base
+@final
 class Dispatcher(EventSink):
     flush_overruns: int
     gap_hold: LatencyHistogram

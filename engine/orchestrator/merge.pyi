@@ -1,10 +1,8 @@
-from typing import Any
-
-from typing_extensions import disjoint_base
+from typing import Any, final
 
 from engine.schema.ports import EventSink
 
-@disjoint_base
+@final
 class Orchestrator(EventSink):
     passed: int
     def __init__(self, next: EventSink, versions: Any, timer: Any) -> None: ...

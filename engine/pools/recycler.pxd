@@ -4,6 +4,7 @@ Slots are event objects the pools keep alive. While an event is out, the engine 
 slot; whether user code holds it too is read off the Python reference count at the last release: such a slot is
 never reused, it escapes to the garbage collector and a new one takes its place.
 """
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -29,6 +30,7 @@ cdef struct Pool:
     uint64_t exhausted
 
 
+@cython.final
 cdef class Recycler(EventPool):
     """Owned by the runtime, shared by all stages of one engine; every call under the GIL, none blocks."""
     cdef Pool[TYPE_COUNT] _pools
@@ -44,12 +46,6 @@ cdef class Recycler(EventPool):
     cdef int64_t _next_stack_ns      # monotonic: stacks of refused returns are kept once a second at most
     cdef object __weakref__
 
-    cdef PyObject* acquire_nowait(self, int event_type) noexcept
-    cdef int attach_levels(self, PyObject* event, size_t count) except -1
-    cdef int release(self, PyObject* event) noexcept
-    cdef int release_many(self, PyObject** events, uint32_t count) noexcept
-    cdef int release_token(self, int event_type, uint32_t index, uint32_t generation) noexcept
-    cdef int refuse(self, int event_type) noexcept
     cdef int _put_back(self, PyObject* event) noexcept
     cdef int _escape(self, PyObject* event) except -1
     cdef PyObject* _overflow(self, int event_type) noexcept

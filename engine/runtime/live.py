@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
@@ -47,9 +48,9 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
     def on_signal() -> None:
         nonlocal first_s, was_cut
         if first_s is None:
-            first_s = loop.time()
+            first_s = time.monotonic()
             stop()
-        elif task is not None and loop.time() - first_s > _SAME_SIGNAL_S:
+        elif task is not None and time.monotonic() - first_s > _SAME_SIGNAL_S:
             was_cut = True
             task.cancel()
 

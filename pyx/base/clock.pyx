@@ -21,7 +21,7 @@ cdef extern from *:
 cdef enum:
     SLEW_ONE_IN = 2000                  # 500 us a second
     SYNC_TICKS = 1 << 21                # below 1 ms at 2.1 GHz and more
-    SYNC_TICKS_MAX = 1 << 31            # a rate measured over more than this has forgotten too much
+    SYNC_TICKS_MAX = 1 << 30            # a rate measured over more has forgotten too much (1 << 31 fits no enum)
     PAIR_TICKS_MAX = 1 << 10            # counter and clock read further apart than this were interrupted
 
 
@@ -92,7 +92,7 @@ cdef class SystemClock(Clock):
         cdef uint64_t since = ticks - self._synced_ticks
         if not _ticks_hold or since < SYNC_TICKS or engine_ticks() - ticks > PAIR_TICKS_MAX:
             return now
-        if since < <uint64_t>SYNC_TICKS_MAX:
+        if self._synced_ticks != 0 and since < <uint64_t>SYNC_TICKS_MAX:
             self._ns_per_tick = (<uint64_t>(now - self._synced_mono_ns) << 32) // since
             self._ticks_valid = SYNC_TICKS
         self._synced_ticks = ticks
@@ -111,12 +111,16 @@ cdef class SystemClock(Clock):
         self._last_ns = now
         return now
 
-    def reanchor(self) -> int:
-        """Aim at the wall clock again, by slewing; returns the offset in ns that is being worked in."""
+    def reanchor(self, wall_ns: int | None = None) -> int:
+        """Aim at the wall clock again, by slewing; returns the offset in ns that is being worked in.
+
+        Args:
+            wall_ns: what the wall clock says, ns since 1970 UTC; by default the system's.
+        """
         cdef int64_t now = self.now_ns()
         self._anchor_mono_ns = self._last_mono_ns
         self._anchor_utc_ns = now
-        self._slew_ns = utc_ns() - now
+        self._slew_ns = (utc_ns() if wall_ns is None else <int64_t>wall_ns) - now
         return self._slew_ns
 
 

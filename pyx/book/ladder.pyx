@@ -148,8 +148,7 @@ cdef class Ladder:
                 if qty:
                     place.qty_raw = qty
                     if rank <= limit:
-                        published[out].price_raw = changes[i].price_raw
-                        published[out].qty_raw = qty
+                        published[out] = changes[i]
                         out += 1
                     continue
                 if planted(b"ladder.keep_deleted"):
@@ -157,8 +156,7 @@ cdef class Ladder:
                 move_levels(place, place + 1, rank - 1)
                 side.count -= 1
                 if rank <= limit:
-                    published[out].price_raw = changes[i].price_raw
-                    published[out].qty_raw = 0
+                    published[out] = changes[i]
                     out += 1
                     if side.count >= limit:     # the next worse level comes into the depth
                         place = side.levels + side.head + side.count - limit
@@ -171,8 +169,7 @@ cdef class Ladder:
                 place.qty_raw = qty
                 side.count += 1
                 if rank < limit:
-                    published[out].price_raw = changes[i].price_raw
-                    published[out].qty_raw = qty
+                    published[out] = changes[i]
                     out += 1
                     if side.count > limit:      # the worst published level leaves the depth
                         place = side.levels + side.head + side.count - 1 - limit

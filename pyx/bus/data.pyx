@@ -1,3 +1,4 @@
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, realloc
@@ -8,6 +9,7 @@ from engine.schema.event cimport Event, retain
 from engine.schema.ports cimport FULL, EventPool, EventSink, FanoutPort
 
 
+@cython.final
 cdef class DataBus(FanoutPort):
     """Fan-out to consumers by index.
 

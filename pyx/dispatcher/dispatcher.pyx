@@ -1,3 +1,4 @@
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
@@ -20,6 +21,7 @@ from engine.dispatcher.counts import StreamCounts
 from engine.schema.enums import EventType
 
 
+@cython.final
 cdef class Dispatcher(EventSink):
     """Orders each stream, removes duplicates, routes by the table each event was stamped with.
 

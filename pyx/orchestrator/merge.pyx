@@ -1,3 +1,4 @@
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -6,6 +7,7 @@ from engine.schema.event cimport Event
 from engine.schema.ports cimport EventSink, VersionPort
 
 
+@cython.final
 cdef class Orchestrator(EventSink):
     """Between providers and dispatcher.
 

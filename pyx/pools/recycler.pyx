@@ -1,3 +1,4 @@
+cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -8,10 +9,10 @@ from weakref import WeakSet
 
 from engine.base.clock cimport monotonic_ns
 from engine.base.plants cimport planted
+from engine.base.units cimport unlikely
 from engine.pools.blocks cimport (BLOCK_CLASSES, BlockPool, blocks_out, escape_block, return_block, take_block)
 from engine.pools.lease cimport HEAP_INDEX, make_lease
 from engine.pools.reset cimport clean, holds_levels, poison
-from engine.base.units cimport unlikely
 from engine.schema.event cimport (FLAG_OVERFLOW_ALLOC, SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE, SLOT_LEASED,
                                   SLOT_POISONED, SLOT_PUBLISHED, TYPE_COUNT, Event, EventHeader, Slot,
                                   is_critical, set_poison_reporter)
@@ -41,6 +42,7 @@ def live() -> list[Recycler]:
     return list(_live)
 
 
+@cython.final
 cdef class Recycler(EventPool):
     """Pools of every event type (EVT-30..45, MEM-01..23).
 

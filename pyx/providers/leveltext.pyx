@@ -36,6 +36,7 @@ cdef class LevelTexts:
         cdef bint more = True
         cdef int code
         cdef const uint32_t* at
+        cdef const char* text = c.text
         cdef LevelText* row
         code = open_array(c, &empty)
         if code != WIRE_OK or empty:
@@ -44,14 +45,17 @@ cdef class LevelTexts:
             if self.count == self.capacity:
                 self._grow()
             at = c.at + c.i
-            if likely(c.i + 5 < c.n and is_plain_pair(c.text, at)):
+            if likely(c.i + 5 < c.n and is_plain_pair(text, at)):
                 row = &self.rows[self.count]
+                self.count += 1
+                c.i += 6
                 row.price.start = at[1] + 1
                 row.price.end = at[2] - 1
                 row.qty.start = at[3] + 1
                 row.qty.end = at[4] - 1
-                self.count += 1
-                c.i += 5
+                if likely(text[at[5]] == c','):
+                    continue
+                return WIRE_OK if text[at[5]] == c']' else WIRE_NOT_JSON
             else:
                 code = self._add_pair(c)
             if code == WIRE_OK:

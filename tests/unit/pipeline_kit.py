@@ -64,10 +64,11 @@ class Line:
     errors: list[tuple[str, BaseException, str, str]] = field(default_factory=list)
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     runners: list[Any] = field(default_factory=list)
+    has_refused_hook: bool = True
 
     def __post_init__(self) -> None:
         self.board = RoutingBoard()
-        self.bus = DataBus(self.pools, lambda index, event: self.refused.append((index, event)))
+        self.bus = DataBus(self.pools, self._refused if self.has_refused_hook else None)
         self.dispatcher = Dispatcher(
             self.pools,
             self.bus,
@@ -78,6 +79,9 @@ class Line:
             **self.rules,
         )
         self.orchestrator = Orchestrator(self.dispatcher, self.board, StageTimer())
+
+    def _refused(self, index: int, event: Any) -> None:
+        self.refused.append((index, event))
 
     def add(self, handler: object, streams: Iterable[int] | None = None, **options: Any) -> Any:
         """A consumer of *streams*, by default of the one stream that offer() uses."""

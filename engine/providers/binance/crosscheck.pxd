@@ -2,9 +2,10 @@
 
 U and u prove that nothing was lost on the way; only a second view proves that the book is right.
 """
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from engine.book.ladder cimport Ladder
+from engine.book.ladder cimport SIDE_ASK, SIDE_BID, BookSide, Ladder, best
 from engine.providers.leveltext cimport LevelRaws
 
 
@@ -21,6 +22,7 @@ cdef enum:
     TICKERS_MAX = 65536          # tickers waiting for a book that is not in sync
 
 
+@cython.final
 cdef class SecondView:
     """Compares a ticker with the book state of its id, whichever comes first, each id once. Owned by a stream."""
     cdef Top* _waiting
@@ -42,7 +44,22 @@ cdef class SecondView:
     cdef int ticker(self, const Top* top, int64_t record_index) except -1
     cdef int partial(self, uint64_t id, LevelRaws levels, uint32_t bids, uint32_t asks, Ladder book,
                      uint64_t book_id, bint in_sync, int64_t record_index) except -1
-    cdef int reached(self, uint64_t id, Ladder book, int64_t record_index) except -1
+    cdef inline int reached(self, uint64_t id, Ladder book, int64_t record_index) except -1:
+        """The book stands at *id*: note its top, compare what waited for it, forget what it stepped over."""
+        cdef Top* state = &self._states[self._state_count % STATES_KEPT]
+        cdef const BookSide* bids = &book.sides[SIDE_BID]
+        cdef const BookSide* asks = &book.sides[SIDE_ASK]
+        state.id = id
+        state.bid_raw = best(bids).price_raw if bids.count else 0
+        state.bid_qty_raw = best(bids).qty_raw if bids.count else 0
+        state.ask_raw = -best(asks).price_raw if asks.count else 0
+        state.ask_qty_raw = best(asks).qty_raw if asks.count else 0
+        self._state_count += 1
+        if self._waiting_count or self._partial_id == id:
+            self._compare_waiting(state, book, record_index)
+        return 0
+
+    cdef int _compare_waiting(self, const Top* state, Ladder book, int64_t record_index) except -1
     cdef int rescale(self, int price_by, int qty_by) except -1
     cdef void _compare(self, const Top* ticker, const Top* state, int64_t record_index) noexcept
     cdef void _compare_partial(self, Ladder book, int64_t record_index) noexcept

@@ -1,13 +1,15 @@
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from engine.base.units cimport ENGINE_POW10
-from engine.book.ladder cimport SIDE_ASK, SIDE_BID, BookSide, Ladder, best, key_of
+from engine.book.ladder cimport SIDE_ASK, SIDE_BID, BookSide, Ladder, key_of
 from engine.providers.leveltext cimport LevelRaws
 from engine.schema.market cimport Level
 
 
+@cython.final
 cdef class SecondView:
     def __cinit__(self):
         self.first_difference_at = -1
@@ -45,27 +47,18 @@ cdef class SecondView:
         self._waiting_count += 1
         return 0
 
-    cdef int reached(self, uint64_t id, Ladder book, int64_t record_index) except -1:
-        """The book stands at *id*: note its top, compare what waited for it, forget what it stepped over."""
-        cdef Top* state = &self._states[self._state_count % STATES_KEPT]
-        cdef const BookSide* bids = &book.sides[SIDE_BID]
-        cdef const BookSide* asks = &book.sides[SIDE_ASK]
+    cdef int _compare_waiting(self, const Top* state, Ladder book, int64_t record_index) except -1:
+        """The book has reached *state*: tickers of older ids are forgotten, those of newer ones wait on."""
         cdef uint32_t i
         cdef uint32_t kept = 0
-        state.id = id
-        state.bid_raw = best(bids).price_raw if bids.count else 0
-        state.bid_qty_raw = best(bids).qty_raw if bids.count else 0
-        state.ask_raw = -best(asks).price_raw if asks.count else 0
-        state.ask_qty_raw = best(asks).qty_raw if asks.count else 0
-        self._state_count += 1
         for i in range(self._waiting_count):
-            if self._waiting[i].id == id:
+            if self._waiting[i].id == state.id:
                 self._compare(&self._waiting[i], state, record_index)
-            elif self._waiting[i].id > id:
+            elif self._waiting[i].id > state.id:
                 self._waiting[kept] = self._waiting[i]
                 kept += 1
         self._waiting_count = kept
-        if self._partial_id == id and id:
+        if self._partial_id == state.id and state.id:
             self._compare_partial(book, record_index)
         return 0
 

@@ -146,7 +146,7 @@ def test_sources_say_which_frames_they_use(no_captures: None, tmp_path) -> None:
 def test_recorded_frames_come_first(captures, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGINE_CAPTURES", str(captures))
     sources = Sources(captures, passes=2)
-    assert sources.line == f"frames: recorded, from {captures}"
+    assert sources.line == f"frames: recorded, from the folder {captures.name}"
     spot = sources.spot()
     assert (spot.name, spot.regime) == ("spot", "looped")
     rig = Rig(spot.corpus, cython_consumers())

@@ -42,7 +42,7 @@ def members_in_c(path: Path, enum: str) -> dict[str, int]:
     return {name: int(value) for name, value in MEMBER.findall(bodies[enum])}
 
 
-@pytest.mark.parametrize(("module", "in_c", "in_python", "prefix", "only_in_c"), PAIRS, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("module", "in_c", "in_python", "prefix", "only_in_c"), PAIRS, ids=[pair[1] for pair in PAIRS])
 def test_ins_15_python_and_c_agree(
     module: str, in_c: str, in_python: type[IntEnum], prefix: str, only_in_c: set[str], project_root: Path
 ) -> None:

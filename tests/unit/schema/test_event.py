@@ -8,7 +8,6 @@ import pickle
 import subprocess
 import sys
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pytest

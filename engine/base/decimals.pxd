@@ -1,0 +1,1 @@
+"""Exact decimal text and scaled integers, for Python callers; C code cimports engine.base.units."""

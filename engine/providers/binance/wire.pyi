@@ -1,0 +1,5 @@
+from typing import Any, final
+
+@final
+class BinanceDecoder:
+    def __reduce__(self) -> Any: ...

@@ -1,0 +1,137 @@
+"""CON-01, BP-02: the bus offers one object to each consumer of the route, and deals with FULL by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.base.ids import instrument_id
+from engine.dispatcher.routing import stream_index
+from engine.schema.enums import EventType
+from tests.unit.event_kit import leased, recycler
+from tests.unit.pipeline_kit import Collector, Line
+
+
+def _instrument(symbol: str) -> int:
+    return instrument_id("binance", symbol)
+
+
+def _trades(symbol: str) -> int:
+    return stream_index(_instrument(symbol), EventType.TRADE)
+
+
+def test_a_full_mailbox_is_emptied_and_offered_again() -> None:
+    """An idle inline consumer loses nothing, however small its mailbox."""
+    line = Line(pools=recycler(512))
+    small, large = Collector(), Collector()
+    line.add(small, capacity=16)
+    line.add(large, capacity=512)
+    for number in range(100):
+        line.offer(seq_provider=number)
+    assert line.refused == []
+    assert len(small.events) == 96, "served when it was full"
+    assert large.events == []
+    line.flush()
+    assert small.seqs() == large.seqs() == list(range(100))
+    assert line.runners[0].mailbox.refused == 6
+
+
+def test_what_a_busy_consumer_cannot_take_is_handed_on_as_a_copy() -> None:
+    line = Line(pools=recycler(512))
+
+    class Busy(Collector):
+        def on_batch(self, events: list[Any], ctx: Any) -> None:
+            super().on_batch(events, ctx)
+            if len(self.events) == 1:
+                for number in range(1, 41):
+                    line.offer(seq_provider=number)
+
+    busy, other = Busy(), Collector()
+    line.add(busy, capacity=16)
+    line.add(other)
+    line.offer(seq_provider=0)
+    line.flush()
+    assert [(index, event.seq_provider) for index, event in line.refused] == [(0, number) for number in range(17, 41)]
+    assert all(event.is_detached for _, event in line.refused)
+    assert busy.seqs() == list(range(17))
+    assert other.seqs() == list(range(41))
+    assert line.pools.statistics().balanced
+
+
+def test_without_a_hook_a_refused_event_goes_back_all_the_same() -> None:
+    line = Line(has_refused_hook=False)
+
+    class Busy:
+        def on_event(self, event: Any, ctx: Any) -> None:
+            if event.seq_provider == 0:
+                for number in range(1, 41):
+                    line.offer(seq_provider=number)
+
+    line.add(Busy(), capacity=16)
+    line.offer(seq_provider=0)
+    line.flush()
+    row = line.pools.statistics().pools["Trade"]
+    assert (row.acquired, row.recycled) == (41, 41)
+    assert line.runners[0].delivered == 17
+
+
+def test_consumers_are_served_in_the_order_their_first_event_came() -> None:
+    served: list[str] = []
+    line = Line()
+    for name in ("a", "b", "c"):
+        line.add(type(name, (), {"on_batch": lambda self, events, ctx, name=name: served.append(name)})(), ())
+    line.route(2, {_trades("ETH-USDT")})
+    line.route(0, {_trades("BTC-USDT")})
+    line.route(1, {_trades("BTC-USDT"), _trades("ETH-USDT")})
+    line.offer(seq_provider=1, instrument_id=_instrument("ETH-USDT"))
+    line.offer(seq_provider=1)
+    line.flush()
+    assert served == ["c", "b", "a"]
+
+
+def test_a_consumer_that_was_given_something_beside_the_fan_out_is_served_once_woken() -> None:
+    line, collector = Line(), Collector()
+    line.add(collector, ())
+    leased(line.pools, EventType.CONTROL_ACK, message_id="m-1").offer_to(line.runners[0])
+    line.flush()
+    assert collector.events == []
+    line.bus.wake(0)
+    line.bus.wake(0)
+    line.flush()
+    assert [event["message_id"] for event in collector.events] == ["m-1"]
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 100])
+def test_any_number_of_consumers_can_be_added(count: int) -> None:
+    line = Line()
+    collectors = [Collector() for _ in range(count)]
+    for collector in collectors:
+        line.add(collector)
+    for number in (1, 2):
+        line.offer(seq_provider=number)
+    line.flush()
+    assert {tuple(collector.seqs()) for collector in collectors} == {(1, 2)}
+    assert line.bus.fanned_out == 2
+
+
+def test_a_consumer_that_makes_work_for_another_is_followed_by_it() -> None:
+    """Twenty consumers, each offering to the next from its callback: the queue of the bus turns over."""
+    line = Line(pools=recycler(128))
+    passed: list[int] = []
+
+    class Passing:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def on_event(self, event: Any, ctx: Any) -> None:
+            passed.append(self.number)
+            if len(passed) < 100:
+                line.offer(seq_provider=len(passed), instrument_id=_instrument(f"P{(self.number + 1) % 20}-USDT"))
+                line.flush()
+
+    for number in range(20):
+        line.add(Passing(number), {_trades(f"P{number}-USDT")})
+    line.offer(seq_provider=0, instrument_id=_instrument("P0-USDT"))
+    line.flush()
+    assert passed == [number % 20 for number in range(100)]

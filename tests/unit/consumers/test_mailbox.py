@@ -1,0 +1,118 @@
+"""CON-02: one bounded mailbox a consumer: critical entries leave first, each class in its order."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.consumers.mailbox import Mailbox
+from engine.schema.enums import EventType
+from tests.unit.event_kit import leased, recycler
+from tests.unit.pipeline_kit import Collector, runner_of
+
+TRADE, ACK = EventType.TRADE, EventType.CONTROL_ACK
+
+
+def seen_types(collector: Collector) -> list[tuple[str, int]]:
+    return [(event["type"].class_name, event["seq_provider"]) for event in collector.events]
+
+
+def offer(pools: Any, runner: Any, event_type: EventType, number: int) -> str:
+    lease = leased(pools, event_type, seq_provider=number)
+    answer: str = lease.offer_to(runner)
+    if answer == "full":
+        assert lease.release() == "recycled"
+    return answer
+
+
+def test_con_02_critical_entries_leave_first_and_each_class_in_order() -> None:
+    pools, collector = recycler(64), Collector()
+    runner = runner_of(pools, collector, quantum=3)
+    for number, event_type in enumerate([TRADE, ACK, TRADE, TRADE, ACK, TRADE, ACK]):
+        assert offer(pools, runner, event_type, number) == "accepted"
+    runner.deliver()
+    assert seen_types(collector) == [
+        ("ControlAck", 1), ("ControlAck", 4), ("ControlAck", 6), ("Trade", 0), ("Trade", 2), ("Trade", 3), ("Trade", 5),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("capacity", [1, 16, 17, 100])
+def test_con_02_market_data_is_bounded_exactly(capacity: int) -> None:
+    pools, collector = recycler(256), Collector()
+    runner = runner_of(pools, collector, capacity=capacity)
+    assert [offer(pools, runner, TRADE, number) for number in range(capacity)] == ["accepted"] * capacity
+    assert [offer(pools, runner, TRADE, 900 + number) for number in range(3)] == ["full"] * 3
+    assert (len(runner.mailbox), runner.mailbox.refused, runner.mailbox.offered) == (capacity, 3, capacity)
+    runner.deliver()
+    assert collector.seqs() == list(range(capacity))
+    assert runner.mailbox.peak == capacity
+    assert offer(pools, runner, TRADE, 1) == "accepted"
+    runner.deliver()
+
+
+def test_bp_07_critical_entries_are_never_refused_and_never_the_victim() -> None:
+    """Reports first in the queue, then an overflow of market data, then more reports past their reserve."""
+    pools, collector = recycler(2048), Collector()
+    runner = runner_of(pools, collector, capacity=16, critical_reserve=4)
+    assert {offer(pools, runner, ACK, number) for number in range(3)} == {"accepted"}
+    answers = [offer(pools, runner, TRADE, number) for number in range(100)]
+    assert answers == ["accepted"] * 16 + ["full"] * 84
+    assert {offer(pools, runner, ACK, number) for number in range(3, 1000)} == {"accepted"}
+    assert runner.mailbox.critical_overflow == 1000 - 4
+    runner.deliver()
+    assert seen_types(collector) == [("ControlAck", number) for number in range(1000)] + [
+        ("Trade", number) for number in range(16)
+    ]
+
+
+@pytest.mark.property
+@given(
+    steps=st.lists(st.sampled_from(["trade", "ack", "deliver"]), max_size=120),
+    capacity=st.integers(1, 20),
+    reserve=st.integers(0, 8),
+    quantum=st.integers(1, 10),
+)
+def test_con_02_against_two_plain_queues(steps: list[str], capacity: int, reserve: int, quantum: int) -> None:
+    pools, collector = recycler(256), Collector()
+    runner = runner_of(pools, collector, capacity=capacity, critical_reserve=reserve, quantum=quantum)
+    critical: list[tuple[str, int]] = []
+    market: list[tuple[str, int]] = []
+    expected: list[tuple[str, int]] = []
+    for number, step in enumerate(steps):
+        if step == "deliver":
+            runner.deliver()
+            expected += critical + market
+            critical, market = [], []
+            assert seen_types(collector) == expected
+        elif step == "ack":
+            assert offer(pools, runner, ACK, number) == "accepted"
+            critical.append(("ControlAck", number))
+        else:
+            room = len(market) < capacity
+            assert offer(pools, runner, TRADE, number) == ("accepted" if room else "full")
+            if room:
+                market.append(("Trade", number))
+        assert len(runner.mailbox) == len(critical) + len(market)
+    runner.stop()
+
+
+def test_rings_turn_over_many_times() -> None:
+    rng = Random(2)
+    pools, collector = recycler(128), Collector()
+    runner = runner_of(pools, collector, capacity=10, quantum=7)
+    sent = 0
+    while sent < 3000:
+        for _ in range(rng.randrange(1, 11)):
+            if offer(pools, runner, TRADE, sent) == "accepted":
+                sent += 1
+        runner.deliver()
+    assert collector.seqs() == list(range(sent))
+
+
+def test_a_mailbox_begins_empty() -> None:
+    mailbox = Mailbox(16, 4)
+    assert (len(mailbox), mailbox.capacity, mailbox.critical_reserve, mailbox.offered, mailbox.peak) == (0, 16, 4, 0, 0)
