@@ -42,7 +42,8 @@ if typing.TYPE_CHECKING:
     )
     from engine.schema.event import Event
     from engine.schema.instrument import Instrument
-    from engine.schema.market import BookSnapshot, BookUpdate, KlineSummary, Levels, Ticker, Trade
+    from engine.schema.market import BookSnapshot, BookUpdate, Levels, Trade
+    from engine.schema.quotes import KlineSummary, Ticker
 
 _HOMES: dict[str, tuple[str, ...]] = {
     "engine.base.errors": (
@@ -77,7 +78,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "engine.schema.event": ("Event",),
     "engine.schema.instrument": ("Instrument",),
-    "engine.schema.market": ("BookSnapshot", "BookUpdate", "KlineSummary", "Levels", "Ticker", "Trade"),
+    "engine.schema.market": ("BookSnapshot", "BookUpdate", "Levels", "Trade"),
+    "engine.schema.quotes": ("KlineSummary", "Ticker"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -2,7 +2,8 @@
 
 from engine.schema.control import ControlAck, InstrumentUpdate
 from engine.schema.event import Event, class_of
-from engine.schema.market import BookSnapshot, BookUpdate, KlineSummary, Ticker, Trade
+from engine.schema.market import BookSnapshot, BookUpdate, Trade
+from engine.schema.quotes import KlineSummary, Ticker
 
 __all__ = ["CLASSES", "Event", "class_of"]
 

@@ -130,16 +130,6 @@ cdef class Trade(Event):
 
 
 @cython.final
-cdef class Ticker(Event):
-    cdef TickerData k
-
-
-@cython.final
-cdef class KlineSummary(Event):
-    cdef KlineData k
-
-
-@cython.final
 cdef class Levels:
     """Read-only view of one side of a book event; holds the event, so its slot is never reused under it."""
     cdef BookEvent _event

@@ -10,8 +10,9 @@ from engine.providers.assembler cimport BookAssembler
 from engine.providers.tape cimport KlineGate
 from engine.schema.event cimport (KLINE_SUMMARY, ORDER_CONTIGUOUS, ORDER_NONE, TICKER, TRADE, Event,
                                   FLAG_SYNTHETIC, publish)
-from engine.schema.market cimport (KlineData, KlineSummary, REASON_CHECKSUM, REASON_CROSSED, REASON_GAP,
-                                   REASON_OVERFLOW, Ticker, TickerData, Trade)
+from engine.schema.market cimport (
+    KlineData, REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, TickerData, Trade)
+from engine.schema.quotes cimport KlineSummary, Ticker
 from engine.schema.ports cimport EventPool, EventSink
 
 from engine.schema.enums import BookReason

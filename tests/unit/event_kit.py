@@ -21,7 +21,8 @@ from engine.schema.enums import (
 )
 from engine.schema.event import BASE_FIELDS
 from engine.schema.instrument import Instrument, InstrumentStatus
-from engine.schema.market import BookSnapshot, BookUpdate, KlineSummary, Ticker, Trade
+from engine.schema.market import BookSnapshot, BookUpdate, Trade
+from engine.schema.quotes import KlineSummary, Ticker
 
 BUILT: dict[EventType, type[Event]] = {
     EventType.BOOK_SNAPSHOT: BookSnapshot,

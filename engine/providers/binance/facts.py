@@ -65,7 +65,7 @@ def trades(feed: BinanceFeed) -> dict[str, dict[str, Any]]:
 
 def entry_part(feed: BinanceFeed) -> dict[str, Any]:
     """Facts of the whole entry: candles told, by ``SYMBOL interval``."""
-    from engine.schema.market import INTERVAL_NAMES
+    from engine.schema.quotes import INTERVAL_NAMES
 
     books = feed.stream.book_list()
     candles = {

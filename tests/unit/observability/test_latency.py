@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from random import Random
 
 import pytest
@@ -42,8 +43,8 @@ def test_a_bucket_is_at_most_a_sixteenth_wide(duration_ns: int) -> None:
 def test_buckets_rise_without_gaps() -> None:
     edges = [edge for edge, _ in filled(list(range(5000))).buckets()]
     assert edges == sorted(set(edges))
-    assert edges[:33] == list(range(32)) + [33]
-    for below, above in zip(edges, edges[1:], strict=False):
+    assert edges[:33] == [*list(range(32)), 33]
+    for below, above in itertools.pairwise(edges):
         ((found, _),) = filled([below + 1]).buckets()
         assert found == above
 

@@ -247,7 +247,7 @@ def test_mem_15_the_fixture_of_every_test_sees_what_is_out() -> None:
     churn(pools, TRADE, 10)
     assert_balanced({pools})
     lease = leased(pools)
-    with pytest.raises(AssertionError, match="still out: {'Trade': 1}"):
+    with pytest.raises(AssertionError, match=r"still out: {'Trade': 1}"):
         assert_balanced({pools})
     assert lease.release() == "recycled"
     assert_balanced({pools})

@@ -24,7 +24,7 @@ def on_loop(main: Coroutine[Any, Any, None]) -> None:
 async def until(holds: Callable[[], bool]) -> None:
     """Let the loop turn until *holds*; the test's own time limit ends a wait in vain."""
     while not holds():  # noqa: ASYNC110  (what is waited for is all over the engine)
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
 
 
 class Client(picows.WSListener):

@@ -78,7 +78,8 @@ def test_a_signal_stops_in_order_and_the_same_one_twice_at_once_counts_once(numb
             os.kill(os.getpid(), number)
             await stopped.wait()
             os.kill(os.getpid(), number)
-            await asyncio.sleep(0.01)
+            for _ in range(20):
+                await asyncio.sleep(0)
 
     run_on_loop(main())
 

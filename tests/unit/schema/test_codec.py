@@ -9,7 +9,8 @@ from engine.schema.codec import from_json, to_json
 from engine.schema.control import ControlAck
 from engine.schema.enums import BookReason, EventFlag, Side, UpdateType
 from engine.schema.event import Event
-from engine.schema.market import BookUpdate, Ticker, Trade
+from engine.schema.market import BookUpdate, Trade
+from engine.schema.quotes import Ticker
 
 BOOK_UPDATE = (
     b'{"type":"BookUpdate","kind":"market_data","schema_version":1,"event_id":"kraken:BTC-USD:BookUpdate:3.18211",'

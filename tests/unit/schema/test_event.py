@@ -16,7 +16,8 @@ from engine.base.clock import ManualClock, SystemClock
 from engine.base.errors import MisuseError
 from engine.schema.enums import CRITICAL_KINDS, KIND_OF_TYPE, EventFlag, EventKind, EventType
 from engine.schema.event import Event, parse_uuid, use_clock
-from engine.schema.market import BookSnapshot, BookUpdate, KlineSummary, Levels, Ticker, Trade
+from engine.schema.market import BookSnapshot, BookUpdate, Levels, Trade
+from engine.schema.quotes import KlineSummary, Ticker
 from tests.unit.event_kit import (
     BASE,
     BOOK_TYPES,
