@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
+import sys
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -287,6 +289,9 @@ def load_handler(consumer: ConsumerConfig) -> object:
     where = f"consumers[{consumer.consumer_id}].handler"
     if consumer.handler is None:
         raise ConfigError(f"{where} is missing", op="consumers.load")
+    # A strategy lies beside its configuration, and the console script puts no folder on the path.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     try:
         return pkgutil.resolve_name(consumer.handler)(**consumer.params)
     except Exception as error:

@@ -331,7 +331,7 @@ cdef class Event:
         if self.s.state != SLOT_DETACHED:
             raise MisuseError(f"{type(self).__name__} belongs to a pool and cannot be pickled", op="event.pickle",
                               hint="pickle event.detach()")
-        return _rebuild, (type(self).__name__, self.as_dict())
+        return type(self).from_dict, (self.as_dict(),)
 
     def __eq__(self, other) -> bool:
         if self is other:
@@ -361,10 +361,3 @@ def class_of(int event_type):
         KeyError: the type is not built.
     """
     return _CLASSES[event_type]
-
-
-def _rebuild(str name, fields):
-    for cls in _CLASSES.values():
-        if cls.__name__ == name:
-            return cls.from_dict(fields)
-    raise MisuseError(f"unknown event class {name}", op="event.unpickle")
