@@ -7,7 +7,7 @@ modules, the build modes, the guard against stale declarations, the checks for m
 
 ========  ============================================================================================
 release   (default) optimised, Cython's checks off, symbols stripped, generated C under ``build/cython``
-checks    bounds, None-memoryview and signed-overflow checks on, assertions on, macro ``ENGINE_CHECKS=1``
+checks    bounds, memoryview and signed-overflow checks on, assertions on, macro ``ENGINE_CHECKS=1``
 trace     line tracing for coverage; generated C beside the ``.pyx``, where the coverage plugin looks
 asan      address and undefined-behaviour sanitizers, release directives
 ========  ============================================================================================
@@ -100,7 +100,7 @@ MODES = {
             link_flags=(),
             generated="build/cython-checks",
             macros={"ENGINE_CHECKS": "1"},
-            directives={"boundscheck": True, "wraparound": True, "initializedcheck": True, "nonecheck": True},
+            directives={"boundscheck": True, "wraparound": True, "initializedcheck": True},
         ),
         Mode(
             "trace",

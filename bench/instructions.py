@@ -129,7 +129,8 @@ def main() -> None:
     except ValgrindMissingError as missing:
         print(f"skipped: {missing}")
         return
-    result: dict[str, Any] = document("instructions", found, command=shlex.join(["python", "-m", "bench.instructions", *sys.argv[1:]]))
+    command = shlex.join(["python", "-m", "bench.instructions", *sys.argv[1:]])
+    result: dict[str, Any] = document("instructions", found, command=command)
     print(json.dumps(result["rows"], indent=1))
     if options.out is not None:
         print(save_dated(options.out, result))

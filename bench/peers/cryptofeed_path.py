@@ -6,7 +6,7 @@ Each callback reads the best bid and the best ask price.
 """
 import asyncio
 import logging
-from time import perf_counter_ns, time
+from time import thread_time_ns, time
 from typing import Any
 
 import uvloop
@@ -72,10 +72,10 @@ def main() -> None:
         for consumer in consumers:
             consumer.calls = 0
         handle = feed.message_handler
-        start_ns = perf_counter_ns()
+        start_ns = thread_time_ns()
         for text in texts:
             await handle(text, None, time())
-        return perf_counter_ns() - start_ns
+        return thread_time_ns() - start_ns
 
     def one_pass() -> int:
         return loop.run_until_complete(play())

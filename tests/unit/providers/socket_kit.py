@@ -13,16 +13,20 @@ import uvloop
 from aiohttp import web
 
 HOST = "127.0.0.1"
+LIMIT_S = 4.0
 
 
 def on_loop(main: Coroutine[Any, Any, None]) -> None:
-    """Run a test's coroutine on the loop that the engine runs on."""
+    """Run a test's coroutine on the loop that the engine runs on.
+
+    The limit is the loop's own: it swallows the error that the test runner's alarm raises in it.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)
+        runner.run(asyncio.wait_for(main, LIMIT_S))
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Let the loop turn until *holds*; the test's own time limit ends a wait in vain."""
+    """Let the loop turn until *holds*; the limit of on_loop() ends a wait in vain."""
     while not holds():  # noqa: ASYNC110  (what is waited for is all over the engine)
         await asyncio.sleep(0)
 

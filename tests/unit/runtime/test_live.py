@@ -12,6 +12,7 @@ import pytest
 from engine.base.clock import ManualClock
 from engine.base.errors import InternalError
 from engine.runtime.live import DeadlineTimer, run_on_loop, stopping
+from tests.unit.providers.socket_kit import on_loop
 
 NOW_NS = 1_800_000_000_000_000_000
 
@@ -54,7 +55,7 @@ def test_the_timer_fires_at_each_deadline_and_rests_where_none_stands() -> None:
         timer.close()
         assert dispatcher.on_deadline is None
 
-    run_on_loop(main())
+    on_loop(main())
 
 
 def test_a_nearer_deadline_takes_the_place_of_the_one_that_stood() -> None:
@@ -67,7 +68,7 @@ def test_a_nearer_deadline_takes_the_place_of_the_one_that_stood() -> None:
         assert dispatcher.delivered_ns == [NOW_NS + 1_000_000]
         timer.close()
 
-    run_on_loop(main())
+    on_loop(main())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -81,7 +82,7 @@ def test_a_signal_stops_in_order_and_the_same_one_twice_at_once_counts_once(numb
             for _ in range(20):
                 await asyncio.sleep(0)
 
-    run_on_loop(main())
+    on_loop(main())
 
 
 def test_a_second_signal_ends_what_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +100,7 @@ def test_a_second_signal_ends_what_does_not_stop(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(InternalError, match="second signal"), stopping(first.set):
             await signalled_twice()
 
-    run_on_loop(main())
+    on_loop(main())
 
 
 def test_what_else_cancels_the_task_stays_a_cancellation() -> None:
@@ -110,4 +111,11 @@ def test_what_else_cancels_the_task_stays_a_cancellation() -> None:
         with pytest.raises(asyncio.CancelledError), stopping(lambda: None):
             await asyncio.Event().wait()
 
-    run_on_loop(main())
+    on_loop(main())
+
+
+def test_a_result_comes_back_from_the_loop() -> None:
+    async def answer() -> int:
+        return 42
+
+    assert run_on_loop(answer()) == 42
