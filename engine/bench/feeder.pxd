@@ -25,7 +25,7 @@ cdef class Feeder:
 cdef class TwoFields(Handler):
     """Reads two fields of each event; keeps sums so that the reads cannot be left out."""
     cdef readonly uint64_t events
-    cdef readonly int64_t first_sum
-    cdef readonly int64_t second_sum
+    cdef readonly uint64_t first_sum     # may wrap: read only so that the reads cannot be left out
+    cdef readonly uint64_t second_sum
 
     cdef int on_event(self, Event event, object ctx) except -1

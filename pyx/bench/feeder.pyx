@@ -137,6 +137,6 @@ cdef class TwoFields(Handler):
 
     cdef int on_event(self, Event event, object ctx) except -1:
         self.events += 1
-        self.first_sum += event.h.ts_recv_ns
-        self.second_sum += <int64_t>event.h.seq_provider
+        self.first_sum += <uint64_t>event.h.ts_recv_ns
+        self.second_sum += event.h.seq_provider
         return 0
