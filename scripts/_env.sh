@@ -127,8 +127,8 @@ set_up() {
         : >"$LOG"
         make_venv "$ROOT/.venv"
         if grep -qs "^$state " "$stamp"; then
-            # The wheel is there, only the extras are not.
-            step "installing the extras $extras" "$ROOT/.venv/bin/python" -m pip install --quiet \
+            # The wheel is there, only the extras, if any are wanted, are not.
+            [ -z "$extras" ] || step "installing the extras $extras" "$ROOT/.venv/bin/python" -m pip install --quiet \
                 --disable-pip-version-check "$(echo "$ROOT"/.venv/wheel/engine-*.whl)[$extras]"
         else
             rm -f "$stamp"
