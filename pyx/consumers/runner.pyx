@@ -192,7 +192,8 @@ cdef class InlineRunner(EventSink):
             if refcount(self._batch[i]) > HELD_BY_POOL and (<Event>self._batch[i]).s.consumer < 0:
                 (<Event>self._batch[i]).s.consumer = <short>self.index
                 self.escapes += 1
-        self._pool.release_many(self._batch, count)
+        if self._failures is None or not planted(b"runner.leak_on_error"):
+            self._pool.release_many(self._batch, count)
         if took_ns > self._budget_ns:
             self.slow_callbacks += 1
             if self._on_slow is not None:

@@ -2,6 +2,7 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
 from engine.base.clock cimport monotonic_ns
+from engine.base.units cimport engine_add_overflow, engine_mul_overflow
 
 STAGE_NAMES = ("wire", "book", "orchestrator", "dispatcher", "mailbox")
 
@@ -26,7 +27,7 @@ cdef inline int64_t upper_edge(int bucket) noexcept nogil:
     cdef int shift = (bucket >> SUB_BITS) - 1
     if shift < 0:
         return bucket
-    return ((<int64_t>((1 << SUB_BITS) + (bucket & ((1 << SUB_BITS) - 1)) + 1)) << shift) - 1
+    return <int64_t>(((<uint64_t>((1 << SUB_BITS) + (bucket & ((1 << SUB_BITS) - 1)) + 1)) << shift) - 1)
 
 
 @cython.final
@@ -37,9 +38,12 @@ cdef class LatencyHistogram:
         self.min_ns = INT64_MAX
 
     cdef void record(self, int64_t duration_ns, uint64_t times) noexcept nogil:
+        cdef int64_t added = 0
         self._counts[bucket_of(duration_ns)] += times
         self.count += times
-        self._sum_ns += duration_ns * <int64_t>times
+        if engine_mul_overflow(duration_ns, <int64_t>times, &added) \
+                or engine_add_overflow(self._sum_ns, added, &self._sum_ns):
+            self._sum_ns = INT64_MAX       # arrivals without a time lie half a century back: the mean says so
         if duration_ns > self.max_ns:
             self.max_ns = duration_ns
         if duration_ns < self.min_ns:
@@ -63,7 +67,7 @@ cdef class LatencyHistogram:
         return self.max_ns
 
     def mean_ns(self) -> int:
-        """Mean duration; 0 when empty."""
+        """Mean duration; 0 when empty, too small once the sum of all is beyond 64 bits."""
         return self._sum_ns // <int64_t>self.count if self.count else 0
 
     def buckets(self) -> list[tuple[int, int]]:

@@ -87,6 +87,14 @@ def test_an_empty_histogram_answers_0() -> None:
     assert (empty.count, empty.mean_ns(), empty.percentile_ns(0.99), empty.buckets(), empty.max_ns) == (0, 0, 0, [], 0)
 
 
+def test_a_sum_beyond_64_bits_stays_a_large_one() -> None:
+    histogram = filled([2**62] * 5)
+    histogram.add(2**40, times=2**30)
+    assert histogram.count == 5 + 2**30
+    assert histogram.mean_ns() == (2**63 - 1) // histogram.count
+    assert histogram.percentile_ns(1.0) == 2**62
+
+
 def test_a_duration_that_went_back_counts_as_none() -> None:
     histogram = filled([-5])
     assert histogram.buckets() == [(0, 1)]

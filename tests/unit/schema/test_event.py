@@ -164,7 +164,7 @@ def test_evt_02_a_pickle_means_the_same_in_a_process_with_other_ids() -> None:
         "for event in pickle.loads(sys.stdin.buffer.read()): print(event.event_id)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], input=pickle.dumps([trade, candle]), capture_output=True, check=True, timeout=5,
+        [sys.executable, "-P", "-c", script], input=pickle.dumps([trade, candle]), capture_output=True, check=True, timeout=5,
         env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
     )  # fmt: skip
     assert done.stdout.decode().split() == ["far-away:X-Y:Trade:5", "engine::KlineSummary:60.4"]
