@@ -28,19 +28,29 @@ cdef inline uint64_t blocks_out(const BlockPool* block) noexcept nogil:
     return block.acquired - block.recycled - block.escaped
 
 
-cdef inline int return_block(BlockPool* classes, BookData* book) noexcept nogil:
-    """Take the levels of an event back."""
+cdef inline bint keep_block(BlockPool* classes, BookData* book) noexcept nogil:
+    """Take the levels of an event back, unless there is no place for them; whether it has none any more."""
     cdef BlockPool* block
     if book.levels == NULL:
-        return 0
-    if book.block_class != BLOCK_NONE:
-        block = &classes[book.block_class]
-        block.recycled += 1
-        if block.free_count < block.capacity:
-            block.free_stack[block.free_count] = book.levels
-            block.free_count += 1
-            book.levels = NULL
-    free(book.levels)
+        return True
+    if book.block_class == BLOCK_NONE:
+        return False
+    block = &classes[book.block_class]
+    if block.free_count == block.capacity:
+        return False
+    block.free_stack[block.free_count] = book.levels
+    block.free_count += 1
+    block.recycled += 1
+    book.levels = NULL
+    return True
+
+
+cdef inline int return_block(BlockPool* classes, BookData* book) noexcept nogil:
+    """Take the levels of an event back, to their pool or to the heap."""
+    if not keep_block(classes, book):
+        if book.block_class != BLOCK_NONE:
+            classes[book.block_class].recycled += 1
+        free(book.levels)
     book.levels = NULL
     book.block_class = BLOCK_NONE
     return 0

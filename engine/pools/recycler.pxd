@@ -9,19 +9,20 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from engine.pools.blocks cimport BLOCK_CLASSES, BlockPool
-from engine.schema.event cimport TYPE_COUNT
+from engine.base.units cimport unlikely
+from engine.schema.event cimport SLOT_LEASED, TYPE_COUNT, Event
 from engine.schema.ports cimport EventPool
 
 
 cdef struct Pool:
-    PyObject** slots           # every slot, one strong reference each
-    uint32_t* free_stack       # indices of the slots at rest
+    PyObject** free_stack      # the slots at rest
     uint32_t free_count
     uint32_t free_low          # lowest free_count seen: the peak use
     uint32_t capacity          # slots, reserve included; 0 = no such pool
     uint32_t reserve           # last slots, for critical kinds only
     uint64_t acquired
     uint64_t recycled
+    PyObject** slots           # every slot, one strong reference each
     uint64_t escaped
     uint64_t overflowed        # taken from the heap past capacity
     uint64_t overflow_out
@@ -36,6 +37,7 @@ cdef class Recycler(EventPool):
     cdef Pool[TYPE_COUNT] _pools
     cdef BlockPool[BLOCK_CLASSES] _blocks
     cdef bint _debug
+    cdef bint _watched               # debug, or somebody waits for what comes back
     cdef uint64_t _trace_hi
     cdef uint64_t _trace_lo
     cdef list _escapes               # per consumer index
@@ -46,6 +48,24 @@ cdef class Recycler(EventPool):
     cdef int64_t _next_stack_ns      # monotonic: stacks of refused returns are kept once a second at most
     cdef object __weakref__
 
-    cdef int _put_back(self, PyObject* event) noexcept
+    cdef inline PyObject* _take(self, Pool* pool) noexcept:
+        """A slot of a pool that has one."""
+        cdef PyObject* event
+        pool.free_count -= 1
+        if pool.free_count < pool.free_low:
+            pool.free_low = pool.free_count
+        pool.acquired += 1
+        event = pool.free_stack[pool.free_count]
+        (<Event>event).s.state = SLOT_LEASED
+        self._trace_lo += <uint64_t>0x9E3779B97F4A7C15
+        (<Event>event).h.trace_hi = self._trace_hi
+        (<Event>event).h.trace_lo = self._trace_lo
+        if unlikely(self._debug):
+            return self._note_acquired(event)
+        return event
+
+    cdef PyObject* _acquire_last(self, int event_type) noexcept
+    cdef PyObject* _note_acquired(self, PyObject* event) noexcept
+    cdef int _put_back_watched(self, PyObject* event) noexcept
     cdef int _escape(self, PyObject* event) except -1
     cdef PyObject* _overflow(self, int event_type) noexcept

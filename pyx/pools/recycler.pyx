@@ -1,7 +1,7 @@
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 import os
@@ -10,7 +10,8 @@ from weakref import WeakSet
 from engine.base.clock cimport monotonic_ns
 from engine.base.plants cimport planted
 from engine.base.units cimport unlikely
-from engine.pools.blocks cimport (BLOCK_CLASSES, BlockPool, blocks_out, escape_block, return_block, take_block)
+from engine.pools.blocks cimport (BLOCK_CLASSES, BlockPool, blocks_out, escape_block, keep_block, return_block,
+                                  take_block)
 from engine.pools.lease cimport HEAP_INDEX, make_lease
 from engine.pools.reset cimport clean, holds_levels, poison
 from engine.schema.event cimport (FLAG_OVERFLOW_ALLOC, SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE, SLOT_LEASED,
@@ -60,6 +61,7 @@ cdef class Recycler(EventPool):
         cdef BlockPool* block
         reserves = reserves or {}
         self._debug = debug
+        self._watched = debug
         self._escapes = []
         self._types = {}
         self._overflow_events = {}
@@ -88,7 +90,7 @@ cdef class Recycler(EventPool):
         cls = class_of(event_type)
         self._types[event_type] = cls
         pool.slots = <PyObject**>calloc(capacity, sizeof(PyObject*))
-        pool.free_stack = <uint32_t*>calloc(capacity, sizeof(uint32_t))
+        pool.free_stack = <PyObject**>calloc(capacity, sizeof(PyObject*))
         if pool.slots == NULL or pool.free_stack == NULL:
             raise MemoryError(f"pool of {capacity} {cls.__name__}")
         pool.capacity = capacity
@@ -97,10 +99,11 @@ cdef class Recycler(EventPool):
             event = cls()
             event.s.index = i
             event.s.state = SLOT_FREE
+            event.s.refs = 1
             event.s.consumer = -1
             Py_INCREF(event)
             pool.slots[i] = <PyObject*>event
-            pool.free_stack[capacity - 1 - i] = i       # slot 0 leaves first
+            pool.free_stack[capacity - 1 - i] = <PyObject*>event       # slot 0 leaves first
         pool.free_count = capacity
         pool.free_low = capacity
 
@@ -126,26 +129,17 @@ cdef class Recycler(EventPool):
     cdef PyObject* acquire_nowait(self, int event_type) noexcept:
         """Take a slot, clean but for its trace id; NULL when market data finds the pool exhausted."""
         cdef Pool* pool = &self._pools[event_type]
-        cdef PyObject* event
-        if unlikely(pool.free_count <= pool.reserve and (pool.free_count == 0 or not is_critical(event_type))):
-            if not is_critical(event_type):
-                pool.exhausted += 1
-                return NULL
-            return self._overflow(event_type)
-        pool.free_count -= 1
-        if pool.free_count < pool.free_low:
-            pool.free_low = pool.free_count
-        pool.acquired += 1
-        event = pool.slots[pool.free_stack[pool.free_count]]
-        if unlikely(self._debug):
-            clean(&(<Event>event).h, &(<Event>event).s)
-            stacks.note_acquired(<size_t>event)
-        (<Event>event).s.state = SLOT_LEASED
-        (<Event>event).s.refs = 1
-        self._trace_lo += <uint64_t>0x9E3779B97F4A7C15
-        (<Event>event).h.trace_hi = self._trace_hi
-        (<Event>event).h.trace_lo = self._trace_lo
-        return event
+        if unlikely(pool.free_count <= pool.reserve):
+            return self._acquire_last(event_type)
+        return self._take(pool)
+
+    cdef PyObject* _acquire_last(self, int event_type) noexcept:
+        """From a pool that holds its reserve or less: for critical kinds, then from the heap."""
+        cdef Pool* pool = &self._pools[event_type]
+        if not is_critical(event_type):
+            pool.exhausted += 1
+            return NULL
+        return self._take(pool) if pool.free_count else self._overflow(event_type)
 
     cdef PyObject* _overflow(self, int event_type) noexcept:
         """A critical event past the reserve: from the heap, with the same life, counted."""
@@ -183,27 +177,55 @@ cdef class Recycler(EventPool):
         """Give one reference back for each of *count* events; returns how many recycled or escaped."""
         cdef uint32_t i
         cdef int gone = 0
+        cdef Slot* slot
         for i in range(count):
-            if (<Event>events[i]).s.state == SLOT_PUBLISHED and (<Event>events[i]).s.refs > 1:
-                (<Event>events[i]).s.refs -= 1
+            slot = &(<Event>events[i]).s
+            if slot.state == SLOT_PUBLISHED and slot.refs > 1:
+                slot.refs -= 1
             elif self.release(events[i]) != HELD:
                 gone += 1
         return gone
 
     cdef int release(self, PyObject* event) noexcept:
         """Give one engine reference back; the last one recycles. Returns a Released."""
-        cdef uint8_t state = (<Event>event).s.state
-        if unlikely(state != SLOT_PUBLISHED and state != SLOT_LEASED):
-            return self.refuse((<Event>event).s.type)
-        (<Event>event).s.refs -= 1
-        if (<Event>event).s.refs > 0:
-            return HELD
-        return self._put_back(event)
-
-    cdef int _put_back(self, PyObject* event) noexcept:
         cdef Slot* slot = &(<Event>event).s
         cdef Pool* pool = &self._pools[slot.type]
-        if unlikely(refcount(event) > HELD_BY_POOL or slot.overflow):
+        if unlikely(slot.state != SLOT_PUBLISHED and slot.state != SLOT_LEASED):
+            return self.refuse(slot.type)
+        if slot.refs > 1:
+            slot.refs -= 1
+            return HELD
+        # What calls anything is left to another function: this one then needs no register saved.
+        if unlikely(refcount(event) > HELD_BY_POOL or slot.overflow or self._watched):
+            return self._put_back_watched(event)
+        if holds_levels(slot.type) and unlikely(not keep_block(self._blocks, &(<BookEvent>event).b)):
+            return self._put_back_watched(event)
+        slot.generation += not planted(b"recycler.keep_generation")
+        slot.consumer = -1
+        pool.free_stack[pool.free_count] = event
+        pool.free_count += 1
+        pool.recycled += 1
+        clean(event)
+        return RECYCLED
+
+    # -- the cold paths ---------------------------------------------------------------------------------------
+
+    cdef PyObject* _note_acquired(self, PyObject* event) noexcept:
+        """Debug: who took it is remembered; what was poisoned is clean again."""
+        cdef EventHeader* h = &(<Event>event).h
+        cdef uint64_t trace_lo = h.trace_lo
+        clean(event)
+        h.trace_hi = self._trace_hi
+        h.trace_lo = trace_lo
+        (<Event>event).s.state = SLOT_LEASED
+        stacks.note_acquired(<size_t>event)
+        return event
+
+    cdef int _put_back_watched(self, PyObject* event) noexcept:
+        """The last release where more is to do than to recycle: escape, heap memory, debug, somebody who waits."""
+        cdef Slot* slot = &(<Event>event).s
+        cdef Pool* pool = &self._pools[slot.type]
+        if refcount(event) > HELD_BY_POOL or slot.overflow:
             try:
                 return self._escape(event)
             except BaseException:      # only memory can fail here; the slot is then lost, not reused
@@ -212,20 +234,18 @@ cdef class Recycler(EventPool):
             return_block(self._blocks, &(<BookEvent>event).b)
         slot.generation += not planted(b"recycler.keep_generation")
         slot.consumer = -1
-        pool.recycled += 1
-        if unlikely(self._debug):
+        if self._debug:
             slot.state = SLOT_FREE     # before any Python runs: another thread's return is refused from here on
             stacks.note_recycled(<size_t>event)
             poison(<Event>event)
         else:
-            clean(&(<Event>event).h, slot)
-        pool.free_stack[pool.free_count] = slot.index
+            clean(event)
+        pool.free_stack[pool.free_count] = event
         pool.free_count += 1
+        pool.recycled += 1
         if self._waiters is not None:
-            self._wake()
+            self._waiters.notify()
         return RECYCLED
-
-    # -- the cold paths ---------------------------------------------------------------------------------------
 
     cdef int _escape(self, PyObject* event) except -1:
         """The slot leaves for good: user code holds it, or it came from the heap."""
@@ -259,15 +279,16 @@ cdef class Recycler(EventPool):
         fresh = self._types[slot.type]()
         fresh.s.index = index
         fresh.s.state = SLOT_FREE
+        fresh.s.refs = 1
         fresh.s.consumer = -1
         fresh.s.generation = slot.generation
         Py_INCREF(fresh)
         pool.slots[index] = <PyObject*>fresh
-        pool.free_stack[pool.free_count] = index
+        pool.free_stack[pool.free_count] = <PyObject*>fresh
         pool.free_count += 1
         Py_DECREF(<object>event)
         if self._waiters is not None:
-            self._wake()
+            self._waiters.notify()
         return ESCAPED
 
     cdef int release_token(self, int event_type, uint32_t index, uint32_t generation) noexcept:
@@ -298,9 +319,6 @@ cdef class Recycler(EventPool):
     def _tell(self, str kind not None, **metadata) -> None:
         if self._on_problem is not None:
             self._on_problem(kind, **metadata)
-
-    def _wake(self) -> None:
-        self._waiters.notify()
 
     # -- callers off the loop ---------------------------------------------------------------------------------
 
@@ -357,6 +375,7 @@ cdef class Recycler(EventPool):
         patience = Patience(self, self._tell)
         if self._waiters is None:
             self._waiters = patience
+            self._watched = True
         return self._waiters
 
     # -- operators and tests ----------------------------------------------------------------------------------
@@ -412,13 +431,14 @@ cdef class Recycler(EventPool):
         cdef PyObject* event
         cdef uint32_t i
         self._debug = on
+        self._watched = on or self._waiters is not None
         if on:
             return
         for event_type in self._types:     # in release nobody cleans a slot before its next life
             pool = &self._pools[<int>event_type]
             for i in range(pool.free_count):
-                event = pool.slots[pool.free_stack[i]]
-                clean(&(<Event>event).h, &(<Event>event).s)
+                event = pool.free_stack[i]
+                clean(event)
 
 
 cdef dict row_of(Event event, bint debug):
