@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from engine.cli.output import on_terminal, print_table
+from engine.cli.replay_view import consumer_text, streams_text
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -146,6 +147,8 @@ def _pools_text(summary: EngineSummary) -> str:
 
 def print_result(result: DemoResult) -> None:
     """The summary: what came, how fast it went through, and whether everything balances."""
+    from engine.runtime.runreport import report_lines
+
     summary = result.summary
     totals = summary.totals()
     started = "" if result.first_event_ms is None else f"; first event after {result.first_event_ms / 1e3:.2f} s"
@@ -160,18 +163,16 @@ def print_result(result: DemoResult) -> None:
         ("latency", "of", "timed", "p50", "p99", "max"),
         [(kind, name, latency.count, *_latency_cells(latency)) for kind, name, latency in rows],
     )
-    print(
-        f"  events: {totals['received']:,} received = {totals['routed']:,} routed + {totals['unrouted']:,} unrouted"
-        f" + {totals['duplicates']:,} duplicates + {totals['late_dropped']:,} late + {totals['held']:,} held"
-    )
+    print(f"  {streams_text(summary)}")
     for name, row in summary.consumers.items():
-        print(
-            f"  {name}: {row['offered']:,} offered = {row['delivered']:,} delivered"
-            f" + {row['dropped']:,} dropped + {row['queued']:,} queued"
-        )
+        print(f"  {name}: {consumer_text(row)}")
+        for finding in result.findings[name]:
+            print(f"    {finding}")
     lent = sum(row.acquired for row in summary.pools.pools.values())
     back = sum(row.recycled + row.escaped for row in summary.pools.pools.values())
     print(f"  pools: {lent:,} lent = {back:,} back + {sum(result.outstanding.values()):,} out")
+    for line in report_lines(result.setup):
+        print(f"  {line}")
     for name, count in summary.rejected.items():
         print(f"  refused frames: {name} {count:,}")
     for check in result.differing:
@@ -207,4 +208,6 @@ def as_json_document(result: DemoResult) -> dict[str, Any]:
         "books": result.books,
         "books_equal": not result.differing,
         "balanced": not summary.imbalances,
+        "findings": result.findings,
+        "run": result.setup,
     }

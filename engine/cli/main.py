@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from engine.cli.exit_codes import ExitCode, exit_code_of
 PROGRAM = "engine-run"
 # What the command-line library makes of a Ctrl-C; never one of our own codes.
 _INTERRUPTED = 130
+_DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         result = build_app(args)(args=args, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
     except _usage_error(typer) as error:
         return _tell_usage(error)
     except (KeyboardInterrupt, typer.Abort):
@@ -41,11 +45,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (EngineError, EngineErrorGroup) as error:
         return _tell_error(error, as_json="--json" in args)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK_REFUSES:
+            return _tell_output_lost(error)
         print(mask_text("".join(traceback.format_exception(error))), end="", file=sys.stderr)
         return _tell_error(error, as_json="--json" in args)
     if result == _INTERRUPTED:
         return ExitCode.DONE
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _tell_output_lost(error: OSError) -> int:
+    """The result could not be written; what is still in the buffer has nowhere to go either."""
+    print(f"[engine] output failed: {error.strerror} (code: unavailable)", file=sys.stderr)
+    print("hint: make room, or send the output elsewhere", file=sys.stderr)
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    return ExitCode.FAILED
 
 
 def _usage_error(typer: Any) -> type[Exception]:

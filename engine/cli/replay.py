@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,6 @@ from engine.cli.output import print_json, progress
 
 if TYPE_CHECKING:
     from engine.runtime.replay import Replay, ReplayOptions, ReplayResult
-    from engine.runtime.verify import Verdict
 
 
 def register(app: typer.Typer) -> None:
@@ -41,21 +41,25 @@ def register(app: typer.Typer) -> None:
         json: JsonFlag = False,
     ) -> None:
         """Play recorded frames through the whole engine, on the recorded clock."""
+        from engine.cli.replay_view import as_json_document, print_result
+        from engine.runtime.verify import verify as judge
+
         flags = flags_of(ctx, config, sets, log_level, json)
         options = _options(speed, from_, to, instruments, with_facts=facts is not None)
-        results: list[ReplayResult] = []
-        verdicts: list[Verdict] = []
-        for path in files:
-            result = _play(path, flags, options, out, over_websocket, append=bool(results))
-            results.append(result)
-            verdicts.append(_verdict(result))
-            if not flags.as_json:
-                _print(result, verdicts[-1], verify)
         if facts is not None:
+            _need_writable(facts, "--facts")
+        results: list[ReplayResult] = []
+        for path in files:
+            results.append(_play(path, flags, options, out, over_websocket, append=bool(results)))
+            if not flags.as_json:
+                print_result(results[-1], judge(results[-1]), verifying=verify, facts=facts)
+            if results[-1].is_stopped:
+                break
+        if facts is not None and not results[-1].is_stopped:
             _write_facts(facts, results)
         if flags.as_json:
-            print_json([_as_json(result, verdict) for result, verdict in zip(results, verdicts, strict=True)])
-        if verify and not all(verdict.holds for verdict in verdicts):
+            print_json([as_json_document(result, judge(result)) for result in results])
+        if verify and not all(judge(result).holds for result in results):
             raise typer.Exit(ExitCode.VERIFICATION)
 
 
@@ -80,13 +84,17 @@ def _options(
             factor = -1.0
         if not 0 < factor < 1e9:
             raise typer.BadParameter(f"--speed {speed!r} is neither max nor a factor above 0; nearest valid: max")
-    body = None
-    if instruments is not None:
-        try:
-            body = instruments.read_bytes()
-        except OSError as error:
-            raise typer.BadParameter(f"--instruments {instruments}: {error.strerror}") from None
+    body = None if instruments is None else _metadata(instruments)
     return ReplayOptions(factor, instant("--from", from_), instant("--to", to), body, with_facts)
+
+
+def _metadata(path: Path) -> bytes:
+    from engine.runtime.metadata import read_body, venues_of_body
+
+    body = read_body(path)
+    if not venues_of_body(body):
+        raise typer.BadParameter(f"--instruments {path}: no exchangeInfo, products, AssetPairs or instrument body")
+    return body
 
 
 def _play(
@@ -94,30 +102,38 @@ def _play(
 ) -> ReplayResult:
     from engine.runtime.eventfile import EventFile
     from engine.runtime.replay import Replay
+    from engine.runtime.samples import add_samples
 
     replay = Replay(path, flags.load(), options)
+    samples = {} if replay.engine.config.consumers else add_samples(replay.engine)
     replay.engine.add_configured_consumers()
     writer = EventFile(out, replay.engine, append=append) if out is not None else None
     try:
         with progress(f"replay {path.name}", replay.scan.records, "records") as bar:
-            return _run(replay, over_websocket, bar.update)
+            result = _run(replay, over_websocket, bar.update)
     finally:
         if writer is not None:
             writer.close()
+    result.findings = {name: sample.findings() for name, sample in samples.items()}
+    return result
 
 
 def _run(replay: Replay, over_websocket: bool, on_progress: Any) -> ReplayResult:
     if over_websocket:
         from engine.runtime.overwire import replay_over_websocket
 
-        return replay_over_websocket(replay, on_progress)
-    return replay.run(on_progress)
+        return replay_over_websocket(replay, on_progress, by_signal=True)
+    from engine.runtime.signals import stopping_by_signal
+
+    with stopping_by_signal(replay.stop):
+        return replay.run(on_progress)
 
 
-def _verdict(result: ReplayResult) -> Verdict:
-    from engine.runtime.verify import verify
-
-    return verify(result)
+def _need_writable(path: Path, flag: str) -> None:
+    """Refuse before the work what could only fail after it."""
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise typer.BadParameter(f"{flag} {path}: cannot be written; name a file in a folder that exists and is yours")
 
 
 def _write_facts(path: Path, results: list[ReplayResult]) -> None:
@@ -128,53 +144,3 @@ def _write_facts(path: Path, results: list[ReplayResult]) -> None:
         path.write_bytes(encode({"captures": [result.facts for result in results]}) + b"\n")
     except OSError as error:
         raise ValidationError(f"{path}: cannot be written: {error.strerror}", op="replay.facts") from None
-
-
-def _print(result: ReplayResult, verdict: Verdict, verifying: bool) -> None:
-    totals = result.summary.totals()
-    seconds = result.wall_ns / 1e9
-    rate = result.records / seconds if seconds else 0
-    print(f"{result.path}: {result.records:,} records in {seconds:.2f} s ({rate:,.0f} a second)")
-    for feed in result.feeds.values():
-        for book in feed.stream.book_list():
-            bids, asks = book.ladder.counts()
-            state = "valid" if book.is_valid else "not valid"
-            if book.snapshots_published or book.updates_published:
-                print(
-                    f"  {feed.provider} {book.symbol}: {state}, {bids:,} x {asks:,} levels, "
-                    f"{book.updates_published:,} updates, {book.snapshots_published:,} snapshots, "
-                    f"{sum(book.counts_by_reason().values()):,} resyncs"
-                )
-    print(
-        f"  events: {totals['received']:,} received = {totals['routed']:,} routed + {totals['unrouted']:,} unrouted"
-        f" + {totals['duplicates']:,} duplicates + {totals['late_dropped']:,} late + {totals['held']:,} held"
-    )
-    print(
-        f"  consumers: {totals['offered']:,} offered = {totals['delivered']:,} delivered"
-        f" + {totals['dropped']:,} dropped + {totals['queued']:,} queued"
-    )
-    for name, count in result.summary.rejected.items():
-        print(f"  refused frames: {name} {count:,}")
-    for warning in result.warnings:
-        print(f"  warning: {warning}")
-    for line in verdict.healed:
-        print(f"  healed: {line}")
-    for fault in verdict.faults:
-        print(f"  {'FAULT' if verifying else 'note'}: {fault}")
-    if verifying:
-        print(f"  {'verified' if verdict.holds else 'NOT verified'}; proven: {'; '.join(verdict.proofs)}")
-
-
-def _as_json(result: ReplayResult, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "file": str(result.path),
-        "records": result.records,
-        "wall_ns": result.wall_ns,
-        "pipeline": result.summary.pipeline(),
-        "verified": verdict.holds,
-        "faults": [
-            {"record": fault.record, "what": fault.what, "file": str(fault.path)} for fault in verdict.faults
-        ],
-        "healed": verdict.healed,
-        "proven": verdict.proofs,
-    }

@@ -18,7 +18,7 @@ import msgspec
 
 from engine.base.errors import MisuseError, ValidationError
 
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 20
 _OP = "capture.read"
 _LINE_HINT = "correct that line, or remove it"
@@ -91,9 +91,9 @@ def read_capture(path: str | os.PathLike[str]) -> Iterator[CaptureRecord]:
 
 
 def _lines(file: BinaryIO) -> gzip.GzipFile | BinaryIO:
-    magic = file.read(len(_GZIP_MAGIC))
+    magic = file.read(len(GZIP_MAGIC))
     file.seek(0)
-    return gzip.GzipFile(fileobj=file, mode="rb") if magic == _GZIP_MAGIC else file
+    return gzip.GzipFile(fileobj=file, mode="rb") if magic == GZIP_MAGIC else file
 
 
 def _damaged(name: str, record: int, what: str, hint: str) -> ValidationError:

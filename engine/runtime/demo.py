@@ -13,12 +13,12 @@ from typing import Any
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
 from engine.config.sections_providers import ProviderConfig
-from engine.consumers.subscriptions import Subscription
 from engine.providers.facts import ASKS, BIDS, level_texts
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
-from engine.runtime.samples import SAMPLES
+from engine.runtime.runreport import loop_name, run_report
+from engine.runtime.samples import Sample, add_samples
 from engine.runtime.summary import EngineSummary
 from engine.runtime.venues import Sides, SimulatedVenues
 
@@ -72,6 +72,10 @@ class DemoResult:
     """From the start of the process to the first callback."""
     books: list[BookCheck]
     summary: EngineSummary
+    findings: dict[str, list[str]]
+    """What each sample strategy found out."""
+    setup: dict[str, Any]
+    """What the run was made of: :func:`engine.runtime.runreport.run_report`."""
 
     @property
     def differing(self) -> list[BookCheck]:
@@ -110,6 +114,7 @@ class Demo:
         self._ran_s = 0.0
         self._first_event_ms: int | None = None
         self._books: list[BookCheck] = []
+        self._samples: dict[str, Sample] = {}
 
     def stop(self) -> None:
         """End the run; the check and the summary follow."""
@@ -129,16 +134,18 @@ class Demo:
                     await _unless(venues.ended(), self._watch(engine, live))
                     await _unless(venues.ended(), self._settle(live, venues))
                     await live.close()
-            return DemoResult(self._ran_s, self._first_event_ms, self._books, engine.summary())
+            return DemoResult(
+                seconds=self._ran_s,
+                first_event_ms=self._first_event_ms,
+                books=self._books,
+                summary=engine.summary(),
+                findings={name: sample.findings() for name, sample in self._samples.items()},
+                setup=run_report(engine, loop_name()),
+            )
 
     async def _start(self, engine: Engine, live: LiveEngine) -> None:
         await live.prepare()
-        for name, strategy in SAMPLES.items():
-            engine.add_consumer(name, strategy())
-            for symbol in dict.fromkeys(instrument.symbol for instrument in engine.catalogue):
-                engine.desk.subscribe(
-                    Subscription(consumer_id=name, symbol=symbol, event_types=strategy.event_types)
-                )
+        self._samples = add_samples(engine)
         engine.start()
         await live.connect()
 

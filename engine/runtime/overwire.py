@@ -26,9 +26,10 @@ from engine.providers.feed import ConnectionPlan, SnapshotRequest
 from engine.providers.listener import FrameTap
 from engine.providers.session import Session
 from engine.runtime.capture import CaptureRecord
-from engine.runtime.live import run_on_loop
+from engine.runtime.live import run_on_loop, stopping
 from engine.runtime.prescan import base_venue
 from engine.runtime.replay import PROGRESS_RECORDS, Replay, ReplayResult
+from engine.runtime.runreport import loop_name
 from engine.simulator.playback import PlaybackError, PlaybackServer
 from engine.simulator.recording import Recording, depth_symbol
 
@@ -41,8 +42,15 @@ _REQUEST_TIMEOUT_S = 60.0
 _CLIENT_TIMEOUT_S = 120.0
 
 
-def replay_over_websocket(replay: Replay, on_progress: Callable[[int], None] | None = None) -> ReplayResult:
+def replay_over_websocket(
+    replay: Replay, on_progress: Callable[[int], None] | None = None, *, by_signal: bool = False
+) -> ReplayResult:
     """Play *replay*'s file through loopback sockets; the result is that of :meth:`Replay.run`.
+
+    Args:
+        replay: not run yet.
+        on_progress: called with the number of a record now and then.
+        by_signal: SIGINT and SIGTERM stop it; the result is then that of what was played.
 
     Raises:
         UnavailableError: the playback stopped short.
@@ -51,12 +59,25 @@ def replay_over_websocket(replay: Replay, on_progress: Callable[[int], None] | N
         return replay.run(on_progress)  # single messages kept as examples: nothing of them is played
     replay.engine.start()
     started_ns = time.monotonic_ns()
-    run_on_loop(_play(replay, on_progress))
+    run_on_loop(_play_until_signal(replay, on_progress) if by_signal else _play(replay, on_progress))
     return replay.finish(time.monotonic_ns() - started_ns)
+
+
+async def _play_until_signal(replay: Replay, on_progress: Callable[[int], None] | None) -> None:
+    async with TaskScope() as scope:
+        playing = scope.start(_play(replay, on_progress))
+
+        def stop() -> None:
+            replay.stop()
+            playing.cancel()
+
+        with stopping(stop):
+            await asyncio.wait([playing])
 
 
 async def _play(replay: Replay, on_progress: Callable[[int], None] | None) -> None:
     driver = _Driver(replay, on_progress)
+    replay.loop = loop_name()
     async with AsyncExitStack() as stack:
         servers = []
         for venue, found in replay.scan.venues.items():
@@ -91,7 +112,7 @@ class _Records:
         self._replay = replay
 
     def __iter__(self) -> Iterator[CaptureRecord]:
-        return self._replay.records()
+        return (record for _, record in self._replay.records())
 
 
 @dataclass
@@ -111,7 +132,7 @@ class _Driver:
     def __init__(self, replay: Replay, on_progress: Callable[[int], None] | None) -> None:
         self._replay = replay
         self._on_progress = on_progress
-        self._records = enumerate(replay.records())
+        self._records = replay.records()
         self._next: tuple[int, CaptureRecord] | None = next(self._records, None)
         self._venues: dict[str, _Venue] = {}
         self._scope: TaskScope | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from engine.base.errors import ValidationError
 from engine.base.jsontext import unescape
-from engine.runtime.capture import CaptureRecord
+from engine.runtime.capture import CaptureRecord, read_capture
 
 LEGACY = {
     "kraken_v1": "Kraken's legacy WebSocket v1 feed; record wss://ws.kraken.com/v2 instead",
@@ -62,14 +62,14 @@ def base_venue(venue: str) -> str:
     return base
 
 
-def scan(records: Iterable[CaptureRecord]) -> Scan:
-    """Read all *records* once.
+def scan_capture(path: Path) -> Scan:
+    """Read a whole capture once.
 
     Raises:
-        ValidationError: a venue or feed that is not supported, with the record's number.
+        ValidationError: no capture, or a venue or feed that is not supported, with file and record.
     """
     found = Scan()
-    for number, record in enumerate(records):
+    for number, record in enumerate(read_capture(path)):
         found.records += 1
         try:
             base = base_venue(record.venue)
@@ -82,7 +82,8 @@ def scan(records: Iterable[CaptureRecord]) -> Scan:
                 found.ws_in[base] = found.ws_in.get(base, 0) + 1
                 _frame(base, venue, record)
         except ValidationError as error:
-            raise ValidationError(f"record {number}: {error.reason}", op="replay.scan") from None
+            hint = "record it anew, or leave the file out"
+            raise ValidationError(f"{path}, record {number}: {error.reason}", op="replay.scan", hint=hint) from None
     return found
 
 

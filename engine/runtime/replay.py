@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,8 @@ from engine.providers.feed import BookRules, Feed
 from engine.runtime.assembly import Engine
 from engine.runtime.capture import CaptureRecord, read_capture
 from engine.runtime.facts import FactsCollector
-from engine.runtime.prescan import Scan, base_venue, scan
+from engine.runtime.prescan import Scan, base_venue, scan_capture
+from engine.runtime.runreport import NO_LOOP, run_report
 from engine.runtime.summary import EngineSummary
 from engine.schema.instrument import Instrument
 
@@ -40,12 +41,21 @@ class ReplayResult:
 
     path: Path
     records: int
+    """How many the file holds."""
+    played: int
+    """How many of them were played."""
     wall_ns: int
     facts: dict[str, Any] | None
     summary: EngineSummary
     incidents: list[Incident] = field(default_factory=list)
     feeds: dict[str, Feed] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    is_stopped: bool = False
+    """Whether it ended before its last record because it was told to."""
+    findings: dict[str, list[str]] = field(default_factory=dict)
+    """What each sample strategy found out, where the three of :mod:`engine.runtime.samples` ran."""
+    setup: dict[str, Any] = field(default_factory=dict)
+    """What the run was made of: :func:`engine.runtime.runreport.run_report`."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +91,14 @@ class Replay:
     def __init__(self, path: Path, config: EngineConfig, options: ReplayOptions | None = None) -> None:
         self.path = path
         self.options = options or ReplayOptions()
-        self.scan: Scan = scan(read_capture(path))
+        self.scan: Scan = scan_capture(path)
         self.clock = ManualClock()
         self.engine = Engine(config, self.clock)
         self.incidents: list[Incident] = []
+        self.is_stopped = False
+        self.loop = NO_LOOP
         self._record = -1
+        self._played = 0
         self._feeds: dict[str, Feed] = {}
         self._rules = _book_rules(config)
         self.engine.reporting.watchers.append(self._watch)
@@ -100,14 +113,16 @@ class Replay:
         self._feeds[venue] = feed
         found = self.scan.venues[venue]
         known: dict[str, Instrument] = {}
-        bodies = found.metadata or ([self.options.instruments] if self.options.instruments else [])
-        for body in bodies:
+        given = self.options.instruments
+        is_read = False
+        for body in found.metadata or ([] if given is None else [given]):
             try:
                 instruments, _ = feed.read_instruments(body)
             except ValidationError:
-                if body is not self.options.instruments:
+                if body is not given:
                     raise
                 continue  # a body for another venue of this file
+            is_read = body is given
             known.update((instrument.venue_symbol, instrument) for instrument in instruments)
         for symbol in found.symbols:
             instrument = known.get(symbol)
@@ -116,6 +131,9 @@ class Replay:
                     instrument = feed.guess_instrument(symbol)
             if instrument is not None:
                 self.engine.carry(feed, instrument)
+        if given is not None and not is_read:
+            why = "the recording has its own metadata" if found.metadata else f"they are none of {venue}"
+            self.engine.warnings.append(f"the instruments given are not used: {why}")
 
     def _watch(self, kind: str, metadata: Mapping[str, Any]) -> None:
         if kind == "book.resync":
@@ -125,33 +143,41 @@ class Replay:
 
     # -- the run ----------------------------------------------------------------------------------------------
 
-    def records(self) -> Iterator[CaptureRecord]:
-        """The records to play, in order."""
-        for record in read_capture(self.path):
+    def records(self) -> Iterator[tuple[int, CaptureRecord]]:
+        """The records to play, in order, each with its place in the file."""
+        for number, record in enumerate(read_capture(self.path)):
             if self.options.from_ns is not None and record.ts_ns < self.options.from_ns:
                 continue
             if self.options.to_ns is not None and record.ts_ns >= self.options.to_ns:
                 break
-            yield record
+            yield number, record
 
     def run(self, on_progress: Callable[[int], None] | None = None) -> ReplayResult:
-        """Play every record; the engine is closed at the end."""
+        """Play every record, or those until :meth:`stop`; the engine is closed at the end."""
         self.engine.start()
         started_ns = time.monotonic_ns()
         pace = _Pace(self.options.speed)
-        for number, record in enumerate(self.records()):
-            pace.wait(record.ts_ns)
+        for number, record in self.records():
+            while not self.is_stopped and pace.wait(record.ts_ns):
+                pass
+            if self.is_stopped:
+                break
             self.before(number, record)
             self.play(record)
             if on_progress is not None and number % PROGRESS_RECORDS == 0:
                 on_progress(number)
         return self.finish(time.monotonic_ns() - started_ns)
 
+    def stop(self) -> None:
+        """Play no further record; the result is that of what was played."""
+        self.is_stopped = True
+
     def before(self, number: int, record: CaptureRecord) -> None:
         """Bring clock, deadlines, checkpoints and record numbers up to just before a record."""
         if self.facts is not None:
             self.facts.before(number, record)
         self._record = number
+        self._played += 1
         self.clock.set(record.ts_ns)
         deadline_ns = self.engine.dispatcher.next_deadline_ns
         if deadline_ns is not None and deadline_ns <= self.clock.now():
@@ -179,12 +205,15 @@ class Replay:
         return ReplayResult(
             path=self.path,
             records=self.scan.records,
+            played=self._played,
             wall_ns=wall_ns,
             facts=self.facts.entry(summary) if self.facts is not None else None,
             summary=summary,
             incidents=self.incidents,
             feeds=self._feeds,
             warnings=list(self.engine.warnings),
+            is_stopped=self.is_stopped,
+            setup=run_report(self.engine, self.loop),
         )
 
     def _healed_at(self, incident: Incident) -> int | None:
@@ -202,22 +231,26 @@ class Replay:
 
 
 class _Pace:
-    """Sleeps until a record is due at a factor of recorded time."""
+    """Sleeps until a record is due at a factor of recorded time, in naps short enough to be told to stop."""
+
+    NAP_S = 0.1
 
     def __init__(self, speed: float | None) -> None:
         self._speed = speed
         self._first_ns: int | None = None
         self._started_ns = time.monotonic_ns()
 
-    def wait(self, ts_ns: int) -> None:
+    def wait(self, ts_ns: int) -> bool:
+        """Sleep a nap at most; answers whether the record is still not due."""
         if self._speed is None:
-            return
+            return False
         if self._first_ns is None:
             self._first_ns = ts_ns
         due_ns = self._started_ns + int((ts_ns - self._first_ns) / self._speed)
-        left_ns = due_ns - time.monotonic_ns()
-        if left_ns > 0:
-            time.sleep(left_ns / 1e9)
+        left_s = (due_ns - time.monotonic_ns()) / 1e9
+        if left_s > 0:
+            time.sleep(min(left_s, self.NAP_S))
+        return left_s > self.NAP_S
 
 
 def _book_rules(config: EngineConfig) -> dict[str, BookRules]:
@@ -236,10 +269,3 @@ def _book_rules(config: EngineConfig) -> dict[str, BookRules]:
             ),
         )
     return rules
-
-
-def replay_files(
-    paths: Sequence[Path], config: EngineConfig, options: ReplayOptions | None = None
-) -> list[ReplayResult]:
-    """Replay several files, one engine each."""
-    return [Replay(path, config, options).run() for path in paths]

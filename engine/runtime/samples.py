@@ -1,4 +1,4 @@
-"""Three small strategies: what the demo runs, and a pattern for one's own."""
+"""Three small strategies: what the demo and a replay without consumers run, and a pattern for one's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 from engine.book.local import Book
 from engine.consumers.context import Context
+from engine.consumers.subscriptions import Subscription
+from engine.providers.facts import plain
+from engine.runtime.assembly import Engine
 from engine.schema.market import BookEvent, Trade
 
 Key = tuple[str, str]
@@ -14,43 +17,62 @@ Key = tuple[str, str]
 
 
 class SpreadWatch:
-    """How far the best bid and ask stand apart, in the smallest steps of each instrument's price."""
+    """How far the best bid and ask stand apart: the widest of each book, in quote units."""
 
     event_types = ("BookUpdate",)
 
     def __init__(self) -> None:
         self.books: dict[Key, Book] = defaultdict(Book)
-        self.widest_raw: dict[Key, int] = defaultdict(int)
+        self.widest: dict[Key, tuple[int, int]] = {}
+        """Widest spread as (raw, scale)."""
 
     def on_batch(self, events: list[Any], ctx: Context) -> None:
         """Follow each book and remember its widest spread."""
         for event in events:
             if isinstance(event, BookEvent):
-                key = (event.provider, event.symbol)
+                key = (event.provider, event.symbol or "")
                 book = self.books[key]
-                book.apply(event)
-                bid, ask = book.bids(1), book.asks(1)
-                if bid and ask:
-                    self.widest_raw[key] = max(self.widest_raw[key], ask[0][0] - bid[0][0])
+                if book.apply(event):
+                    bids, asks = book.bids(1), book.asks(1)
+                    if bids and asks:
+                        self._note(key, asks[0][0] - bids[0][0], book.price_scale)
+
+    def _note(self, key: Key, spread_raw: int, scale: int) -> None:
+        widest_raw, widest_scale = self.widest.get(key, (0, 0))
+        if spread_raw > widest_raw * 10 ** (scale - widest_scale):
+            self.widest[key] = (spread_raw, scale)
+
+    def findings(self) -> list[str]:
+        """A line for each book."""
+        return [f"{' '.join(key)} widest {plain(*widest)}" for key, widest in self.widest.items()]
 
 
 class TradeTape:
-    """How much was traded, and by whom: quantities that a buyer and that a seller took."""
+    """How much was traded, and by whom: quantities that buyers and that sellers took, in base units."""
 
     event_types = ("Trade",)
 
     def __init__(self) -> None:
         self.count = 0
-        self.bought_raw: dict[Key, int] = defaultdict(int)
-        self.sold_raw: dict[Key, int] = defaultdict(int)
+        self.taken: dict[Key, dict[str, int]] = defaultdict(lambda: {"BUY": 0, "SELL": 0, "NONE": 0})
+        """Quantity by the aggressor's side, at :data:`SCALE` decimals."""
+
+    SCALE = 18
 
     def on_batch(self, events: list[Any], ctx: Context) -> None:
         """Add each trade to its side."""
         for event in events:
             if isinstance(event, Trade):
                 self.count += 1
-                side = self.bought_raw if event.side.name == "BUY" else self.sold_raw
-                side[event.provider, event.symbol] += event.qty_raw
+                qty = event.qty_raw * 10 ** (self.SCALE - event.qty_scale)
+                self.taken[event.provider, event.symbol or ""][event.side.name] += qty
+
+    def findings(self) -> list[str]:
+        """A line for each symbol."""
+        return [
+            f"{' '.join(key)} bought {plain(sides['BUY'], self.SCALE)}, sold {plain(sides['SELL'], self.SCALE)}"
+            for key, sides in self.taken.items()
+        ]
 
 
 class DepthBalance:
@@ -65,22 +87,39 @@ class DepthBalance:
 
     def on_batch(self, events: list[Any], ctx: Context) -> None:
         """Follow each book; weigh once a batch, for between two events of it nobody looks."""
-        changed: set[Key] = set()
+        changed: dict[Key, bool] = {}
         for event in events:
             if isinstance(event, BookEvent):
-                key = (event.provider, event.symbol)
-                self.books[key].apply(event)
-                changed.add(key)
-        for key in changed:
-            bids = sum(qty for _, qty in self.books[key].bids(self.levels))
-            asks = sum(qty for _, qty in self.books[key].asks(self.levels))
-            if bids + asks:
-                self.balance_pct[key] = 100 * (bids - asks) // (bids + asks)
+                key = (event.provider, event.symbol or "")
+                changed[key] = self.books[key].apply(event)
+        for key, is_valid in changed.items():
+            if is_valid:
+                bids = sum(qty for _, qty in self.books[key].bids(self.levels))
+                asks = sum(qty for _, qty in self.books[key].asks(self.levels))
+                if bids + asks:
+                    self.balance_pct[key] = 100 * (bids - asks) // (bids + asks)
+
+    def findings(self) -> list[str]:
+        """A line for each book."""
+        return [f"{' '.join(key)} {balance:+d} %" for key, balance in self.balance_pct.items()]
 
 
-SAMPLES: dict[str, type[SpreadWatch | TradeTape | DepthBalance]] = {
+Sample = SpreadWatch | TradeTape | DepthBalance
+SAMPLES: dict[str, type[Sample]] = {
     "spread": SpreadWatch,
     "tape": TradeTape,
     "balance": DepthBalance,
 }
-"""By the name under which the demo runs them."""
+"""By the name under which they run."""
+
+
+def add_samples(engine: Engine) -> dict[str, Sample]:
+    """Connect the three to everything an engine carries; returns them by name."""
+    symbols = dict.fromkeys(instrument.symbol for instrument in engine.catalogue)
+    added: dict[str, Sample] = {}
+    for name, kind in SAMPLES.items():
+        added[name] = kind()
+        engine.add_consumer(name, added[name])
+        for symbol in symbols:
+            engine.desk.subscribe(Subscription(consumer_id=name, symbol=symbol, event_types=kind.event_types))
+    return added
