@@ -23,6 +23,12 @@ def _demo(app: typer.Typer) -> None:
     register(app)
 
 
+def _sim(app: typer.Typer) -> None:
+    from engine.cli.sim import register
+
+    register(app)
+
+
 def _replay(app: typer.Typer) -> None:
     from engine.cli.replay import register
 
@@ -49,6 +55,7 @@ def _instruments(app: typer.Typer) -> None:
 
 VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "demo": _demo,
+    "sim": _sim,
     "replay": _replay,
     "check": _check,
     "bench": _bench,

@@ -8,8 +8,10 @@ import sys
 import msgspec
 import uvloop
 
+from engine.simulator.fault_rules import named_rules
 from engine.simulator.instruments import VENUES
 from engine.simulator.server import Simulator
+from engine.simulator.serving import serve, stop_with_standard_input
 from engine.simulator.venue import DEFAULT_DEPTH_LEVELS
 
 
@@ -26,6 +28,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--depth-levels", type=int, default=DEFAULT_DEPTH_LEVELS, help="of a side of a book")
     parser.add_argument("--start-us", type=int, help="the market's first moment, us since 1970 (now)")
     parser.add_argument("--held", action="store_true", help="let no time pass before POST /resume")
+    parser.add_argument("--faults", default="", metavar="NAME[,..]", help="bad weather, again and again")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input ends")
     return parser.parse_args()
 
@@ -40,28 +43,20 @@ async def _serve(arguments: argparse.Namespace) -> None:
         depth_levels=arguments.depth_levels,
         start_us=arguments.start_us,
         held=arguments.held,
+        rules=named_rules(filter(None, arguments.faults.split(","))),
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     if arguments.exit_with_parent:
-        await _watch_standard_input(stopped)
-    await simulator.start()
+        await stop_with_standard_input(stopped)
+    await serve(simulator, _print_endpoints, stopped)
+
+
+def _print_endpoints(simulator: Simulator) -> None:
     sys.stdout.write(f"{msgspec.json.encode(simulator.endpoints).decode()}\n")
     sys.stdout.flush()
-    await stopped.wait()
-    await simulator.stop()
-
-
-async def _watch_standard_input(stopped: asyncio.Event) -> None:
-    """Set *stopped* when standard input ends; what comes in is not read for meaning."""
-
-    class Watch(asyncio.Protocol):
-        def connection_lost(self, exc: Exception | None) -> None:
-            stopped.set()
-
-    await asyncio.get_running_loop().connect_read_pipe(Watch, sys.stdin)
 
 
 def main() -> int:

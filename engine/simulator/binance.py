@@ -17,7 +17,8 @@ from engine.simulator import binance_payloads as payloads
 from engine.simulator.candles import MINUTE_US, SECOND_US
 from engine.simulator.instruments import BINANCE, SimInstrument
 from engine.simulator.market import MarketEvent, SymbolMarket
-from engine.simulator.venue import MarketSetup, RestReply, Session, Venue, Wire, decoded, json_text
+from engine.simulator.sessions import Session, Wire
+from engine.simulator.venue import MarketSetup, RestReply, Venue, decoded, json_text
 
 _PING_PERIOD_US = 20 * SECOND_US
 _STREAM = re.compile(r"([^@]+)@(trade|aggTrade|bookTicker|ticker|kline_\w+|depth(?:5|10|20)?(?:@100ms)?)")
@@ -27,6 +28,10 @@ _INTERVALS_US = {
     "6h": 360 * MINUTE_US, "8h": 480 * MINUTE_US, "12h": 720 * MINUTE_US, "1d": 1440 * MINUTE_US,
 }
 _DEPTH_LIMIT_MAX = 5000
+_STREAM_OF_KIND = {
+    "depthUpdate": "book", "partialDepth": "snapshot", "trade": "trade", "aggTrade": "trade",
+    "bookTicker": "ticker", "24hrTicker": "ticker", "kline": "candle",
+}
 
 
 class BinanceSession(Session):
@@ -74,6 +79,7 @@ class BinanceVenue(Venue):
     """Binance Spot market data on ``/ws`` and ``/stream``, and ``/api/v3``."""
 
     name = BINANCE
+    rest_root = "/api/v3/"
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
         super().__init__(instruments, setup)
@@ -90,16 +96,16 @@ class BinanceVenue(Venue):
 
     def serves(self, path: str) -> bool:
         """``/ws``, ``/ws/<stream>`` and ``/stream``."""
-        return path.split("/")[1] in ("ws", "stream")
+        return path == "/stream" or path == "/ws" or path.startswith("/ws/")
 
     def connect(self, path: str, query: Mapping[str, str], wire: Wire) -> Session:
         """Start the streams that the URL names; the venue itself sends nothing first."""
         _, root, *rest = path.split("/")
         session = BinanceSession(wire, combined=root == "stream")
-        self.sessions[session] = None
+        self.opened(session)
         names = query.get("streams", "").split("/") if session.combined else rest
         self._subscribe(session, [name for name in names if name])
-        self.every(_PING_PERIOD_US, session, lambda: wire.ping(str(self.timeline.now_us // 1000).encode()))
+        self.every(_PING_PERIOD_US, session, lambda: session.ping(str(self.timeline.now_us // 1000).encode()))
         return session
 
     def receive(self, session: Session, frame: bytes) -> None:
@@ -171,7 +177,7 @@ class BinanceVenue(Venue):
             return
         elif kind == "ticker":
             self._run_each(name, SECOND_US, lambda: self._publish(
-                name, "24hrTicker", payloads.day_ticker(market, self.timeline.now_us)
+                name, "24hrTicker", symbol, payloads.day_ticker(market, self.timeline.now_us)
             ))
         elif (interval := kind.removeprefix("kline_")) in _INTERVALS_US:
             period_us = SECOND_US if interval == "1s" else 2 * SECOND_US
@@ -196,7 +202,7 @@ class BinanceVenue(Venue):
 
         def send(closed: bool) -> None:
             candle = market.history.candle(open_us, interval_us)
-            self._publish(name, "kline", payloads.kline(
+            self._publish(name, "kline", market.instrument.venue_symbol, payloads.kline(
                 market.instrument, self.timeline.now_us, interval, interval_us, candle, closed
             ))
 
@@ -213,18 +219,19 @@ class BinanceVenue(Venue):
         """Trades and the top of book go out at once, changed levels gather in the diff windows."""
         market = event.market
         instrument = market.instrument
-        names = self._names[instrument.venue_symbol]
+        symbol = instrument.venue_symbol
+        names = self._names[symbol]
         if event.trades:
             if names.trade in self._subscribers:
                 for fill in event.trades:
-                    self._publish(names.trade, "trade", payloads.trade(instrument, fill))
+                    self._publish(names.trade, "trade", symbol, payloads.trade(instrument, fill))
             for fills in payloads.fills_by_price(event):
-                number = next(self._aggregate_ids[instrument.venue_symbol])
+                number = next(self._aggregate_ids[symbol])
                 if names.agg_trade in self._subscribers:
-                    self._publish(names.agg_trade, "aggTrade", payloads.agg_trade(instrument, number, fills))
+                    self._publish(names.agg_trade, "aggTrade", symbol, payloads.agg_trade(instrument, number, fills))
         if event.top_changed and names.book_ticker in self._subscribers:
-            self._publish(names.book_ticker, "bookTicker", payloads.book_ticker(market))
-        for window in self._windows[instrument.venue_symbol].values():
+            self._publish(names.book_ticker, "bookTicker", symbol, payloads.book_ticker(market))
+        for window in self._windows[symbol].values():
             window.absorb(event)
             if not window.flush_is_due:
                 window.flush_is_due = True
@@ -243,14 +250,14 @@ class BinanceVenue(Venue):
         heard = False
         if (name := f"{symbol.lower()}@depth{window.suffix}") in self._subscribers:
             heard = True
-            self._publish(name, "depthUpdate", payloads.depth_update(
+            self._publish(name, "depthUpdate", symbol, payloads.depth_update(
                 market.instrument, self.timeline.now_us, window.first_id, market.last_update_id,
                 window.bids, window.asks,
             ))
         for levels_count in (5, 10, 20):
             if (name := f"{symbol.lower()}@depth{levels_count}{window.suffix}") in self._subscribers:
                 heard = True
-                self._publish(name, "partialDepth", payloads.depth_image(market, levels_count))
+                self._publish(name, "partialDepth", symbol, payloads.depth_image(market, levels_count))
         window.clear()
         if not heard:
             self._windows[symbol].pop(window.period_us, None)
@@ -261,11 +268,12 @@ class BinanceVenue(Venue):
             for window in list(windows.values()):
                 self._flush_window(window)
 
-    def _publish(self, name: str, kind: str, payload: str) -> None:
+    def _publish(self, name: str, kind: str, symbol: str, payload: str) -> None:
         raw = payload.encode()
         combined = f'{{"stream":"{name}","data":{payload}}}'.encode()
+        stream = _STREAM_OF_KIND[kind]
         for session in self._subscribers[name]:
-            self.deliver(session, kind, combined if session.combined else raw)
+            self.emit(session, kind, combined if session.combined else raw, stream, symbol)
         self.published()
 
     # --- REST ---

@@ -14,13 +14,17 @@ from engine.simulator import coinbase_payloads as payloads
 from engine.simulator.candles import SECOND_US
 from engine.simulator.instruments import COINBASE, SimInstrument
 from engine.simulator.market import MarketEvent, SymbolMarket, Trade
+from engine.simulator.sessions import Session, Wire
 from engine.simulator.texts import rfc3339_ns, rfc3339_us
-from engine.simulator.venue import MarketSetup, RestReply, Session, Venue, Wire, decoded, json_text
+from engine.simulator.venue import MarketSetup, RestReply, Venue, decoded, json_text
 
 _TRADES_PERIOD_US = 250_000
 _BATCH_TICKER_PERIOD_US = 5 * SECOND_US
 _EMPTY_UPDATE_EACH = 10
 _REST_ROOT = "/api/v3/brokerage/"
+_STREAM_OF_CHANNEL = {
+    "level2": "book", "market_trades": "trade", "ticker": "ticker", "ticker_batch": "ticker", "candles": "candle",
+}
 _CHANNELS = ("level2", "market_trades", "ticker", "ticker_batch", "candles", "heartbeats")
 
 
@@ -35,9 +39,11 @@ class CoinbaseSession(Session):
 
 
 class CoinbaseVenue(Venue):
-    """Coinbase Advanced Trade market data at any path, and ``/api/v3/brokerage``."""
+    """Coinbase Advanced Trade market data on ``/``, and ``/api/v3/brokerage``."""
 
     name = COINBASE
+    rest_root = _REST_ROOT
+    one_order = True
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
         super().__init__(instruments, setup)
@@ -50,13 +56,13 @@ class CoinbaseVenue(Venue):
     # --- clients ---
 
     def serves(self, path: str) -> bool:
-        """The venue's host serves nothing else."""
-        return True
+        """``/``: the venue's host has no other."""
+        return path in ("", "/")
 
     def connect(self, path: str, query: Mapping[str, str], wire: Wire) -> Session:
         """Open a session; the venue sends nothing before a subscribe."""
         session = CoinbaseSession(wire)
-        self.sessions[session] = None
+        self.opened(session)
         return session
 
     def receive(self, session: Session, frame: bytes) -> None:
@@ -125,24 +131,27 @@ class CoinbaseVenue(Venue):
 
     def _acknowledge(self, session: CoinbaseSession) -> None:
         current = {channel: list(products) for channel, products in session.products.items()}
-        self._send(session, "subscriptions", f'[{{"subscriptions":{json_text(current)}}}]')
+        self._reply(session, "subscriptions", f'[{{"subscriptions":{json_text(current)}}}]')
 
     def _heartbeat(self, session: CoinbaseSession) -> None:
         if "heartbeats" in session.products:
             uptime_s = (self.timeline.now_us - self._started_us) // SECOND_US
-            self._send(session, "heartbeats", payloads.heartbeat(self.timeline.now_us, uptime_s))
+            self._reply(session, "heartbeats", payloads.heartbeat(self.timeline.now_us, uptime_s))
 
     def _send_snapshot(self, session: CoinbaseSession, channel: str, market: SymbolMarket) -> None:
         now_us = self.timeline.now_us
         if channel == "level2":
-            self._send(session, "l2_data", payloads.book_snapshot(market, now_us))
-        elif channel == "market_trades" and market.recent_trades:
-            fills = list(market.recent_trades)
-            self._send(session, channel, payloads.trades(market.instrument, fills, "snapshot"))
-        elif channel in ("ticker", "ticker_batch"):
-            self._send(session, channel, payloads.ticker(market, now_us, "snapshot", channel == "ticker"))
+            events = payloads.book_snapshot(market, now_us)
         elif channel == "candles":
-            self._send(session, channel, payloads.candle(market, now_us, "snapshot"))
+            events = payloads.candle(market, now_us, "snapshot")
+        elif channel in ("ticker", "ticker_batch"):
+            events = payloads.ticker(market, now_us, "snapshot", channel == "ticker")
+        elif market.recent_trades:
+            events = payloads.trades(market.instrument, list(market.recent_trades), "snapshot")
+        else:
+            return
+        stream = "snapshot" if channel == "level2" else _STREAM_OF_CHANNEL[channel]
+        self._send(session, channel, events, stream, market.instrument.venue_symbol)
 
     # --- streams ---
 
@@ -194,17 +203,26 @@ class CoinbaseVenue(Venue):
         self.timeline.after(period_us, run)
 
     def _publish(self, channel: str, product: str, events: str) -> None:
+        stream = _STREAM_OF_CHANNEL[channel]
         for session in self._subscribers[channel, product]:
-            self._send(session, "l2_data" if channel == "level2" else channel, events)
+            self._send(session, channel, events, stream, product)
         self.published()
 
-    def _send(self, session: CoinbaseSession, channel: str, events: str) -> None:
-        frame = (
-            f'{{"channel":"{channel}","timestamp":"{rfc3339_ns(self.timeline.now_us)}",'
-            f'"sequence_num":{session.next_sequence},"events":{events}}}'
-        )
+    def _send(self, session: CoinbaseSession, channel: str, events: str, stream: str, product: str) -> None:
+        told = "l2_data" if channel == "level2" else channel
+        self.emit(session, told, self._frame(session, told, events), stream, product)
+
+    def _reply(self, session: CoinbaseSession, channel: str, events: str) -> None:
+        self.deliver(session, channel, self._frame(session, channel, events))
+
+    def _frame(self, session: CoinbaseSession, channel: str, events: str) -> bytes:
+        """The events in their envelope, which takes the connection's next number."""
+        number = session.next_sequence
         session.next_sequence += 1
-        self.deliver(session, channel, frame.encode())
+        return (
+            f'{{"channel":"{channel}","timestamp":"{rfc3339_ns(self.timeline.now_us)}",'
+            f'"sequence_num":{number},"events":{events}}}'
+        ).encode()
 
     # --- REST ---
 

@@ -16,12 +16,14 @@ from engine.simulator.candles import MINUTE_US, SECOND_US
 from engine.simulator.instruments import KRAKEN, SimInstrument
 from engine.simulator.kraken_book import DepthView, book_checksum
 from engine.simulator.market import MarketEvent
+from engine.simulator.sessions import Session, Wire
 from engine.simulator.texts import rfc3339_us
-from engine.simulator.venue import MarketSetup, RestReply, Session, Venue, Wire, decoded, json_text
+from engine.simulator.venue import MarketSetup, RestReply, Venue, decoded, json_text
 
 _DEPTHS = (10, 25, 100, 500, 1000)
 _INTERVALS_MIN = (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)
 _SNAPSHOT_BY_DEFAULT = {"book": True, "ticker": True, "ohlc": True, "trade": False, "instrument": True}
+_STREAM_OF_CHANNEL = {"book": "book", "trade": "trade", "ticker": "ticker", "ohlc": "candle"}
 _OHLC_SNAPSHOT_CANDLES = 5
 _REST_ROOT = "/0/public/"
 
@@ -51,6 +53,7 @@ class KrakenVenue(Venue):
     """Kraken v2 market data on ``/v2``, and ``/0/public``."""
 
     name = KRAKEN
+    rest_root = "/0/"
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
         super().__init__(instruments, setup)
@@ -66,7 +69,7 @@ class KrakenVenue(Venue):
     def connect(self, path: str, query: Mapping[str, str], wire: Wire) -> Session:
         """Open a session and send the status frame."""
         session = KrakenSession(wire)
-        self.sessions[session] = None
+        self.opened(session)
         # Past 2^53, so that a client which reads numbers as floats is found out.
         self.deliver(session, "status", payloads.status(2**62 + self.rng.getrandbits(61)).encode())
         return session
@@ -211,7 +214,8 @@ class KrakenVenue(Venue):
         elif channel == "ohlc" and isinstance(key, int):
             frame = self._ohlc(symbol, key, "snapshot", _OHLC_SNAPSHOT_CANDLES)
         if frame:
-            self.deliver(session, channel, frame.encode())
+            told = "snapshot" if channel == "book" else _STREAM_OF_CHANNEL[channel]
+            self.emit(session, channel, frame.encode(), told, symbol)
 
     # --- streams ---
 
@@ -253,7 +257,7 @@ class KrakenVenue(Venue):
     def _publish(self, stream: _Stream, frame: str) -> None:
         raw = frame.encode()
         for session in self._subscribers[stream]:
-            self.deliver(session, stream.channel, raw)
+            self.emit(session, stream.channel, raw, _STREAM_OF_CHANNEL[stream.channel], stream.symbol)
         self.published()
 
     # --- REST ---

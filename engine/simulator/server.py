@@ -1,6 +1,10 @@
-"""The simulator process: each venue behind a WebSocket and a REST port of its own, and a control port."""
+"""The simulator: all venues behind one WebSocket port and one REST port, told apart by their own paths."""
+
+from __future__ import annotations
 
 import asyncio
+import errno
+import ssl
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -9,41 +13,53 @@ from typing import Any
 import picows
 from aiohttp import web
 
+from engine.base.errors import CapacityError
+from engine.observability.logs import Log
 from engine.simulator.binance import BinanceVenue
 from engine.simulator.coinbase import CoinbaseVenue
+from engine.simulator.control import control_application
+from engine.simulator.fault_rules import FaultRule
+from engine.simulator.faults import Injection
 from engine.simulator.instruments import VENUES, default_coins, list_instruments
 from engine.simulator.kraken import KrakenVenue
-from engine.simulator.venue import DEFAULT_DEPTH_LEVELS, MarketSetup, Venue, json_text
+from engine.simulator.pacing import Pacer
+from engine.simulator.venue import DEFAULT_DEPTH_LEVELS, MarketSetup, Venue
 from engine.simulator.wires import accept
 
-_HOST = "127.0.0.1"
-_TICK_S = 0.010
-# How far a venue that fell behind its schedule moves before the sockets get a turn again.
-_CATCH_UP_US = 200_000
+HOST = "127.0.0.1"
 _VENUE_TYPES: dict[str, type[Venue]] = {
     venue_type.name: venue_type for venue_type in (BinanceVenue, CoinbaseVenue, KrakenVenue)
 }
 _SOCKET_PATHS = {"binance": "", "coinbase": "", "kraken": "/v2"}
+_LATENESS_SHARES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
 
 class Simulator:
-    """All simulated venues on one event loop, paced on an absolute schedule.
+    """All simulated venues on one event loop.
 
-    The market's time is the start plus what the monotonic clock has run since, so a late timer delays a
-    batch of frames and shifts none after it.
+    Args:
+        seed: the same seed gives the same markets and the same faults.
+        rate_frames_per_s: of all venues together.
+        symbols: how many, or which base assets.
+        venues: which.
+        depth_levels: of a side of a book.
+        start_us: the market's first moment, now if None.
+        held: let no time pass before ``resume``, so that clients which subscribe alike see the same bytes from the
+            same seed and start.
+        port: of the WebSockets; REST has the next, control the one after; 0 = any three free.
+        rules: the fault plan.
+        tls: for WebSockets and REST; None = plain.
+
+    Raises:
+        ValueError: an unknown venue, or a rule names a symbol that is not there.
     """
 
     def __init__(
         self, *, seed: int = 1, rate_frames_per_s: float = 2000, symbols: int | Sequence[str] = 3,
         venues: Sequence[str] = VENUES, depth_levels: int = DEFAULT_DEPTH_LEVELS,
-        start_us: int | None = None, held: bool = False,
-    ) -> None:
-        """*rate_frames_per_s* is for all venues together. *symbols*: how many, or which base assets.
-
-        *start_us*: the market's first moment, now if None. *held*: let no time pass before ``resume``, so
-        that clients which subscribe alike see the same bytes from the same seed and start. Raises
-        ValueError for an unknown venue.
-        """
+        start_us: int | None = None, held: bool = False, port: int = 0, rules: Sequence[FaultRule] = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:  # fmt: skip
         bases = default_coins(symbols) if isinstance(symbols, int) else list(symbols)
         if not bases or not venues:
             raise ValueError("a simulator needs at least one venue and one symbol")
@@ -52,129 +68,177 @@ class Simulator:
         listed = {name: list_instruments(name, bases) for name in venues}
         self.venues = {name: _VENUE_TYPES[name](instruments, setup) for name, instruments in listed.items()}
         self.endpoints: dict[str, dict[str, str]] = {}
-        self._servers: list[asyncio.Server] = []
-        self._runners: list[web.AppRunner] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._started_s = 0.0
+        self._port = port
         self._held = held
+        self._tls = tls
+        self._pacer = Pacer([venue.timeline for venue in self.venues.values()], self._start_us)
+        self._log = Log("simulator")
+        self._server: asyncio.Server | None = None
+        self._runners: list[web.AppRunner] = []
+        self._rules_count = 0
+        for venue in self.venues.values():
+            venue.faults.told = self._tell
+        self.arm(rules)
 
     async def start(self) -> None:
-        """Listen on free loopback ports and let the market run; ``endpoints`` is filled on return."""
-        for name, venue in self.venues.items():
-            server = await picows.ws_create_server(partial(accept, venue), _HOST, 0)
-            self._servers.append(server)
-            socket_port = server.sockets[0].getsockname()[1]
-            application = web.Application()
-            application.router.add_get("/{path:.*}", partial(_answer_rest, venue))
-            self.endpoints[name] = {
-                "ws": f"ws://{_HOST}:{socket_port}{_SOCKET_PATHS[name]}",
-                "rest": await self._serve_http(application),
-            }
-        self.endpoints["control"] = {"rest": await self._serve_http(self._control())}
+        """Listen on loopback and let the market run; ``endpoints`` is filled on return.
+
+        Raises:
+            CapacityError: a port is taken.
+        """
+        ws_port, rest_port, control_port = (0, 0, 0) if self._port == 0 else range(self._port, self._port + 3)
+        try:
+            self._server = await picows.ws_create_server(
+                partial(accept, self.venues.values()), HOST, ws_port, enable_auto_pong=False, ssl=self._tls
+            )
+            rest_url = await self._serve_http(self._rest(), rest_port, self._tls)
+            control_url = await self._serve_http(control_application(self), control_port, None)
+        except OSError as error:
+            await self.stop()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise CapacityError(
+                f"a port from {self._port} to {self._port + 2} is taken", op="simulator.start",
+                hint="end what listens there, choose another with --port, or take any three free ones with --port 0",
+            ) from error  # fmt: skip
+        scheme = "wss" if self._tls else "ws"
+        ws_url = f"{scheme}://{HOST}:{self._server.sockets[0].getsockname()[1]}"
+        for name in self.venues:
+            self.endpoints[name] = {"ws": f"{ws_url}{_SOCKET_PATHS[name]}", "rest": rest_url}
+        self.endpoints["control"] = {"rest": control_url}
         if not self._held:
-            self._start_clock()
+            self._pacer.start()
 
     async def stop(self) -> None:
         """Stop the market, drop every client and close every port."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for server in self._servers:
-            server.close()
+        self._pacer.stop()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
         for venue in self.venues.values():
             for session in list(venue.sessions):
-                session.wire.close()
+                session.close(picows.WSCloseCode.GOING_AWAY)
         for runner in self._runners:
             await runner.cleanup()
-        self._servers.clear()
         self._runners.clear()
+
+    # --- what the control port does ---
 
     def pause(self) -> None:
         """Freeze every market with all its frames sent. Heartbeats go on, so that clients stay connected."""
-        self._advance()
+        self._pacer.catch_up()
         for venue in self.venues.values():
             venue.freeze()
 
     def resume(self) -> None:
         """Let the markets go on, or begin where the simulator was made *held*."""
-        if self._timer is None:
-            self._start_clock()
+        if not self._pacer.is_running:
+            self._pacer.start()
         for venue in self.venues.values():
             venue.thaw()
 
-    def books(self) -> dict[str, Any]:
-        """Every venue's own books: venue -> symbol -> sides of [price, quantity] and the last ids."""
-        return {name: venue.books() for name, venue in self.venues.items()}
+    def books(self, venue: str = "", symbol: str = "") -> dict[str, Any]:
+        """Every venue's own books: venue -> symbol -> sides of [price, quantity] and the last ids.
+
+        Raises:
+            ValueError: no such venue or symbol.
+        """
+        if venue and venue not in self.venues:
+            raise ValueError(f"no venue {venue!r} here; there are {', '.join(self.venues)}")
+        named = [venue] if venue else list(self.venues)
+        return {name: self.venues[name].books(symbol) for name in named}
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Frames sent by venue and kind."""
         return {name: dict(venue.counts) for name, venue in self.venues.items()}
 
-    # --- time ---
+    def symbols(self) -> dict[str, Any]:
+        """Instruments by venue: symbol -> base, quote, tick, lot, status."""
+        return {name: venue.symbols() for name, venue in self.venues.items()}
 
-    def _start_clock(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._started_s = loop.time()
-        self._timer = loop.call_later(_TICK_S, self._on_tick)
+    def lateness(self) -> dict[str, Any]:
+        """How late what was due came, in microseconds."""
+        found = self._pacer.lateness
+        shares = {f"{name}_us": found.percentile_ns(share) // 1000 for name, share in _LATENESS_SHARES.items()}
+        return {"count": found.count, **shares, "max_us": found.max_ns // 1000}
 
-    def _on_tick(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._advance():
-            elapsed_ticks = (loop.time() - self._started_s) // _TICK_S
-            due_s = self._started_s + (elapsed_ticks + 1) * _TICK_S
-        else:
-            due_s = loop.time()
-        self._timer = loop.call_at(due_s, self._on_tick)
+    def arm(self, rules: Sequence[FaultRule]) -> list[int]:
+        """Add rules to the plan; returns their numbers.
 
-    def _advance(self) -> bool:
-        """Bring the venues to the present; False where one is still behind and wants another turn."""
-        if self._timer is None:
-            return True
-        now_us = self._start_us + int((asyncio.get_running_loop().time() - self._started_s) * 1e6)
-        up_to_date = True
+        Raises:
+            ValueError: a rule fits no venue here, or names a symbol that is not there; none is added.
+        """
+        placed = [(rule, self._venues_of(rule)) for rule in rules]
+        numbers = []
+        for rule, venues in placed:
+            self._rules_count += 1
+            numbers.append(self._rules_count)
+            for venue in venues:
+                venue.arm(self._rules_count, rule)
+        return numbers
+
+    def disarm(self) -> None:
+        """Take every rule out of the plan."""
         for venue in self.venues.values():
-            to_us = min(now_us, venue.timeline.now_us + _CATCH_UP_US)
-            venue.advance(to_us)
-            up_to_date = up_to_date and to_us == now_us
-        return up_to_date
+            venue.faults.disarm()
+
+    def faults(self, since: dict[str, int]) -> dict[str, Any]:
+        """Armed rules, counts, and what struck after the given number of each venue, in order of time."""
+        plans = {name: venue.faults for name, venue in self.venues.items()}
+        struck = [
+            injection
+            for name, plan in plans.items()
+            for injection in plan.injections
+            if injection.number > since.get(name, 0)
+        ]
+        return {
+            "counts": {name: dict(plan.counts) for name, plan in plans.items()},
+            "rules": [
+                {"number": armed.number, "struck": armed.struck, "rule": armed.rule}
+                for plan in plans.values()
+                for armed in plan.rules()
+            ],
+            "injected": sorted(struck, key=lambda injection: injection.at_us),
+        }
+
+    def _venues_of(self, rule: FaultRule) -> list[Venue]:
+        wanted = [rule.venue] if rule.venue else rule.kind.venues
+        able = [venue for name, venue in self.venues.items() if name in wanted]
+        if not able:
+            raise ValueError(f"{rule.fault}: no venue here takes it; it is for {', '.join(wanted)}")
+        if not rule.symbol:
+            return able
+        listing = [venue for venue in able if venue.lists(rule.symbol)]
+        if not listing:
+            raise ValueError(f"{rule.fault}: no venue here lists {rule.symbol!r}")
+        return listing
+
+    def _tell(self, injection: Injection) -> None:
+        self._log.info(
+            "fault", fault=injection.fault, venue=injection.venue, symbol=injection.symbol, at_s=injection.at_s,
+            connection=injection.connection, **injection.detail,
+        )  # fmt: skip
 
     # --- HTTP ---
 
-    async def _serve_http(self, application: web.Application) -> str:
+    async def _serve_http(self, application: web.Application, port: int, tls: ssl.SSLContext | None) -> str:
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
         self._runners.append(runner)
-        site = web.TCPSite(runner, _HOST, 0)
-        await site.start()
-        return f"http://{_HOST}:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, HOST, port, ssl_context=tls).start()
+        return f"{'https' if tls else 'http'}://{HOST}:{runner.addresses[0][1]}"
 
-    def _control(self) -> web.Application:
-        async def books(_: web.Request) -> web.Response:
-            return _json(json_text(self.books()))
+    def _rest(self) -> web.Application:
+        # Of two roots that both begin a path the longer one names the venue.
+        roots = sorted(self.venues.values(), key=lambda venue: len(venue.rest_root), reverse=True)
 
-        async def counts(_: web.Request) -> web.Response:
-            return _json(json_text(self.counts()))
-
-        async def pause(_: web.Request) -> web.Response:
-            self.pause()
-            return _json('{"paused":true}')
-
-        async def resume(_: web.Request) -> web.Response:
-            self.resume()
-            return _json('{"paused":false}')
+        async def answer(request: web.Request) -> web.Response:
+            for venue in roots:
+                if request.path.startswith(venue.rest_root):
+                    reply = venue.rest(request.path, request.query)
+                    return web.Response(text=reply.body, status=reply.status, content_type="application/json")
+            raise web.HTTPNotFound(text=f"no venue's path; there are {', '.join(venue.rest_root for venue in roots)}")
 
         application = web.Application()
-        application.router.add_get("/books", books)
-        application.router.add_get("/counts", counts)
-        application.router.add_post("/pause", pause)
-        application.router.add_post("/resume", resume)
+        application.router.add_get("/{path:.*}", answer)
         return application
-
-
-async def _answer_rest(venue: Venue, request: web.Request) -> web.Response:
-    reply = venue.rest(request.path, request.query)
-    return _json(reply.body, reply.status)
-
-
-def _json(text: str, status: int = 200) -> web.Response:
-    return web.Response(text=text, status=status, content_type="application/json")

@@ -5,14 +5,18 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
 from engine.simulator.arrivals import Arrivals
+from engine.simulator.fault_rules import FaultRule, Point
+from engine.simulator.faults import FaultPlan
+from engine.simulator.frame_faults import FrameFaults
 from engine.simulator.instruments import SimInstrument
 from engine.simulator.market import MarketEvent, SymbolMarket
-from engine.simulator.texts import trimmed_text
+from engine.simulator.sessions import Session, Wire
+from engine.simulator.texts import fixed_text, trimmed_text
 from engine.simulator.timeline import Timeline
 
 DEFAULT_DEPTH_LEVELS = 250
@@ -44,27 +48,6 @@ class MarketSetup(msgspec.Struct, frozen=True):
     depth_levels: int = DEFAULT_DEPTH_LEVELS
 
 
-class Wire(Protocol):
-    """The connection under a session."""
-
-    def send(self, frame: bytes) -> None:
-        """Send one text frame."""
-
-    def ping(self, payload: bytes) -> None:
-        """Send one protocol ping."""
-
-    def close(self) -> None:
-        """Drop the connection."""
-
-
-class Session:
-    """One client's connection as its venue sees it. Venues extend it with their own state."""
-
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
-        self.is_open = True
-
-
 class Venue(ABC):
     """One simulated venue: no sockets and no clock of its own, the same inputs give the same bytes.
 
@@ -74,6 +57,10 @@ class Venue(ABC):
     """
 
     name: ClassVar[str]
+    rest_root: ClassVar[str]
+    """What the paths of its REST calls begin with."""
+    one_order: ClassVar[bool] = False
+    """Whether all frames of a connection are numbered together."""
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
         self.timeline = Timeline(setup.start_us)
@@ -85,6 +72,9 @@ class Venue(ABC):
             self.markets[symbol] = SymbolMarket(instrument, market_rng, setup.start_us, setup.depth_levels)
         self.sessions: dict[Session, None] = {}
         self.counts: Counter[str] = Counter()
+        self.faults = FaultPlan(self.name, setup.seed, setup.start_us)
+        self._frame_faults = FrameFaults(self.faults, self.timeline, self.deliver, self.one_order)
+        self._connections_count = 0
         self._symbols = list(self.markets)
         # The first symbols are the busiest, as on a real venue.
         self._symbol_weights = list(accumulate(1 / (rank + 3) for rank in range(len(self._symbols))))
@@ -118,6 +108,19 @@ class Venue(ABC):
     def rest(self, path: str, query: Mapping[str, str]) -> RestReply:
         """Answer a public GET request."""
 
+    def opened(self, session: Session) -> None:
+        """Number a new session and keep it."""
+        self._connections_count += 1
+        session.number = self._connections_count
+        self.sessions[session] = None
+
+    def ping_received(self, session: Session, payload: bytes) -> None:
+        """Answer a client's protocol ping."""
+        session.pong(payload)
+
+    def pong_received(self, session: Session, payload: bytes) -> None:
+        """Take a client's protocol pong."""
+
     def disconnect(self, session: Session) -> None:
         """Forget the session and all it was subscribed to."""
         session.is_open = False
@@ -129,17 +132,49 @@ class Venue(ABC):
         """Take *session* out of every stream."""
 
     def deliver(self, session: Session, kind: str, frame: bytes) -> None:
-        """Send one frame and count it under *kind*."""
-        self.counts[kind] += 1
-        session.wire.send(frame)
+        """Send one frame and count it under *kind*; on a connection that has ended or fallen silent nothing is."""
+        if session.is_open and not session.is_muted:
+            self.counts[kind] += 1
+            session.wire.send(frame)
+
+    def emit(self, session: Session, kind: str, frame: bytes, stream: str, symbol: str) -> None:
+        """Send a frame of market data, which may meet a fault; *stream*: as rules of the plan name it."""
+        if session.held or self.faults.has(Point.FRAME):
+            self._frame_faults.pass_on(session, kind, frame, stream, symbol)
+        else:
+            self.deliver(session, kind, frame)
+
+    def arm(self, number: int, rule: FaultRule) -> None:
+        """Add a rule to the fault plan.
+
+        Raises:
+            ValueError: the venue does not list its symbol.
+        """
+        symbol = self.symbol_of(rule.symbol) if rule.symbol else ""
+        self.faults.arm(number, msgspec.structs.replace(rule, symbol=symbol, venue=self.name))
+
+    def symbol_of(self, text: str) -> str:
+        """The venue's spelling of a symbol in any spelling. Raises ValueError where the venue has none such."""
+        found = self._find(text)
+        if found is None:
+            raise ValueError(f"{self.name} has no symbol {text!r}; it has {', '.join(self.markets)}")
+        return found
+
+    def lists(self, text: str) -> bool:
+        """Whether the venue has a symbol, in any spelling."""
+        return self._find(text) is not None
+
+    def _find(self, text: str) -> str | None:
+        plain = _plain(text)
+        return next((symbol for symbol in self.markets if _plain(symbol) == plain), None)
 
     def every(self, period_us: int, session: Session, action: Callable[[], None]) -> None:
-        """Run *action* each *period_us*, without drift, for as long as *session* is open."""
+        """Run *action* each *period_us*, without drift, for as long as *session* is here."""
         due_us = self.timeline.now_us + period_us
 
         def run() -> None:
             nonlocal due_us
-            if session.is_open:
+            if session in self.sessions:
                 action()
                 due_us += period_us
                 self.timeline.at(due_us, run)
@@ -159,6 +194,8 @@ class Venue(ABC):
         """
         self._frozen = True
         self.flush()
+        for session in self.sessions:
+            self._frame_faults.release(session)
 
     def thaw(self) -> None:
         """Let the market go on from where it was frozen."""
@@ -184,9 +221,17 @@ class Venue(ABC):
         """Count one frame of market data toward the rate."""
         self._published_count += 1
 
-    def books(self) -> dict[str, Any]:
-        """The venue's own books, whole: sides of [price, quantity], best first, no trailing zeros."""
-        return {symbol: _book(market) for symbol, market in self.markets.items()}
+    def books(self, symbol: str = "") -> dict[str, Any]:
+        """The venue's own books, whole: sides of [price, quantity], best first, no trailing zeros.
+
+        *symbol*: only this one, in any spelling. Raises ValueError for an unknown one.
+        """
+        wanted = [self.symbol_of(symbol)] if symbol else self.markets
+        return {name: _book(self.markets[name]) for name in wanted}
+
+    def symbols(self) -> dict[str, Any]:
+        """What it lists, by its own spelling."""
+        return {symbol: _listing(market.instrument) for symbol, market in self.markets.items()}
 
     def _schedule_event(self, gap_us: int) -> None:
         self._event_is_due = True
@@ -220,6 +265,18 @@ def _book(market: SymbolMarket) -> dict[str, Any]:
         for name, ladder in (("bids", market.bids), ("asks", market.asks))
     }
     return {**sides, "last_update_id": market.last_update_id, "last_trade_id": market.last_trade_id}
+
+
+def _listing(instrument: SimInstrument) -> dict[str, str]:
+    return {
+        "symbol": f"{instrument.base}-{instrument.quote}",
+        "tick": fixed_text(instrument.tick_raw, instrument.price_scale),
+        "lot": fixed_text(instrument.lot_raw, instrument.qty_scale),
+    }
+
+
+def _plain(symbol: str) -> str:
+    return symbol.upper().replace("-", "").replace("/", "")
 
 
 def decoded(frame: bytes) -> dict[str, Any] | None:

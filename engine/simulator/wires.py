@@ -1,13 +1,16 @@
 """The network side of a session: picows listeners that hand frames to a venue and its frames to a socket."""
 
+from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlsplit
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 
-from engine.simulator.venue import Session, Venue
+from engine.simulator.sessions import Session
+from engine.simulator.venue import Venue
 
 # A client that lets this much pile up is dropped, as the venues drop slow readers.
 _SLOW_READER_BYTES = 64 * 1024 * 1024
+_ABNORMAL = 1006
 
 
 class Connection(WSListener):
@@ -38,9 +41,27 @@ class Connection(WSListener):
         if self._transport is not None:
             self._transport.send_ping(payload)
 
-    def close(self) -> None:
-        """Drop the client."""
+    def pong(self, payload: bytes) -> None:
+        """Answer a protocol ping."""
         if self._transport is not None:
+            self._transport.send_pong(payload)
+
+    def send_torn(self, frame: bytes) -> None:
+        """Send the first half of what carries a text frame, and cut the connection."""
+        if self._transport is not None:
+            wire_bytes = text_frame(frame)
+            self._transport.underlying_transport.write(wire_bytes[: len(wire_bytes) // 2])
+            # Not at once, which would take back what was just written.
+            self._transport.underlying_transport.close()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the connection; code 1006 cuts it without a close frame."""
+        if self._transport is None:
+            return
+        if code == _ABNORMAL:
+            self._transport.disconnect(graceful=False)
+        else:
+            self._transport.send_close(WSCloseCode(code), reason.encode())
             self._transport.disconnect()
 
     # --- what picows calls ---
@@ -51,9 +72,16 @@ class Connection(WSListener):
         self._session = self._venue.connect(self._path, self._query, self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Hand text to the venue and answer a close."""
-        if frame.msg_type == WSMsgType.TEXT and self._session is not None:
-            self._venue.receive(self._session, frame.get_payload_as_bytes())
+        """Hand text, pings and pongs to the venue and answer a close."""
+        session = self._session
+        if session is None:
+            return
+        if frame.msg_type == WSMsgType.TEXT:
+            self._venue.receive(session, frame.get_payload_as_bytes())
+        elif frame.msg_type == WSMsgType.PING:
+            self._venue.ping_received(session, frame.get_payload_as_bytes())
+        elif frame.msg_type == WSMsgType.PONG:
+            self._venue.pong_received(session, frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
@@ -78,9 +106,19 @@ class Connection(WSListener):
         return transport.underlying_transport.get_write_buffer_size()
 
 
-def accept(venue: Venue, request: WSUpgradeRequest) -> Connection | None:
-    """A connection for an upgrade request, None (404) where the venue serves no WebSocket at its path."""
+def text_frame(payload: bytes) -> bytes:
+    """*payload* as the bytes of one unmasked text frame."""
+    if len(payload) < 126:
+        return bytes((0x81, len(payload))) + payload
+    if len(payload) < 1 << 16:
+        return b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload
+    return b"\x81\x7f" + len(payload).to_bytes(8, "big") + payload
+
+
+def accept(venues: Iterable[Venue], request: WSUpgradeRequest) -> Connection | None:
+    """A connection for an upgrade request, None (404) where no venue serves a WebSocket at its path."""
     target = urlsplit(request.path.decode())
-    if not venue.serves(target.path):
-        return None
-    return Connection(venue, target.path, dict(parse_qsl(target.query)))
+    for venue in venues:
+        if venue.serves(target.path):
+            return Connection(venue, target.path, dict(parse_qsl(target.query)))
+    return None

@@ -16,7 +16,8 @@ from engine.simulator.binance import BinanceVenue
 from engine.simulator.coinbase import CoinbaseVenue
 from engine.simulator.instruments import default_coins, list_instruments
 from engine.simulator.kraken import KrakenVenue
-from engine.simulator.venue import MarketSetup, Session, Venue
+from engine.simulator.sessions import Session
+from engine.simulator.venue import MarketSetup, Venue
 
 START_US = 1_700_000_000_250_000
 SECOND_US = 1_000_000
@@ -44,6 +45,9 @@ class Tape:
     def __init__(self) -> None:
         self.frames: list[bytes] = []
         self.pings: list[bytes] = []
+        self.pongs: list[bytes] = []
+        self.torn: list[bytes] = []
+        self.close_code = 0
         self.is_closed = False
 
     def send(self, frame: bytes) -> None:
@@ -52,8 +56,16 @@ class Tape:
     def ping(self, payload: bytes) -> None:
         self.pings.append(payload)
 
-    def close(self) -> None:
+    def pong(self, payload: bytes) -> None:
+        self.pongs.append(payload)
+
+    def send_torn(self, frame: bytes) -> None:
+        self.torn.append(frame)
         self.is_closed = True
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        self.is_closed = True
+        self.close_code = code
 
     def messages(self) -> list[Any]:
         return [parse(frame) for frame in self.frames]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.simulator.venue import Session, Venue
+from engine.simulator.sessions import Session
+from engine.simulator.venue import Venue
 from tests.unit.simulator.clients import VENUE_TYPES, Tape, connect, make_venue, run
 
 PATHS = {

@@ -1,0 +1,79 @@
+"""The market's time against the true one: an absolute schedule, and how late what was due came."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from engine.observability.latency import LatencyHistogram
+from engine.simulator.timeline import Timeline
+
+_LONGEST_WAIT_S = 0.1
+# How far a venue that fell behind its schedule moves before the sockets get a turn again.
+_CATCH_UP_US = 50_000
+
+
+class Pacer:
+    """Advances timelines on the running loop.
+
+    The market's time is its start plus what the monotonic clock has run since: a late timer delays what was due then
+    and shifts nothing after it.
+
+    Attributes:
+        lateness: from when a thing was due to when it was done.
+    """
+
+    def __init__(self, timelines: Sequence[Timeline], start_us: int) -> None:
+        self.lateness = LatencyHistogram()
+        self._timelines = timelines
+        self._start_us = start_us
+        self._started_ns = 0
+        self._timer: asyncio.Handle | None = None
+        for timeline in timelines:
+            timeline.watcher = self._watch
+
+    @property
+    def is_running(self) -> bool:
+        """Whether time passes."""
+        return self._timer is not None
+
+    def start(self) -> None:
+        """Let time pass from the start on."""
+        self._started_ns = time.monotonic_ns()
+        self._timer = asyncio.get_running_loop().call_soon(self._on_turn)
+
+    def stop(self) -> None:
+        """Let no more time pass."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def catch_up(self) -> None:
+        """Bring every timeline to the present, however long it takes."""
+        if self._timer is not None:
+            for timeline in self._timelines:
+                timeline.advance(self._now_us())
+
+    def _now_us(self) -> int:
+        return self._start_us + (time.monotonic_ns() - self._started_ns) // 1000
+
+    def _watch(self, due_us: int) -> None:
+        if self._timer is not None:
+            self.lateness.add(max(0, time.monotonic_ns() - self._started_ns - (due_us - self._start_us) * 1000))
+
+    def _on_turn(self) -> None:
+        up_to_date = True
+        for timeline in self._timelines:
+            now_us = self._now_us()
+            to_us = min(now_us, timeline.now_us + _CATCH_UP_US)
+            timeline.advance(to_us)
+            up_to_date = up_to_date and to_us == now_us
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._wait_s(), self._on_turn) if up_to_date else loop.call_soon(self._on_turn)
+
+    def _wait_s(self) -> float:
+        """Until the next thing is due; the loop's timers count whole milliseconds."""
+        due = [due_us for timeline in self._timelines if (due_us := timeline.next_due_us()) is not None]
+        wait_us = min(due, default=self._now_us()) - self._now_us()
+        return min(_LONGEST_WAIT_S, max(1, -(-wait_us // 1000)) / 1000)
