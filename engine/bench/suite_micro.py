@@ -21,6 +21,7 @@ from engine.bench.poolload import PoolLoad
 from engine.bench.record import Row
 from engine.bench.rig import MAILBOX_PLACES, WrongResultError, cython_consumers
 from engine.bench.sources import Sources
+from engine.book.checksum import choose_kernel
 from engine.bus.data import DataBus
 from engine.consumers.runner import InlineRunner
 from engine.dispatcher.dispatcher import Dispatcher
@@ -139,13 +140,25 @@ def checksum(corpus: Corpus, seconds: float) -> Iterator[Row]:
             raise WrongResultError(f"{wrong} checksums of {load.messages} are not those on the wire ({mode})")
         return ns / load.messages
 
-    found = in_turns({mode: partial(one, mode) for mode in ("apply", "engine", "plain")}, seconds)
+    def portable() -> float:
+        choose_kernel("portable")
+        try:
+            return one("engine")
+        finally:
+            choose_kernel()
+
+    runs = {mode: partial(one, mode) for mode in ("apply", "engine", "plain")}
+    found = in_turns({**runs, "portable": portable}, seconds)
     ours, plain = found["engine"].less(found["apply"]), found["plain"].less(found["apply"])
     case = f"{corpus.name}, depth {corpus.depth_levels}"
     note = f"every checksum equals the one on the wire; setting the levels costs {found['apply'].median:.0f} ns more"
     yield _row(
         "G4", case, "CRC32 of a changed book", ours, "at_most_times", 0.35, 0.12,
         "format all (std::to_chars) + zlib", plain.median, note,
+    )  # fmt: skip
+    yield _row(
+        "G4", case, "the same without the processor's carry-less product", found["portable"].less(found["apply"]),
+        "shown", None, None, "format all (std::to_chars) + zlib", plain.median,
     )  # fmt: skip
     if find_spec("order_book") is not None:
         from engine.bench.baselines import checksum as order_book

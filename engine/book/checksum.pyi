@@ -2,6 +2,10 @@ from typing_extensions import disjoint_base
 
 from engine.book.ladder import Ladder
 
+KERNELS: tuple[str, str]
+
+def choose_kernel(name: str | None = None) -> str: ...
+
 @disjoint_base
 class BookChecksum:
     def __init__(self, price_spare: int = 0, qty_spare: int = 0) -> None: ...

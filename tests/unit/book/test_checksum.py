@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from decimal import Decimal
 from random import Random
 
 import pytest
 
-from engine.book.checksum import BookChecksum, crc32_of
+from engine.base.errors import MisuseError
+from engine.book.checksum import KERNELS, BookChecksum, choose_kernel, crc32_of
 from engine.book.ladder import Ladder
 from tests.twins.checksum_twin import book_checksum
 from tests.twins.ladder_twin import Window
 
 BID, ASK = 0, 1
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each way to multiply, where the processor has it."""
+    try:
+        yield choose_kernel(request.param)
+    except MisuseError:
+        pytest.skip(f"this processor has no {request.param}")
+    finally:
+        choose_kernel()
 
 
 def window_of(book: Ladder, price_scale: int, qty_scale: int) -> Window:
@@ -64,6 +77,42 @@ def test_digits_beyond_the_venues_precision_are_no_part_of_the_text() -> None:
     assert checksum.value(book) == zlib.crc32(b"10")
 
 
+def test_a_kernel_is_one_of_those_there_are() -> None:
+    with pytest.raises(MisuseError, match="'simd'"):
+        choose_kernel("simd")
+    assert choose_kernel() in KERNELS
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("digit", "19")
+def test_numbers_of_every_length_are_summed_and_joined(digit: str) -> None:
+    """1 to 19 digits, and 10^n around which the count of digits changes, alone and behind one another."""
+    numbers = [int(digit * count) for count in range(1, 19)] + [10**count - 1 + int(digit) for count in range(19)]
+    for price in numbers:
+        book = Ladder()
+        book.set_levels(ASK, [(price, 7)])
+        assert BookChecksum().value(book) == zlib.crc32(f"{price}7".encode())
+    for first in range(0, len(numbers), 7):
+        book, rows = Ladder(), [(10**18 + n, number) for n, number in enumerate(numbers[first : first + 10])]
+        book.replace(ASK, rows)
+        assert BookChecksum().value(book) == zlib.crc32("".join(f"{price}{qty}" for price, qty in rows).encode())
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_side_that_empties_and_fills_again() -> None:
+    book, checksum = Ladder(), BookChecksum()
+    book.replace(BID, [(100, 5), (99, 6)])
+    book.replace(ASK, [(101, 7)])
+    assert checksum.value(book) == zlib.crc32(b"10171005996")
+    book.replace(ASK, [])
+    assert checksum.value(book) == zlib.crc32(b"1005996")
+    book.replace(BID, [])
+    assert checksum.value(book) == 0
+    book.replace(BID, [(100, 5)])
+    assert checksum.value(book) == zlib.crc32(b"1005")
+
+
+@pytest.mark.usefixtures("kernel")
 def test_18_digits_on_every_level() -> None:
     book = Ladder()
     most = 10**18
@@ -73,6 +122,7 @@ def test_18_digits_on_every_level() -> None:
 
 
 @pytest.mark.property
+@pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize(("spare", "decimals"), [((0, 0), (1, 8)), ((2, 0), (5, 8)), ((1, 4), (0, 3))])
 def test_as_the_twin_computes_it_after_every_message(
