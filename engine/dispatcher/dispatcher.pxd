@@ -1,7 +1,7 @@
 """The dispatcher: dedupe, order, route, hand to the bus. One instance an engine, on the engine's loop."""
 cimport cython
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from engine.base.clock cimport Clock
 from engine.dispatcher.reorder cimport OrderRules, StreamState
@@ -24,7 +24,6 @@ cdef class Dispatcher(EventSink):
     cdef list _held_streams                  # stream indices with something held
     cdef int64_t _next_deadline_ns
     cdef int64_t _overrun_ns
-    cdef uint64_t _ordinal
     cdef object _on_telemetry
     cdef public object on_deadline           # called as on_deadline() when next_deadline_ns has come nearer, or None
     cdef readonly uint64_t flush_overruns
@@ -32,6 +31,8 @@ cdef class Dispatcher(EventSink):
 
     cdef int _slow(self, PyObject* event, uint32_t index, StreamState* stream) except -1
     cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1
+    cdef int _emit_by_older(self, PyObject* event, uint32_t index, StreamState* stream) except -1
+    cdef int _hand_on(self, PyObject* event, StreamState* stream, const uint16_t* consumers, uint32_t count) except -1
     cdef int _drain(self, uint32_t index, StreamState* stream) except -1
     cdef int _release_lowest(self, uint32_t index, StreamState* stream, int64_t now_ns) except -1
     cdef StreamState* _stream(self, uint32_t index) except NULL

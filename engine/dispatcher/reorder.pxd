@@ -1,13 +1,14 @@
-"""Order and identity of one stream: watermark and bitmap, and a small heap for what came too early.
+"""Order and identity of one stream: watermark and bitmap, and a short sorted row of what came too early.
 
 Rules (EVT-60..62): by its mode an event in order goes at once; one that leaves a gap waits, at most the lateness
-tolerance, in a heap ordered by (seq_provider, ts_recv_ns); one at or below the watermark is a duplicate if its bit is
-set, else late; one whose number waits in the heap already is a duplicate too. A higher epoch is the provider's
-explicit reset.
+tolerance, in a row ordered by seq_provider; one at or below the watermark is a duplicate if its bit is set, else late;
+one whose number waits in the row already is a duplicate too, so no two there are alike. A higher epoch is the
+provider's explicit reset.
 """
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from engine.base.units cimport unlikely
 from engine.schema.event cimport EventHeader
 
 
@@ -22,27 +23,30 @@ cdef enum Judgement:
 cdef struct Held:
     uint64_t seq
     uint64_t seq_first
-    int64_t ts_recv_ns
     int64_t arrived_ns
-    int64_t deadline_ns
-    uint64_t ordinal               # arrival order breaks ties
     PyObject* event
 
 
 cdef struct StreamState:
+    # -- what an event in order needs: one cache line
     uint64_t last_emitted
     uint64_t* seen                 # ring bitmap of the last horizon_ids numbers
-    Held* heap
-    uint32_t heap_count
-    uint32_t heap_capacity
+    int64_t mark_ns                # when mark_seq was the watermark: ids below are past the time horizon
+    uint64_t received
+    const uint16_t* consumers      # of the stream in the routing table of route_version
+    uint64_t route_version         # 0 = none known
     uint32_t epoch
+    uint32_t held_count
+    uint16_t consumer_count
     uint8_t started
     uint8_t is_held                # on the dispatcher's list of streams with something held
-    int64_t mark_ns                # when mark_seq was the watermark: ids below are past the time horizon
+    # -- the rest
+    uint32_t held_head             # first of the row; what leaves only moves it
+    Held* held                     # lowest number first
+    uint32_t held_capacity
     uint64_t mark_seq
     uint64_t old_mark_seq
     # -- counts since start, up to the fan-out (EVT-08)
-    uint64_t received
     uint64_t routed
     uint64_t unrouted
     uint64_t duplicates
@@ -63,25 +67,33 @@ cdef struct OrderRules:
 cdef int judge(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil
 cdef int note_emitted(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil
 cdef int note_late(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil
-cdef int push(StreamState* stream, const EventHeader* h, PyObject* event, int64_t now_ns, uint64_t ordinal,
-              const OrderRules* rules) noexcept nogil
+cdef int push(StreamState* stream, const EventHeader* h, PyObject* event, int64_t now_ns) noexcept nogil
 cdef PyObject* pop(StreamState* stream) noexcept nogil
-cdef bint front_in_order(StreamState* stream) noexcept nogil
-cdef int start_stream(StreamState* stream, const OrderRules* rules) noexcept nogil
+cdef StreamState* new_stream(const OrderRules* rules) noexcept nogil
 cdef void free_stream(StreamState* stream) noexcept nogil
+
+
+cdef inline Held* lowest(const StreamState* stream) noexcept nogil:
+    """The held event with the lowest number; only when something is held."""
+    return stream.held + stream.held_head
+
+
+cdef inline bint front_in_order(const StreamState* stream) noexcept nogil:
+    """Whether the lowest held event follows the watermark (or is at or below it) now."""
+    return stream.held_count != 0 and lowest(stream).seq_first <= stream.last_emitted + 1
 
 
 cdef inline void note_next(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil:
     """note_emitted for the next event of the stream's epoch: mostly within one word of the bitmap."""
+    cdef uint64_t seq = h.seq_provider
     cdef uint64_t first = stream.last_emitted + 1
-    cdef uint64_t* word = &stream.seen[(h.seq_provider & (rules.horizon_ids - 1)) >> 6]
-    if (h.seq_provider ^ first) >= 64 or h.ts_recv_ns - stream.mark_ns > rules.horizon_ns:
+    cdef uint64_t* word = &stream.seen[(seq & (rules.horizon_ids - 1)) >> 6]
+    if unlikely((seq ^ first) >= 64 or h.ts_recv_ns - stream.mark_ns > rules.horizon_ns):
         note_emitted(stream, h, rules)
         return
-    # The numbers stepped over were last in use a whole horizon ago: their bits are cleared.
-    word[0] &= ~((~<uint64_t>0 << (first & 63)) & (~<uint64_t>0 >> (63 - (h.seq_provider & 63))))
-    word[0] |= <uint64_t>1 << (h.seq_provider & 63)
-    stream.last_emitted = h.seq_provider
+    # The numbers from first to seq were last in use a whole horizon ago: their bits are cleared.
+    word[0] = (word[0] & ~(~<uint64_t>0 << (first & 63) & ~<uint64_t>0 >> (~seq & 63))) | <uint64_t>1 << (seq & 63)
+    stream.last_emitted = seq
 
 
 cdef inline bint next_in_order(const StreamState* stream, const EventHeader* h) noexcept nogil:

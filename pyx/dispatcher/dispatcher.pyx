@@ -1,7 +1,7 @@
 cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from engine.base.clock cimport Clock
@@ -9,8 +9,8 @@ from engine.base.ids cimport instrument_keys
 from engine.base.plants cimport planted
 from engine.base.units cimport likely, unlikely
 from engine.dispatcher.reorder cimport (JUDGE_DUPLICATE, JUDGE_HOLD, JUDGE_LATE, JUDGE_PASS, JUDGE_RESET, StreamState,
-                                        free_stream, front_in_order, judge, next_in_order, note_emitted, note_late,
-                                        note_next, pop, push, start_stream)
+                                        free_stream, front_in_order, judge, lowest, new_stream, next_in_order,
+                                        note_emitted, note_late, note_next, pop, push)
 from engine.dispatcher.routing cimport RoutingBoard, RoutingTable
 from engine.observability.latency cimport LatencyHistogram, StageTimer
 from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, ORDER_NONE, TYPE_STRIDE, Event, EventHeader,
@@ -61,9 +61,7 @@ cdef class Dispatcher(EventSink):
     def __dealloc__(self):
         cdef uint32_t i
         for i in range(self._stream_count):
-            if self._streams[i] != NULL:
-                free_stream(self._streams[i])
-                free(self._streams[i])
+            free_stream(self._streams[i])
         free(self._streams)
 
     cdef StreamState* _stream(self, uint32_t index) except NULL:
@@ -81,9 +79,8 @@ cdef class Dispatcher(EventSink):
             self._stream_count = count
         stream = self._streams[index]
         if stream == NULL:
-            stream = <StreamState*>calloc(1, sizeof(StreamState))
-            if stream == NULL or start_stream(stream, &self._rules) != 0:
-                free(stream)
+            stream = new_stream(&self._rules)
+            if stream == NULL:
                 raise MemoryError("stream state")
             self._streams[index] = stream
         return stream
@@ -102,19 +99,30 @@ cdef class Dispatcher(EventSink):
         stream.received += 1
         if h.ordering == ORDER_NONE:
             return self._emit(event, index, stream)
-        if likely(stream.started and stream.heap_count == 0 and h.epoch == stream.epoch and next_in_order(stream, h)):
+        if likely(stream.held_count == 0 and stream.started and h.epoch == stream.epoch and next_in_order(stream, h)):
             note_next(stream, h, &self._rules)
             return self._emit(event, index, stream)
         return self._slow(event, index, stream)
 
     cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
         """Route one event and give up our reference."""
-        cdef RoutingTable table = self._board.table
-        cdef const uint16_t* consumers = NULL
-        cdef uint32_t count
+        cdef RoutingTable table = self._board.table      # ours until it is used: a callback may replace it
         if unlikely((<Event>event).h.routing_version != table.version) and not planted(b"dispatcher.newest_table"):
-            table = self._board.table_of((<Event>event).h.routing_version)
-        count = table.route(index, &consumers)
+            return self._emit_by_older(event, index, stream)
+        if unlikely(stream.route_version != table.version):
+            stream.consumer_count = <uint16_t>table.route(index, &stream.consumers)
+            stream.route_version = table.version
+        return self._hand_on(event, stream, stream.consumers, stream.consumer_count)
+
+    cdef int _emit_by_older(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
+        """Route an event that was stamped before the routing changed."""
+        cdef RoutingTable table = self._board.table_of((<Event>event).h.routing_version)
+        cdef const uint16_t* consumers = NULL
+        cdef uint32_t count = table.route(index, &consumers)
+        return self._hand_on(event, stream, consumers, count)
+
+    cdef int _hand_on(self, PyObject* event, StreamState* stream, const uint16_t* consumers,
+                      uint32_t count) except -1:
         if count == 0:
             stream.unrouted += 1
             self._pool.release(event)
@@ -146,15 +154,14 @@ cdef class Dispatcher(EventSink):
         if verdict == JUDGE_LATE:
             return self._late(event, stream)
         if verdict == JUDGE_RESET:
-            while stream.heap_count:
+            while stream.held_count:
                 self._release_lowest(index, stream, self._clock.now_ns())
             note_emitted(stream, h, &self._rules)
             return self._emit(event, index, stream)
         if verdict == JUDGE_HOLD:
             now_ns = self._clock.now_ns()
-            self._ordinal += 1
-            if push(stream, h, event, now_ns, self._ordinal, &self._rules) != 0:
-                raise MemoryError("reorder buffer")
+            if push(stream, h, event, now_ns) != 0:
+                raise MemoryError("held events")
             if not stream.is_held:
                 stream.is_held = 1
                 self._held_streams.append(index)
@@ -162,14 +169,14 @@ cdef class Dispatcher(EventSink):
                 self._next_deadline_ns = now_ns + self._rules.tolerance_ns
                 if self.on_deadline is not None:
                     self.on_deadline()
-            if stream.heap_count > self._rules.buffer_max:
+            if stream.held_count > self._rules.buffer_max:
                 stream.overflowed += 1
                 self._release_lowest(index, stream, now_ns)
                 self._drain(index, stream)
             return 0
         note_emitted(stream, h, &self._rules)
         self._emit(event, index, stream)
-        if stream.heap_count:
+        if stream.held_count:
             self._drain(index, stream)
         return 0
 
@@ -179,7 +186,7 @@ cdef class Dispatcher(EventSink):
         cdef EventHeader* h
         cdef int64_t now_ns = self._clock.now_ns()
         while front_in_order(stream):
-            self.gap_hold.record(now_ns - stream.heap[0].arrived_ns, 1)
+            self.gap_hold.record(now_ns - lowest(stream).arrived_ns, 1)
             event = pop(stream)
             h = &(<Event>event).h
             if h.seq_provider <= stream.last_emitted:
@@ -193,7 +200,7 @@ cdef class Dispatcher(EventSink):
         """Accept the gap: the lowest held event goes on, marked, and what follows it without a gap with it."""
         cdef PyObject* event
         cdef uint64_t expected = stream.last_emitted + 1
-        cdef int64_t waited_ns = now_ns - stream.heap[0].arrived_ns
+        cdef int64_t waited_ns = now_ns - lowest(stream).arrived_ns
         self.gap_hold.record(waited_ns, 1)
         event = pop(stream)
         if (<Event>event).h.seq_provider <= stream.last_emitted:
@@ -245,11 +252,10 @@ cdef class Dispatcher(EventSink):
         kept = []
         for index in self._held_streams:
             stream = self._streams[index]
-            while stream.heap_count:
+            while stream.held_count:
                 due = INT64_MAX
-                for i in range(stream.heap_count):
-                    if stream.heap[i].deadline_ns < due:
-                        due = stream.heap[i].deadline_ns
+                for i in range(stream.held_count):
+                    due = min(due, lowest(stream)[i].arrived_ns + self._rules.tolerance_ns)
                 if due > now_ns:
                     next_ns = min(next_ns, due)
                     break
@@ -259,7 +265,7 @@ cdef class Dispatcher(EventSink):
                 self._release_lowest(index, stream, now_ns)
                 moved += 1
                 self._drain(index, stream)
-            if stream.heap_count:
+            if stream.held_count:
                 kept.append(index)
             else:
                 stream.is_held = 0
@@ -285,7 +291,7 @@ cdef class Dispatcher(EventSink):
         moved = 0
         for index in self._held_streams:
             stream = self._streams[index]
-            while stream.heap_count:
+            while stream.held_count:
                 self._release_lowest(index, stream, now_ns)
                 moved += 1
             stream.is_held = 0
@@ -315,7 +321,7 @@ cdef class Dispatcher(EventSink):
             if stream != NULL:
                 found[self.stream_key(index)] = StreamCounts(
                     received=stream.received, routed=stream.routed, unrouted=stream.unrouted,
-                    duplicates=stream.duplicates, late_dropped=stream.late_dropped, held=stream.heap_count,
+                    duplicates=stream.duplicates, late_dropped=stream.late_dropped, held=stream.held_count,
                     late_delivered=stream.late_delivered, gaps=stream.gaps, held_total=stream.held_total,
                     overflowed=stream.overflowed)
         return found

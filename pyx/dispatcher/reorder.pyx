@@ -1,10 +1,15 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memset
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memmove, memset
+from posix.stdlib cimport posix_memalign
 
 from engine.base.plants cimport planted
-from engine.schema.event cimport ORDER_CONTIGUOUS, ORDER_MONOTONIC, ORDER_NONE, ORDER_RANGE, EventHeader
+from engine.schema.event cimport ORDER_MONOTONIC, ORDER_NONE, EventHeader
+
+cdef enum:
+    CACHE_LINE = 64
+    FIRST_CAPACITY = 16
 
 
 cdef inline bint seen(const StreamState* stream, uint64_t seq, const OrderRules* rules) noexcept nogil:
@@ -14,20 +19,36 @@ cdef inline bint seen(const StreamState* stream, uint64_t seq, const OrderRules*
     return (stream.seen[(seq & (rules.horizon_ids - 1)) >> 6] >> (seq & 63)) & 1
 
 
-cdef int start_stream(StreamState* stream, const OrderRules* rules) noexcept nogil:
-    """Give a stream its bitmap; -1 without memory."""
-    stream.seen = <uint64_t*>calloc(rules.horizon_ids // 64, sizeof(uint64_t))
-    return 0 if stream.seen != NULL else -1
+cdef StreamState* new_stream(const OrderRules* rules) noexcept nogil:
+    """A stream that begins, its bitmap behind it, from the start of a cache line; NULL without memory."""
+    cdef size_t own_bytes = (sizeof(StreamState) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
+    cdef void* place
+    cdef StreamState* stream
+    if posix_memalign(&place, CACHE_LINE, own_bytes + rules.horizon_ids // 8) != 0:
+        return NULL
+    memset(place, 0, own_bytes + rules.horizon_ids // 8)
+    stream = <StreamState*>place
+    stream.seen = <uint64_t*>(<char*>place + own_bytes)
+    return stream
 
 
 cdef void free_stream(StreamState* stream) noexcept nogil:
-    free(stream.seen)
-    free(stream.heap)
+    if stream != NULL:
+        free(stream.held)
+        free(stream)
+
+
+cdef inline uint32_t place_of(const StreamState* stream, uint64_t seq) noexcept nogil:
+    """How many of the held events have this number or a lower one; most that come are behind the last."""
+    cdef uint32_t at = stream.held_count
+    while at and lowest(stream)[at - 1].seq > seq:
+        at -= 1
+    return at
 
 
 cdef int judge(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil:
     """What to do with an event that is not plainly the next one."""
-    cdef uint32_t i
+    cdef uint32_t at
     if h.ordering == ORDER_NONE:
         return JUDGE_PASS
     if not stream.started or h.epoch > stream.epoch:
@@ -38,17 +59,15 @@ cdef int judge(StreamState* stream, const EventHeader* h, const OrderRules* rule
         return JUDGE_DUPLICATE if seen(stream, h.seq_provider, rules) else JUDGE_LATE
     if h.ordering == ORDER_MONOTONIC or next_in_order(stream, h) or planted(b"reorder.never_hold"):
         return JUDGE_PASS
-    for i in range(stream.heap_count):
-        if stream.heap[i].seq == h.seq_provider:
-            return JUDGE_DUPLICATE
-    return JUDGE_HOLD
+    at = place_of(stream, h.seq_provider)
+    return JUDGE_DUPLICATE if at and lowest(stream)[at - 1].seq == h.seq_provider else JUDGE_HOLD
 
 
 cdef int note_emitted(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil:
     """Move the watermark to an event that is being handed on and remember its number."""
     cdef uint64_t mask = rules.horizon_ids - 1
     cdef uint64_t seq = h.seq_provider
-    cdef uint64_t word
+    cdef uint64_t first, at
     if h.ordering == ORDER_NONE:
         return 0
     if not stream.started or h.epoch > stream.epoch:
@@ -64,14 +83,14 @@ cdef int note_emitted(StreamState* stream, const EventHeader* h, const OrderRule
             memset(stream.seen, 0, rules.horizon_ids // 8)
         else:
             # The numbers stepped over were last in use a whole horizon ago: their bits are cleared, word by word.
-            word = stream.last_emitted + 1
-            while word <= seq:
-                if word & 63 == 0 and seq - word >= 63:
-                    stream.seen[(word & mask) >> 6] = 0
-                    word += 64
-                else:
-                    stream.seen[(word & mask) >> 6] &= ~(<uint64_t>1 << (word & 63))
-                    word += 1
+            first = stream.last_emitted + 1
+            if (first >> 6) == (seq >> 6):
+                stream.seen[(seq & mask) >> 6] &= ~(~<uint64_t>0 << (first & 63) & ~<uint64_t>0 >> (~seq & 63))
+            else:
+                stream.seen[(first & mask) >> 6] &= ~(~<uint64_t>0 << (first & 63))
+                for at in range((first >> 6) + 1, seq >> 6):
+                    stream.seen[at & (mask >> 6)] = 0
+                stream.seen[(seq & mask) >> 6] &= ~(~<uint64_t>0 >> (~seq & 63))
         stream.last_emitted = seq
         if h.ts_recv_ns - stream.mark_ns > rules.horizon_ns:
             stream.old_mark_seq = stream.mark_seq
@@ -88,71 +107,40 @@ cdef int note_late(StreamState* stream, const EventHeader* h, const OrderRules* 
     return 0
 
 
-cdef inline bint before(const Held* a, const Held* b) noexcept nogil:
-    if a.seq != b.seq:
-        return a.seq < b.seq
-    if a.ts_recv_ns != b.ts_recv_ns:
-        return a.ts_recv_ns < b.ts_recv_ns
-    return a.ordinal < b.ordinal
-
-
-cdef int push(StreamState* stream, const EventHeader* h, PyObject* event, int64_t now_ns, uint64_t ordinal,
-              const OrderRules* rules) noexcept nogil:
+cdef int push(StreamState* stream, const EventHeader* h, PyObject* event, int64_t now_ns) noexcept nogil:
     """Hold an event until the gap before it closes or its deadline comes; -1 without memory."""
-    cdef uint32_t capacity, child, parent
-    cdef Held* heap
-    cdef Held entry
-    if stream.heap_count == stream.heap_capacity:
-        capacity = 2 * stream.heap_capacity if stream.heap_capacity else 8
-        heap = <Held*>realloc(stream.heap, capacity * sizeof(Held))
-        if heap == NULL:
-            return -1
-        stream.heap = heap
-        stream.heap_capacity = capacity
-    entry.seq = h.seq_provider
-    entry.seq_first = h.seq_first
-    entry.ts_recv_ns = h.ts_recv_ns
-    entry.arrived_ns = now_ns
-    entry.deadline_ns = now_ns + rules.tolerance_ns
-    entry.ordinal = ordinal
-    entry.event = event
-    child = stream.heap_count
-    stream.heap_count += 1
-    while child:
-        parent = (child - 1) >> 1
-        if not before(&entry, &stream.heap[parent]):
-            break
-        stream.heap[child] = stream.heap[parent]
-        child = parent
-    stream.heap[child] = entry
+    cdef uint32_t at = place_of(stream, h.seq_provider)
+    cdef uint32_t capacity
+    cdef Held* row
+    if stream.held_head + stream.held_count == stream.held_capacity:
+        if stream.held_head > stream.held_capacity >> 1:
+            memmove(stream.held, lowest(stream), stream.held_count * sizeof(Held))
+        else:
+            capacity = 2 * stream.held_capacity if stream.held_capacity else FIRST_CAPACITY
+            row = <Held*>malloc(capacity * sizeof(Held))
+            if row == NULL:
+                return -1
+            if stream.held_count:
+                memcpy(row, lowest(stream), stream.held_count * sizeof(Held))
+            free(stream.held)
+            stream.held = row
+            stream.held_capacity = capacity
+        stream.held_head = 0
+    row = lowest(stream) + at
+    if at < stream.held_count:
+        memmove(row + 1, row, (stream.held_count - at) * sizeof(Held))
+    row.seq = h.seq_provider
+    row.seq_first = h.seq_first
+    row.arrived_ns = now_ns
+    row.event = event
+    stream.held_count += 1
     stream.held_total += 1
     return 0
 
 
 cdef PyObject* pop(StreamState* stream) noexcept nogil:
     """Take the lowest held event; only when something is held."""
-    cdef PyObject* event = stream.heap[0].event
-    cdef Held last
-    cdef uint32_t parent = 0
-    cdef uint32_t child
-    stream.heap_count -= 1
-    if stream.heap_count == 0:
-        return event
-    last = stream.heap[stream.heap_count]
-    while True:
-        child = 2 * parent + 1
-        if child >= stream.heap_count:
-            break
-        if child + 1 < stream.heap_count and before(&stream.heap[child + 1], &stream.heap[child]):
-            child += 1
-        if not before(&stream.heap[child], &last):
-            break
-        stream.heap[parent] = stream.heap[child]
-        parent = child
-    stream.heap[parent] = last
+    cdef PyObject* event = lowest(stream).event
+    stream.held_count -= 1
+    stream.held_head = stream.held_head + 1 if stream.held_count else 0
     return event
-
-
-cdef bint front_in_order(StreamState* stream) noexcept nogil:
-    """Whether the lowest held event follows the watermark (or is at or below it) now."""
-    return stream.heap_count != 0 and stream.heap[0].seq_first <= stream.last_emitted + 1
