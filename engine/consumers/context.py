@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from engine.base.errors import MisuseError
 from engine.schema.command import Ack, Command, Reply
 
 
 class Context:
     """One consumer's way to speak to the engine. Handed to every callback; valid while the consumer runs."""
 
-    __slots__ = ("_clock_ns", "_commands", "_consumer_id", "_log", "_number", "_params")
+    __slots__ = ("_batches", "_clock_ns", "_commands", "_consumer_id", "_log", "_number", "_params")
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class Context:
         self._params = MappingProxyType(dict(params or {}))
         self._log = logging.getLogger(f"engine.consumer.{consumer_id}")
         self._number = 0
+        self._batches: AsyncIterator[list[Any]] | None = None
 
     @property
     def consumer_id(self) -> str:
@@ -47,6 +49,18 @@ class Context:
     def now_ns(self) -> int:
         """Nanoseconds since 1970 UTC by the engine's clock: recorded time in a replay."""
         return self._clock_ns()
+
+    def batches(self) -> AsyncIterator[list[Any]]:
+        """The events as they come, for ``async for events in ctx.batches()`` in a ``run(ctx)`` coroutine.
+
+        A batch is at most ``dispatcher.quantum_events`` in mailbox order, and valid until the next one is asked for.
+
+        Raises:
+            MisuseError: the handler has another method, which is called with its events.
+        """
+        if self._batches is None:
+            raise MisuseError("only a run(ctx) coroutine takes batches", op="consumers.batches")
+        return self._batches
 
     def subscribe(
         self, symbol: str, *, event_types: Sequence[str], providers: Sequence[str] = (), message_id: str | None = None
@@ -75,3 +89,8 @@ class Context:
             ts_ns=self._clock_ns(),
         )
         return Reply(self._commands(command))
+
+
+def attach_batches(context: Context, batches: AsyncIterator[list[Any]]) -> None:
+    """Give a context what ``batches()`` answers; the runner's business, no part of what a strategy sees."""
+    context._batches = batches

@@ -31,6 +31,7 @@ cdef class InlineRunner(EventSink):
     cdef StageTimer _timer
     cdef Handler _cython_handler
     cdef object _call
+    cdef object _run                         # the driver of a run(ctx) coroutine, or None
     cdef list _by_type                       # bound methods by event type
     cdef int _shape
     cdef PyObject** _batch

@@ -25,7 +25,8 @@ def replay(
 
     Args:
         path: a capture: JSON lines, gzip'd or plain.
-        strategies: objects with ``on_batch(events, ctx)``, ``on_event(event, ctx)`` or ``on_<event_type>``.
+        strategies: objects with ``on_batch(events, ctx)``, ``on_event(event, ctx)``, ``on_<event_type>(event, ctx)``
+            or the coroutine ``run(ctx)``.
         symbols: public symbols (``BTC-USDT``) to subscribe; none = all in the capture.
         event_types: spelled as their classes. BookUpdate brings the snapshots it builds on.
         providers: names of providers; none = all that carry a symbol.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import msgspec
@@ -77,6 +77,11 @@ class Reply:
         if not self._ack.success and self._ack.error is not None:
             raise MisuseError(self._ack.error["message"], op=self._ack.command_type)
         return self._ack
+
+    def __await__(self) -> Generator[Any, None, Ack]:
+        """``await reply``: as :meth:`result`, in a coroutine."""
+        yield from ()
+        return self.result()
 
     @property
     def ack(self) -> Ack:

@@ -16,6 +16,7 @@ from engine.schema.ports cimport EventPool, EventSink
 import traceback
 
 from engine.base.errors import ConfigError
+from engine.consumers.coroutine import BatchRun
 from engine.schema.enums import EventType
 
 cdef extern from *:
@@ -43,7 +44,7 @@ cdef class InlineRunner(EventSink):
         consumer_id: its name.
         index: its index on the bus.
         handler: an object with one of on_batch(events, ctx), on_event(event, ctx), on_<event_type>(event, ctx), or a
-            Cython Handler. Optional on_start(ctx), on_stop(ctx).
+            Cython Handler; or with the coroutine run(ctx). Optional on_start(ctx), on_stop(ctx).
         context: handed to every call.
         pool, clock, timer: the engine's.
         capacity: mailbox places.
@@ -108,15 +109,22 @@ cdef class InlineRunner(EventSink):
         if any(self._by_type):
             self._shape = SHAPE_TYPED
             return
-        reason = "a run(ctx) coroutine is not built yet" if hasattr(handler, "run") else "it has no method to call"
-        raise ConfigError(f"handler {type(handler).__name__} of consumer {self.consumer_id}: {reason}",
+        if callable(getattr(handler, "run", None)):
+            self._run = BatchRun(handler, self.context)
+            self._shape = SHAPE_BATCH
+            self._call = self._run.on_batch
+            return
+        raise ConfigError(f"handler {type(handler).__name__} of consumer {self.consumer_id} has no method to call",
                           op="consumers.start",
-                          hint="give it on_batch(events, ctx), on_event(event, ctx) or on_<event_type>(event, ctx)")
+                          hint="give it on_batch(events, ctx), on_event(event, ctx), on_<event_type>(event, ctx) or the "
+                               "coroutine run(ctx)")
 
     def start(self) -> None:
         """Call on_start(ctx) and begin."""
         if hasattr(self.handler, "on_start"):
             self.handler.on_start(self.context)
+        if self._run is not None:
+            self._run.start()
         self.state = "running"
 
     def stop(self) -> None:
@@ -125,6 +133,8 @@ cdef class InlineRunner(EventSink):
             return
         self.flush()
         self.state = "stopped"
+        if self._run is not None:
+            self._run.stop()
         if hasattr(self.handler, "on_stop"):
             self.handler.on_stop(self.context)
 
