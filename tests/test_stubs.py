@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -110,6 +115,59 @@ def test_a_stub_that_promises_too_much_is_caught(tmp_path: Path) -> None:
     code, output = run_mypy("mypy.stubtest", "thing", cwd=tmp_path, cache=tmp_path / "cache")
     assert code == 1
     assert "thing.absent is not present at runtime" in output
+
+
+CALL = re.compile(r"^[\w.]+\(.*\)( -> .*)?$")
+FIELD = re.compile(r"^[\w.]+: \w.*$")
+# Stages that a strategy, an operator or a test of one may hold; the decoders' own are typed where they are used.
+TOLD = (
+    "base.clock", "book.local", "bus.data", "consumers.handler", "consumers.mailbox", "consumers.runner",
+    "dispatcher.dispatcher", "dispatcher.routing", "observability.latency", "orchestrator.merge", "pools.lease",
+    "pools.recycler", "schema.arrays", "schema.control", "schema.event", "schema.market", "schema.ports",
+    "schema.quotes",
+)  # fmt: skip
+
+
+def documented(tree: ast.AST, owner: object) -> Iterator[tuple[str, str, str]]:
+    """(name, docstring in the stub, docstring at run time) of what a stub documents, and of what it should."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__"):
+            thing = inspect.getattr_static(owner, node.name)
+            yield node.name, ast.get_docstring(node) or "", without_signature(getattr(thing, "__func__", thing))
+            if isinstance(node, ast.ClassDef):
+                yield from documented(node, thing)
+
+
+def without_signature(thing: object) -> str:
+    """The docstring less the line that the compiler puts before it."""
+    text = (inspect.getdoc(thing) or "").strip()
+    first, _, rest = text.partition("\n")
+    if CALL.match(first) and not rest:
+        return ""
+    return rest.strip() if rest.startswith("\n") and (CALL.match(first) or FIELD.match(first)) else text
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_qa_11_an_editor_shows_what_the_binary_says(name: str, project_root: Path) -> None:
+    stub = project_root.joinpath("engine", *name.split(".")).with_suffix(".pyi")
+    rows = list(documented(ast.parse(stub.read_text(encoding="utf-8")), importlib.import_module(f"engine.{name}")))
+    assert [row for row in rows if row[1] != row[2]] == []
+    assert any(docstring for _, docstring, _ in rows)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_a_user_reads_has_a_type(name: str, project_root: Path) -> None:
+    """`Any` is for values that may really be anything: those of fill(), of which each field checks its own."""
+    stub = project_root.joinpath("engine", *name.split(".")).with_suffix(".pyi")
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
+    told = [
+        f"{node.name}: {ast.unparse(part)}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for part in (node.returns, *(argument.annotation for argument in node.args.args + node.args.kwonlyargs))
+        if part is not None and "Any" in ast.unparse(part)
+    ]
+    assert [line for line in told if not line.startswith(("fill:", "__setattr__:"))] == []
 
 
 def test_types_hold(project_root: Path) -> None:

@@ -2,6 +2,11 @@ from typing import final
 
 @final
 class Mailbox:
+    """Args:
+    capacity: market-data entries, at least 16.
+    critical_reserve: places for critical entries beside them; past it the ring grows, counted.
+    """
+
     capacity: int
     critical_reserve: int
     offered: int

@@ -1,16 +1,36 @@
 from collections.abc import Callable
-from typing import Any, final
+from typing import final
 
+from engine.base.clock import Clock
 from engine.consumers.mailbox import Mailbox
-from engine.observability.latency import LatencyHistogram
-from engine.schema.ports import EventSink
+from engine.observability.latency import LatencyHistogram, StageTimer
+from engine.schema.ports import EventPool, EventSink
 
 @final
 class InlineRunner(EventSink):
+    """An inline consumer (CON-08..12).
+
+    Args:
+        consumer_id: its name.
+        index: its index on the bus.
+        handler: an object with one of on_batch(events, ctx), on_event(event, ctx), on_<event_type>(event, ctx), or a
+            Cython Handler; or with the coroutine run(ctx). Optional on_start(ctx), on_stop(ctx).
+        context: handed to every call.
+        pool, clock, timer: the engine's.
+        capacity: mailbox places.
+        quantum: most events a batch (larger = throughput, smaller = evenness).
+        budget_ms: a callback longer than this is reported as slow.
+        on_error: called as on_error(consumer_id, error, trace_id, event_id).
+        on_slow: called as on_slow(consumer_id, callback_ns, budget_ns).
+
+    Raises:
+        ConfigError: the handler has none of these methods.
+    """
+
     consumer_id: str
     index: int
-    handler: Any
-    context: Any
+    handler: object
+    context: object
     mailbox: Mailbox
     state: str
     delivered: int
@@ -27,11 +47,11 @@ class InlineRunner(EventSink):
         self,
         consumer_id: str,
         index: int,
-        handler: Any,
-        context: Any,
-        pool: Any,
-        clock: Any,
-        timer: Any,
+        handler: object,
+        context: object,
+        pool: EventPool,
+        clock: Clock,
+        timer: StageTimer,
         *,
         capacity: int = 256,
         critical_reserve: int = 64,
@@ -40,9 +60,14 @@ class InlineRunner(EventSink):
         on_error: Callable[[str, BaseException, str, str], None] | None = None,
         on_slow: Callable[[str, int, int], None] | None = None,
     ) -> None: ...
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def statistics(self) -> dict[str, int]: ...
-    def drop_one(self) -> None: ...
+    def start(self) -> None:
+        """Call on_start(ctx) and begin."""
+    def stop(self) -> None:
+        """Deliver what is queued, then call on_stop(ctx). Idempotent."""
+    def statistics(self) -> dict[str, int]:
+        """Counts of EVT-08's second equation and of the callbacks."""
+    def drop_one(self) -> None:
+        """Count an event that was offered and refused for good."""
 
-def forget_locals(error: BaseException) -> None: ...
+def forget_locals(error: BaseException) -> None:
+    """Empty the frames an exception went through, and those of its causes: their variables hold events."""

@@ -1,8 +1,17 @@
-from typing import Any, final
+from typing import final
 
-from engine.schema.ports import EventSink
+from engine.observability.latency import StageTimer
+from engine.schema.ports import EventSink, VersionPort
 
 @final
 class Orchestrator(EventSink):
+    """Between providers and dispatcher.
+
+    Args:
+        next: where events go on.
+        versions: the routing version in force.
+        timer: stage times.
+    """
+
     passed: int
-    def __init__(self, next: EventSink, versions: Any, timer: Any) -> None: ...
+    def __init__(self, next: EventSink, versions: VersionPort, timer: StageTimer) -> None: ...
