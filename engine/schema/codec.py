@@ -22,10 +22,10 @@ from engine.schema.enums import (
 from engine.schema.instrument import Instrument
 
 _OP = "event.decode"
-_INSTANTS = frozenset({"ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "open_time_ns", "close_time_ns"})
-_LEVELS = frozenset({"bids", "asks"})
+INSTANTS = frozenset({"ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "open_time_ns", "close_time_ns"})
+LEVELS = frozenset({"bids", "asks"})
 _QTY_WORDS = ("qty", "volume")
-_ENUMS: dict[str, Any] = {
+ENUMS: dict[str, Any] = {
     "checksum_state": ChecksumState,
     "update_type": UpdateType,
     "reason": BookReason,
@@ -40,7 +40,7 @@ def json_name(field: str) -> str:
     """JSON spelling of an attribute: durations keep their unit, raws and instants drop it."""
     if field.endswith("_raw"):
         return field[:-4]
-    return field[:-3] if field in _INSTANTS else field
+    return field[:-3] if field in INSTANTS else field
 
 
 def to_json(event: Event) -> bytes:
@@ -59,15 +59,15 @@ def to_object(event: Event) -> dict[str, Any]:
 def _encoded(name: str, value: Any, price_scale: int, qty_scale: int) -> Any:
     if value is None:
         return None
-    if name in _LEVELS:
+    if name in LEVELS:
         return [[fixed(price, price_scale), fixed(qty, qty_scale)] for price, qty in value]
     if name.endswith("_raw"):
         return fixed(value, _scale_of(name, price_scale, qty_scale))
-    if name in _INSTANTS:
+    if name in INSTANTS:
         return to_rfc3339(value) if value or name != "ts_venue_ns" else None
     if name == "flags":
         return [flag.name.lower() for flag in EventFlag if flag in value]
-    if name in _ENUMS or name in ("type", "kind"):
+    if name in ENUMS or name in ("type", "kind"):
         return wire_name(value)
     if name == "instrument":
         return value.to_record()
@@ -118,18 +118,18 @@ def _class_named(name: object) -> type[Event]:
 def _decoded(name: str, value: Any, price_scale: int, qty_scale: int) -> Any:
     if value is None:
         return 0 if name == "ts_venue_ns" else None
-    if name in _LEVELS:
+    if name in LEVELS:
         return [(unfixed(price, price_scale), unfixed(qty, qty_scale)) for price, qty in value]
     if name.endswith("_raw"):
         return unfixed(value, _scale_of(name, price_scale, qty_scale))
-    if name in _INSTANTS:
+    if name in INSTANTS:
         return from_rfc3339(value)
     if name == "flags":
         return frozenset(EventFlag[flag.upper()] for flag in value)
     if name == "instrument":
         return Instrument.from_record(value)
-    if name in _ENUMS:
-        return ChecksumState.NOT_APPLICABLE if value == "n/a" else _ENUMS[name][value.upper()]
+    if name in ENUMS:
+        return ChecksumState.NOT_APPLICABLE if value == "n/a" else ENUMS[name][value.upper()]
     return value
 
 

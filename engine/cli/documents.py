@@ -1,0 +1,211 @@
+"""The shapes of what ``--json`` prints (CLI-01); their JSON Schemas are published under ``docs/schemas``."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import msgspec
+
+from engine.cli.check import CheckResult
+from engine.config.load import json_schema
+from engine.runtime.demo import BookCheck
+from engine.runtime.summary import Latency
+from engine.schema.jsonschema import DIALECT, event_schema, instrument_schema
+
+
+class ConsumerCounts(TypedDict):
+    """EVT-08, second equation: offered = the sum of the others."""
+
+    offered: int
+    delivered: int
+    coalesced: int
+    skipped: int
+    dropped: int
+    queued: int
+
+
+class Pipeline(ConsumerCounts):
+    """EVT-08, first equation: received = the sum up to held; then all consumers together, and each."""
+
+    received: int
+    routed: int
+    unrouted: int
+    duplicates: int
+    late_dropped: int
+    held: int
+    rejected_frames: dict[str, int]
+    consumers: dict[str, ConsumerCounts]
+    pools_out: dict[str, int]
+    balanced: bool
+
+
+class ConsumerSetup(TypedDict):
+    """One consumer as it ran."""
+
+    mode: str
+    handler: str
+    mailbox_capacity: int
+    critical_reserve: int
+
+
+class RunSetup(TypedDict):
+    """What a run was made of (QA-14)."""
+
+    profile: str
+    build: str
+    versions: dict[str, str]
+    parser: str
+    loop: str
+    ordering: dict[str, int]
+    dedupe: dict[str, int]
+    quantum_events: int
+    consumers: dict[str, ConsumerSetup]
+    pools: dict[str, int]
+    debug_recycler: bool
+    dlq: dict[str, int]
+
+
+class FaultRow(TypedDict):
+    """What does not agree, at a 0-based record; -1 = of the whole file."""
+
+    record: int
+    what: str
+    file: str
+
+
+class ReplayDocument(TypedDict):
+    """One file of ``replay --json``."""
+
+    file: str
+    records: int
+    played: int
+    stopped: bool
+    wall_ns: int
+    pipeline: Pipeline
+    findings: dict[str, list[str]]
+    run: RunSetup
+    warnings: list[str]
+    verified: bool
+    faults: list[FaultRow]
+    healed: list[str]
+    proven: list[str]
+
+
+class DemoDocument(TypedDict):
+    """``demo --json``."""
+
+    seconds: float
+    first_event_ms: int | None
+    frames: dict[str, int]
+    pipeline: Pipeline
+    stages: dict[str, Latency]
+    delivery: dict[str, Latency]
+    books: list[BookCheck]
+    books_equal: bool
+    balanced: bool
+    findings: dict[str, list[str]]
+    run: RunSetup
+
+
+class BenchRow(TypedDict):
+    """One figure of ``bench --json``, its floor or baseline beside it, in ``unit``."""
+
+    goal: str
+    case: str
+    subject: str
+    figure: float
+    unit: str
+    relation: str
+    limit: float | None
+    stretch: float | None
+    baseline: str
+    baseline_figure: float | None
+    figure_min: float | None
+    figure_max: float | None
+    regime: str
+    note: str
+    voided: bool
+    cores: int
+    ratio: float | None
+    met: bool | None
+
+
+class BenchDocument(TypedDict):
+    """``bench --json``; a file of ``bench --out`` is the same without ``compared``."""
+
+    name: str
+    at: str
+    command: str
+    machine: dict[str, Any]
+    python: str
+    libraries: dict[str, str]
+    compiler: str
+    flags: str
+    commit: str
+    tree_changed: bool
+    rows: list[BenchRow]
+    details: dict[str, Any]
+    compared: list[str]
+
+
+class ErrorBody(TypedDict):
+    """Why a verb failed, and what to do about it."""
+
+    code: str
+    message: str
+    hint: str
+    trace_id: str | None
+
+
+class ErrorDocument(TypedDict):
+    """What any verb prints with ``--json`` when it fails, beside its line on stderr."""
+
+    error: ErrorBody
+
+
+_DOCUMENTS: dict[str, Any] = {
+    "bench": BenchDocument,
+    "check": CheckResult,
+    "demo": DemoDocument,
+    "error": ErrorDocument,
+    "replay": list[ReplayDocument],
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Every published JSON Schema by its name: the configuration, events, and the document of each verb."""
+    found = {name: {"$schema": DIALECT} | _closed(msgspec.json.schema(kind)) for name, kind in _DOCUMENTS.items()}
+    return found | {"config": json_schema(), "event": event_schema(), "instruments": _instruments()}
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """*schema* with no keys beyond those it tells, in any of its objects."""
+    for definition in schema.get("$defs", {}).values():
+        definition.setdefault("additionalProperties", False)
+    return schema
+
+
+def _instruments() -> dict[str, Any]:
+    text = {"type": "string"}
+    return {
+        "$schema": DIALECT,
+        "title": "instruments --json",
+        "type": "object",
+        "properties": {
+            "instruments": {"type": "array", "items": {"$ref": "#/$defs/Instrument"}},
+            "guessed": {"type": "array", "items": _rows("provider", "symbol", "venue_symbol", of=text)},
+            "skipped": {"type": "array", "items": _rows("venue_symbol", "why", of=text)},
+        },
+        "required": ["instruments", "guessed", "skipped"],
+        "additionalProperties": False,
+        "$defs": {"Instrument": instrument_schema()},
+    }
+
+
+def _rows(*names: str, of: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict.fromkeys(names, of),
+        "required": list(names),
+        "additionalProperties": False,
+    }

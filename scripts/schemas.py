@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""Writes docs/schemas/*.json anew from the code; tests/test_schemas.py fails while they differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from engine.cli.documents import schemas
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"
+
+
+def text_of(schema: object) -> str:
+    """A schema as it is published."""
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
+
+
+def main() -> None:
+    """Write each schema; remove what is no longer made."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    made = {FOLDER / f"{name}.json": text_of(schema) for name, schema in schemas().items()}
+    for path in FOLDER.glob("*.json"):
+        if path not in made:
+            path.unlink()
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
