@@ -80,8 +80,8 @@ def _print_ready(simulator: Simulator, as_json: bool) -> None:
 
 def _print_lateness(simulator: Simulator) -> None:
     late: dict[str, Any] = simulator.lateness()
+    frames = sum(sum(counts["frames"].values()) for counts in simulator.counts().values())
     print(
-        f"sim: {sum(sum(counts.values()) for counts in simulator.counts().values())} frames; late by "
-        f"p50 {late['p50_us']} us, p99 {late['p99_us']} us, max {late['max_us']} us",
+        f"sim: {frames} frames; late by p50 {late['p50_us']} us, p99 {late['p99_us']} us, max {late['max_us']} us",
         file=sys.stderr,
     )

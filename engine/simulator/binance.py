@@ -14,20 +14,25 @@ from itertools import count
 from typing import NamedTuple
 
 from engine.simulator import binance_payloads as payloads
-from engine.simulator.candles import MINUTE_US, SECOND_US
+from engine.simulator.binance_rest import INTERVALS_US, BinanceRest
+from engine.simulator.candles import DAY_US, SECOND_US
+from engine.simulator.fault_rules import Point
+from engine.simulator.gate import BINANCE_LIMITS
+from engine.simulator.images import image_of
 from engine.simulator.instruments import BINANCE, SimInstrument
+from engine.simulator.limits import Refusal, WeightBudget
 from engine.simulator.market import MarketEvent, SymbolMarket
+from engine.simulator.messages import RestReply, decoded, json_text
 from engine.simulator.sessions import Session, Wire
-from engine.simulator.venue import MarketSetup, RestReply, Venue, decoded, json_text
+from engine.simulator.tampering import tamper
+from engine.simulator.venue import MarketSetup, Venue
 
 _PING_PERIOD_US = 20 * SECOND_US
+_PONG_WITHIN_US = 60 * SECOND_US
+_STREAMS_MAX = 1024
+_GOING_AWAY = 1001
+_POLICY = 1008
 _STREAM = re.compile(r"([^@]+)@(trade|aggTrade|bookTicker|ticker|kline_\w+|depth(?:5|10|20)?(?:@100ms)?)")
-_INTERVALS_US = {
-    "1s": SECOND_US, "1m": MINUTE_US, "3m": 3 * MINUTE_US, "5m": 5 * MINUTE_US, "15m": 15 * MINUTE_US,
-    "30m": 30 * MINUTE_US, "1h": 60 * MINUTE_US, "2h": 120 * MINUTE_US, "4h": 240 * MINUTE_US,
-    "6h": 360 * MINUTE_US, "8h": 480 * MINUTE_US, "12h": 720 * MINUTE_US, "1d": 1440 * MINUTE_US,
-}
-_DEPTH_LIMIT_MAX = 5000
 _STREAM_OF_KIND = {
     "depthUpdate": "book", "partialDepth": "snapshot", "trade": "trade", "aggTrade": "trade",
     "bookTicker": "ticker", "24hrTicker": "ticker", "kline": "candle",
@@ -41,6 +46,7 @@ class BinanceSession(Session):
         super().__init__(wire)
         self.combined = combined
         self.streams: dict[str, None] = {}
+        self.unanswered_us: dict[bytes, int] = {}
 
 
 class _Names(NamedTuple):
@@ -80,9 +86,11 @@ class BinanceVenue(Venue):
 
     name = BINANCE
     rest_root = "/api/v3/"
+    wire_limits = BINANCE_LIMITS
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
-        super().__init__(instruments, setup)
+        super().__init__(instruments, setup, WeightBudget())
+        self._rest = BinanceRest(self)
         self._subscribers: dict[str, dict[BinanceSession, None]] = {}
         self._clocked: set[str] = set()
         self._windows: dict[str, dict[int, _DiffWindow]] = {symbol: {} for symbol in self.markets}
@@ -105,13 +113,50 @@ class BinanceVenue(Venue):
         self.opened(session)
         names = query.get("streams", "").split("/") if session.combined else rest
         self._subscribe(session, [name for name in names if name])
-        self.every(_PING_PERIOD_US, session, lambda: session.ping(str(self.timeline.now_us // 1000).encode()))
+        self.every(_PING_PERIOD_US, session, lambda: self._ping(session))
+        self.timeline.after(DAY_US, lambda: self._end_of_day(session))
         return session
 
-    def receive(self, session: Session, frame: bytes) -> None:
+    def _end_of_day(self, session: BinanceSession) -> None:
+        if session.is_open:
+            session.close(_GOING_AWAY, "24 h")
+
+    def on_message(self, session: Session, frame: bytes) -> None:
         """Answer a control frame."""
         assert isinstance(session, BinanceSession)
-        self.deliver(session, "reply", self._control_reply(session, frame).encode())
+        reply = self._control_reply(session, frame)
+        if len(session.streams) > _STREAMS_MAX:
+            self.breach("streams")
+            session.close(_POLICY, "Too many streams")
+        self.deliver(session, "reply", reply.encode())
+
+    def ping_received(self, session: Session, payload: bytes) -> None:
+        """Answer a client's ping, which counts as a message."""
+        if self.may_speak(session):
+            session.pong(payload)
+
+    def pong_received(self, session: Session, payload: bytes) -> None:
+        """Take a pong, which counts as a message; only one with a ping's own payload answers it."""
+        assert isinstance(session, BinanceSession)
+        if self.may_speak(session):
+            session.unanswered_us.pop(payload, None)
+
+    def _ping(self, session: BinanceSession) -> None:
+        now_us = self.timeline.now_us
+        if any(now_us - sent_us >= _PONG_WITHIN_US for sent_us in session.unanswered_us.values()):
+            self.breach("pong")
+            session.close(_POLICY, "Pong timeout")
+        elif session.is_open and not session.is_muted:
+            payload = str(self.now_us // 1000).encode()
+            session.unanswered_us[payload] = now_us
+            session.ping(payload)
+
+    def announce_shutdown(self, session: Session) -> None:
+        """Send the ``serverShutdown`` event."""
+        assert isinstance(session, BinanceSession)
+        event = f'{{"e":"serverShutdown","E":{self.now_us // 1000}}}'
+        frame = f'{{"stream":"!serverShutdown","data":{event}}}' if session.combined else event
+        self.deliver(session, "serverShutdown", frame.encode())
 
     def _control_reply(self, session: BinanceSession, frame: bytes) -> str:
         message = decoded(frame)
@@ -177,9 +222,9 @@ class BinanceVenue(Venue):
             return
         elif kind == "ticker":
             self._run_each(name, SECOND_US, lambda: self._publish(
-                name, "24hrTicker", symbol, payloads.day_ticker(market, self.timeline.now_us)
+                name, "24hrTicker", symbol, payloads.day_ticker(market, self.now_us)
             ))
-        elif (interval := kind.removeprefix("kline_")) in _INTERVALS_US:
+        elif (interval := kind.removeprefix("kline_")) in INTERVALS_US:
             period_us = SECOND_US if interval == "1s" else 2 * SECOND_US
             self._run_each(name, period_us, self._kline_action(name, market, interval))
 
@@ -197,18 +242,18 @@ class BinanceVenue(Venue):
         self.timeline.after(period_us, run)
 
     def _kline_action(self, name: str, market: SymbolMarket, interval: str) -> Callable[[], None]:
-        interval_us = _INTERVALS_US[interval]
-        open_us = self.timeline.now_us - self.timeline.now_us % interval_us
+        interval_us = INTERVALS_US[interval]
+        open_us = self.now_us - self.now_us % interval_us
 
         def send(closed: bool) -> None:
             candle = market.history.candle(open_us, interval_us)
             self._publish(name, "kline", market.instrument.venue_symbol, payloads.kline(
-                market.instrument, self.timeline.now_us, interval, interval_us, candle, closed
+                market.instrument, self.now_us, interval, interval_us, candle, closed
             ))
 
         def act() -> None:
             nonlocal open_us
-            while open_us + interval_us <= self.timeline.now_us:
+            while open_us + interval_us <= self.now_us:
                 send(closed=True)
                 open_us += interval_us
             send(closed=False)
@@ -235,8 +280,9 @@ class BinanceVenue(Venue):
             window.absorb(event)
             if not window.flush_is_due:
                 window.flush_is_due = True
-                since_us = (event.at_us - window.phase_us) % window.period_us
-                self.timeline.at(event.at_us - since_us + window.period_us, partial(self._on_flush, window))
+                now_us = self.timeline.now_us
+                since_us = (now_us - window.phase_us) % window.period_us
+                self.timeline.at(now_us - since_us + window.period_us, partial(self._on_flush, window))
 
     def _on_flush(self, window: _DiffWindow) -> None:
         window.flush_is_due = False
@@ -250,14 +296,19 @@ class BinanceVenue(Venue):
         heard = False
         if (name := f"{symbol.lower()}@depth{window.suffix}") in self._subscribers:
             heard = True
+            bids, asks = window.bids, window.asks
+            if self.faults.has(Point.BOOK):
+                told = tamper(self.faults, self.timeline.now_us, market, bids, asks)
+                bids, asks = (told.bids, told.asks) if told else (bids, asks)
             self._publish(name, "depthUpdate", symbol, payloads.depth_update(
-                market.instrument, self.timeline.now_us, window.first_id, market.last_update_id,
-                window.bids, window.asks,
+                market.instrument, self.now_us, window.first_id, market.last_update_id, bids, asks
             ))
         for levels_count in (5, 10, 20):
             if (name := f"{symbol.lower()}@depth{levels_count}{window.suffix}") in self._subscribers:
                 heard = True
-                self._publish(name, "partialDepth", symbol, payloads.depth_image(market, levels_count))
+                self._publish(name, "partialDepth", symbol, payloads.depth_image(
+                    image_of(market, levels_count), market.instrument, levels_count
+                ))
         window.clear()
         if not heard:
             self._windows[symbol].pop(window.period_us, None)
@@ -278,41 +329,17 @@ class BinanceVenue(Venue):
 
     # --- REST ---
 
-    def rest(self, path: str, query: Mapping[str, str]) -> RestReply:
-        """``ping``, ``time``, ``exchangeInfo`` and ``depth``."""
-        match path.removeprefix("/api/v3/"):
-            case "ping":
-                return RestReply(200, "{}")
-            case "time":
-                return RestReply(200, f'{{"serverTime":{self.timeline.now_us // 1000}}}')
-            case "exchangeInfo":
-                return self._exchange_info(query)
-            case "depth":
-                return self._depth(query)
-        return RestReply(404, _failure(-1000, "no such endpoint", None))
+    def weight_of(self, endpoint: str, query: Mapping[str, str]) -> int:
+        """What a call counts toward the weight of the minute."""
+        return self._rest.weight_of(endpoint, query)
 
-    def _exchange_info(self, query: Mapping[str, str]) -> RestReply:
-        wanted: list[str] = list(self.markets)
-        if "symbol" in query:
-            wanted = [query["symbol"]]
-        elif "symbols" in query:
-            wanted = query["symbols"].strip("[]").replace('"', "").split(",")
-        if any(symbol not in self.markets for symbol in wanted):
-            return _INVALID_SYMBOL
-        instruments = [self.markets[symbol].instrument for symbol in wanted]
-        return RestReply(200, payloads.exchange_info(instruments, self.timeline.now_us))
+    def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
+        """Answer a call below ``/api/v3/``."""
+        return self._rest.answer(endpoint, query)
 
-    def _depth(self, query: Mapping[str, str]) -> RestReply:
-        limit_text = query.get("limit", "100")
-        if not limit_text.isdecimal() or int(limit_text) == 0:
-            return RestReply(400, '{"code":-1130,"msg":"Data sent for parameter \'limit\' is not valid."}')
-        market = self.markets.get(query.get("symbol", ""))
-        if market is None:
-            return _INVALID_SYMBOL
-        return RestReply(200, payloads.depth_image(market, min(int(limit_text), _DEPTH_LIMIT_MAX)))
-
-
-_INVALID_SYMBOL = RestReply(400, '{"code":-1121,"msg":"Invalid symbol."}')
+    def refused(self, refusal: Refusal) -> RestReply:
+        """What the venue says over a limit."""
+        return self._rest.refused(refusal)
 
 
 def _failure(code: int, message: str, request_id: object) -> str:

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 
-from engine.simulator.candles import Candle
+from engine.simulator.candles import MINUTE_US, Candle
+from engine.simulator.images import BookImage
 from engine.simulator.instruments import SimInstrument
-from engine.simulator.ladder import Ladder
 from engine.simulator.market import MarketEvent, SymbolMarket, Trade
+from engine.simulator.messages import json_text
 from engine.simulator.texts import fixed_text, ratio_raw, rescaled
-from engine.simulator.venue import json_text
 
 _DECIMALS = 8
+_STATUSES = {"trading": "TRADING", "halted": "HALT", "cancel_only": "CANCEL_ONLY"}
 
 
 def eight(value_raw: int, scale: int) -> str:
@@ -37,14 +38,11 @@ def depth_update(
     )
 
 
-def depth_image(market: SymbolMarket, levels_count: int) -> str:
+def depth_image(image: BookImage, instrument: SimInstrument, levels_count: int) -> str:
     """The best levels with their update id: a partial-depth payload and the REST snapshot alike."""
-
-    def side(ladder: Ladder) -> str:
-        return levels(ladder.top(levels_count), market.instrument)
-
-    bids, asks = side(market.bids), side(market.asks)
-    return f'{{"lastUpdateId":{market.last_update_id},"bids":[{bids}],"asks":[{asks}]}}'
+    bids = levels(image.bids[:levels_count], instrument)
+    asks = levels(image.asks[:levels_count], instrument)
+    return f'{{"lastUpdateId":{image.last_update_id},"bids":[{bids}],"asks":[{asks}]}}'
 
 
 def book_ticker(market: SymbolMarket) -> str:
@@ -157,7 +155,7 @@ def _symbol_info(instrument: SimInstrument) -> dict[str, object]:
     price_scale, qty_scale = instrument.price_scale, instrument.qty_scale
     tick, lot = eight(instrument.tick_raw, price_scale), eight(instrument.lot_raw, qty_scale)
     return {
-        "symbol": instrument.venue_symbol, "status": "TRADING",
+        "symbol": instrument.venue_symbol, "status": _STATUSES[instrument.status],
         "baseAsset": instrument.base, "baseAssetPrecision": 8,
         "quoteAsset": instrument.quote, "quotePrecision": 8, "quoteAssetPrecision": 8,
         "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
@@ -185,3 +183,95 @@ def _symbol_info(instrument: SimInstrument) -> dict[str, object]:
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
         "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"],
     }
+
+
+def rest_trades(market: SymbolMarket, limit: int) -> str:
+    """The body of ``GET /api/v3/trades``, oldest first."""
+    instrument = market.instrument
+    scale = instrument.price_scale + instrument.qty_scale
+    return json_text([
+        {
+            "id": fill.trade_id,
+            "price": eight(fill.price_raw, instrument.price_scale),
+            "qty": eight(fill.qty_raw, instrument.qty_scale),
+            "quoteQty": eight(fill.price_raw * fill.qty_raw, scale),
+            "time": fill.at_us // 1000,
+            "isBuyerMaker": not fill.taker_is_buyer,
+            "isBestMatch": True,
+        }
+        for fill in list(market.recent_trades)[-limit:]
+    ])
+
+
+def rest_klines(market: SymbolMarket, at_us: int, interval_us: int, limit: int) -> str:
+    """The body of ``GET /api/v3/klines``: as far back as the market goes, the running one last."""
+    instrument, history = market.instrument, market.history
+    price_scale, qty_scale = instrument.price_scale, instrument.qty_scale
+    quote_scale = price_scale + qty_scale
+    newest_us = at_us - at_us % interval_us
+    oldest_us = max(newest_us - (limit - 1) * interval_us, history.start_us - history.start_us % interval_us)
+    rows = []
+    for start_us in range(oldest_us, newest_us + 1, interval_us):
+        candle = history.candle(start_us, interval_us)
+        rows.append([
+            start_us // 1000, *(
+                eight(value_raw, price_scale)
+                for value_raw in (candle.open_raw, candle.high_raw, candle.low_raw, candle.close_raw)
+            ),
+            eight(candle.volume_raw, qty_scale), (start_us + interval_us) // 1000 - 1,
+            eight(candle.quote_raw, quote_scale), candle.trades_count,
+            eight(candle.taker_buy_volume_raw, qty_scale), eight(candle.taker_buy_quote_raw, quote_scale), "0",
+        ])
+    return json_text(rows)
+
+
+def rest_price(market: SymbolMarket, at_us: int) -> str:
+    """One of ``GET /api/v3/ticker/price``."""
+    instrument = market.instrument
+    price = eight(market.history.last_price_raw, instrument.price_scale)
+    return json_text({"symbol": instrument.venue_symbol, "price": price})
+
+
+def average_price(market: SymbolMarket, at_us: int) -> str:
+    """The body of ``GET /api/v3/avgPrice``: over five minutes, the last price where nothing traded."""
+    span_us = 5 * MINUTE_US
+    instrument, recent = market.instrument, market.history.candle(at_us - at_us % MINUTE_US - span_us, 2 * span_us)
+    shift = _DECIMALS - instrument.price_scale
+    price_raw = ratio_raw(recent.quote_raw, recent.volume_raw, shift) or recent.close_raw * 10**shift
+    return json_text({"mins": 5, "price": fixed_text(price_raw, _DECIMALS), "closeTime": at_us // 1000})
+
+
+def rest_book_ticker(market: SymbolMarket, at_us: int) -> str:
+    """One of ``GET /api/v3/ticker/bookTicker``."""
+    instrument = market.instrument
+    bid_raw, bid_qty_raw, ask_raw, ask_qty_raw = market.top()
+    return json_text({
+        "symbol": instrument.venue_symbol,
+        "bidPrice": eight(bid_raw, instrument.price_scale), "bidQty": eight(bid_qty_raw, instrument.qty_scale),
+        "askPrice": eight(ask_raw, instrument.price_scale), "askQty": eight(ask_qty_raw, instrument.qty_scale),
+    })
+
+
+def rest_day_ticker(market: SymbolMarket, at_us: int) -> str:
+    """One of ``GET /api/v3/ticker/24hr``."""
+    instrument = market.instrument
+    price_scale, qty_scale = instrument.price_scale, instrument.qty_scale
+    day = market.history.day(at_us)
+    bid_raw, bid_qty_raw, ask_raw, ask_qty_raw = market.top()
+    change_raw = day.close_raw - day.open_raw
+    average_raw = ratio_raw(day.quote_raw, day.volume_raw, _DECIMALS - price_scale)
+    return json_text({
+        "symbol": instrument.venue_symbol,
+        "priceChange": eight(change_raw, price_scale),
+        "priceChangePercent": fixed_text(ratio_raw(change_raw * 100, day.open_raw, 3), 3),
+        "weightedAvgPrice": fixed_text(average_raw, _DECIMALS),
+        "prevClosePrice": eight(day.open_raw, price_scale), "lastPrice": eight(day.close_raw, price_scale),
+        "lastQty": eight(market.recent_trades[-1].qty_raw if market.recent_trades else 0, qty_scale),
+        "bidPrice": eight(bid_raw, price_scale), "bidQty": eight(bid_qty_raw, qty_scale),
+        "askPrice": eight(ask_raw, price_scale), "askQty": eight(ask_qty_raw, qty_scale),
+        "openPrice": eight(day.open_raw, price_scale), "highPrice": eight(day.high_raw, price_scale),
+        "lowPrice": eight(day.low_raw, price_scale), "volume": eight(day.volume_raw, qty_scale),
+        "quoteVolume": eight(day.quote_raw, price_scale + qty_scale),
+        "openTime": day.start_us // 1000, "closeTime": at_us // 1000,
+        "firstId": day.first_trade_id, "lastId": day.last_trade_id, "count": day.trades_count,
+    })

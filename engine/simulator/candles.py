@@ -43,6 +43,15 @@ class Candle:
         self.last_trade_id = trade_id
         self.trades_count += 1
 
+    def rescale(self, factor: int) -> None:
+        """Count prices in units *factor* times as fine."""
+        self.open_raw *= factor
+        self.high_raw *= factor
+        self.low_raw *= factor
+        self.close_raw *= factor
+        self.quote_raw *= factor
+        self.taker_buy_quote_raw *= factor
+
     def add_later(self, later: "Candle") -> None:
         """Append a span that follows this one and has trades."""
         if self.trades_count == 0:
@@ -101,6 +110,13 @@ class CandleHistory:
         """The last 24 hours, to the minute; younger markets begin at their own start."""
         self._roll_day(now_us)
         return self._day
+
+    def rescale(self, factor: int) -> None:
+        """Count prices in units *factor* times as fine."""
+        self.last_price_raw *= factor
+        self._start_price_raw *= factor
+        for candle in (*self._seconds.values(), *self._minutes.values(), self._day):
+            candle.rescale(factor)
 
     def _roll_day(self, now_us: int) -> None:
         oldest_us = now_us - DAY_US

@@ -9,19 +9,28 @@ The venue's rules, as protocols tell them:
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from engine.simulator import coinbase_payloads as payloads
 from engine.simulator.candles import SECOND_US
+from engine.simulator.fault_rules import Point
+from engine.simulator.gate import COINBASE_LIMITS
 from engine.simulator.instruments import COINBASE, SimInstrument
+from engine.simulator.limits import RateBudget, Refusal
 from engine.simulator.market import MarketEvent, SymbolMarket, Trade
+from engine.simulator.messages import RestReply, decoded, json_text
 from engine.simulator.sessions import Session, Wire
+from engine.simulator.tampering import tamper
 from engine.simulator.texts import rfc3339_ns, rfc3339_us
-from engine.simulator.venue import MarketSetup, RestReply, Venue, decoded, json_text
+from engine.simulator.venue import MarketSetup, Venue
 
 _TRADES_PERIOD_US = 250_000
 _BATCH_TICKER_PERIOD_US = 5 * SECOND_US
 _EMPTY_UPDATE_EACH = 10
-_REST_ROOT = "/api/v3/brokerage/"
+_SPEAK_WITHIN_US = 5 * SECOND_US
+_QUIET_US = 90 * SECOND_US
+_GOING_AWAY = 1001
+_POLICY = 1008
 _STREAM_OF_CHANNEL = {
     "level2": "book", "market_trades": "trade", "ticker": "ticker", "ticker_batch": "ticker", "candles": "candle",
 }
@@ -29,29 +38,33 @@ _CHANNELS = ("level2", "market_trades", "ticker", "ticker_batch", "candles", "he
 
 
 class CoinbaseSession(Session):
-    """A connection: its sequence number, its subscriptions by channel."""
+    """A connection: its sequence number, its subscriptions by channel, each product with the subscription's number."""
 
     def __init__(self, wire: Wire) -> None:
         super().__init__(wire)
         self.next_sequence = 0
         self.has_heartbeat = False
-        self.products: dict[str, dict[str, None]] = {}
+        self.has_subscribed = False
+        self.last_sent_us = 0
+        self.products: dict[str, dict[str, int]] = {}
 
 
 class CoinbaseVenue(Venue):
     """Coinbase Advanced Trade market data on ``/``, and ``/api/v3/brokerage``."""
 
     name = COINBASE
-    rest_root = _REST_ROOT
+    rest_root = "/api/v3/brokerage/"
+    wire_limits = COINBASE_LIMITS
     one_order = True
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
-        super().__init__(instruments, setup)
+        super().__init__(instruments, setup, RateBudget())
         self._started_us = setup.start_us
         self._subscribers: dict[tuple[str, str], dict[CoinbaseSession, None]] = {}
         self._clocked: set[tuple[str, str]] = set()
         self._updates_count: dict[str, int] = dict.fromkeys(self.markets, 0)
         self._untold_trades: dict[str, list[Trade]] = {}
+        self._subscriptions_count = 0
 
     # --- clients ---
 
@@ -63,9 +76,22 @@ class CoinbaseVenue(Venue):
         """Open a session; the venue sends nothing before a subscribe."""
         session = CoinbaseSession(wire)
         self.opened(session)
+        session.last_sent_us = self.timeline.now_us
+        self.timeline.after(_SPEAK_WITHIN_US, lambda: self._check_spoken(session))
+        self.every(_QUIET_US // 3, session, lambda: self._check_quiet(session))
         return session
 
-    def receive(self, session: Session, frame: bytes) -> None:
+    def _check_spoken(self, session: CoinbaseSession) -> None:
+        if session.is_open and not session.has_subscribed:
+            self.breach("first_subscribe")
+            session.close(_POLICY, "no subscribe")
+
+    def _check_quiet(self, session: CoinbaseSession) -> None:
+        """A connection on which nothing is sent is closed; heartbeats are what clients keep it open with."""
+        if session.is_open and not session.is_muted and self.timeline.now_us - session.last_sent_us >= _QUIET_US:
+            session.close(_GOING_AWAY, "no updates")
+
+    def on_message(self, session: Session, frame: bytes) -> None:
         """Change the subscriptions and tell the whole set, or refuse."""
         assert isinstance(session, CoinbaseSession)
         message = decoded(frame)
@@ -80,6 +106,7 @@ class CoinbaseVenue(Venue):
         wanted = [_canonical(str(product)) for product in listed] if isinstance(listed, list) else []
         products = [product for product in wanted if product in self.markets]
         if message["type"] == "subscribe":
+            session.has_subscribed = True
             self._subscribe(session, channel, products)
         else:
             self._unsubscribe(session, channel, products)
@@ -90,22 +117,35 @@ class CoinbaseVenue(Venue):
 
     def _subscribe(self, session: CoinbaseSession, channel: str, products: list[str]) -> None:
         if channel == "heartbeats":
-            session.products[channel] = {channel: None}
+            session.products[channel] = {channel: 0}
             if not session.has_heartbeat:
                 session.has_heartbeat = True
                 self.every(SECOND_US, session, lambda: self._heartbeat(session))
             return
         for product in products:
-            if channel == "market_trades":
-                # What is gathered so far goes to the others first: the newcomer has it in its snapshot.
-                self._flush_trades(product)
-            session.products.setdefault(channel, {})[product] = None
-            self._subscribers.setdefault((channel, product), {})[session] = None
-            self._send_snapshot(session, channel, self.markets[product])
-            if channel == "ticker_batch":
-                self._run_each(channel, product, _BATCH_TICKER_PERIOD_US)
-            elif channel == "candles":
-                self._run_each(channel, product, SECOND_US)
+            self._subscriptions_count += 1
+            number = self._subscriptions_count
+            session.products.setdefault(channel, {})[product] = number
+            begin = partial(self._begin, session, channel, product, number)
+            rule = self.snapshot_fault(product) if channel == "level2" and self.faults.has(Point.SNAPSHOT) else None
+            if rule is None:
+                begin()
+            else:
+                self.timeline.after(round(rule.for_s * 1e6), begin)
+
+    def _begin(self, session: CoinbaseSession, channel: str, product: str, number: int) -> None:
+        """Send the snapshot of subscription *number*, and updates from now on, if it still stands."""
+        if session.products.get(channel, {}).get(product) != number:
+            return
+        if channel == "market_trades":
+            # What is gathered so far goes to the others first: the newcomer has it in its snapshot.
+            self._flush_trades(product)
+        self._subscribers.setdefault((channel, product), {})[session] = None
+        self._send_snapshot(session, channel, self.markets[product])
+        if channel == "ticker_batch":
+            self._run_each(channel, product, _BATCH_TICKER_PERIOD_US)
+        elif channel == "candles":
+            self._run_each(channel, product, SECOND_US)
 
     def _unsubscribe(self, session: CoinbaseSession, channel: str, products: list[str]) -> None:
         held = session.products.get(channel, {})
@@ -135,11 +175,11 @@ class CoinbaseVenue(Venue):
 
     def _heartbeat(self, session: CoinbaseSession) -> None:
         if "heartbeats" in session.products:
-            uptime_s = (self.timeline.now_us - self._started_us) // SECOND_US
-            self._reply(session, "heartbeats", payloads.heartbeat(self.timeline.now_us, uptime_s))
+            uptime_s = (self.now_us - self._started_us) // SECOND_US
+            self._reply(session, "heartbeats", payloads.heartbeat(self.now_us, uptime_s))
 
     def _send_snapshot(self, session: CoinbaseSession, channel: str, market: SymbolMarket) -> None:
-        now_us = self.timeline.now_us
+        now_us = self.now_us
         if channel == "level2":
             events = payloads.book_snapshot(market, now_us)
         elif channel == "candles":
@@ -161,8 +201,12 @@ class CoinbaseVenue(Venue):
         if ("level2", product) in self._subscribers:
             self._updates_count[product] += 1
             if self._updates_count[product] % _EMPTY_UPDATE_EACH == 0:
-                self._publish("level2", product, payloads.book_update(event.market.instrument, None))
-            self._publish("level2", product, payloads.book_update(event.market.instrument, event))
+                self._publish("level2", product, payloads.book_update(event.market.instrument, 0, {}, {}))
+            bids, asks = event.bids, event.asks
+            if self.faults.has(Point.BOOK):
+                told = tamper(self.faults, self.timeline.now_us, event.market, bids, asks)
+                bids, asks = (told.bids, told.asks) if told else (bids, asks)
+            self._publish("level2", product, payloads.book_update(event.market.instrument, event.at_us, bids, asks))
         if not event.trades:
             return
         if ("ticker", product) in self._subscribers:
@@ -193,7 +237,7 @@ class CoinbaseVenue(Venue):
             if (channel, product) not in self._subscribers:
                 self._clocked.discard((channel, product))
                 return
-            now_us = self.timeline.now_us
+            now_us = self.now_us
             if channel == "candles":
                 self._publish(channel, product, payloads.candle(market, now_us, "update"))
             else:
@@ -219,34 +263,65 @@ class CoinbaseVenue(Venue):
         """The events in their envelope, which takes the connection's next number."""
         number = session.next_sequence
         session.next_sequence += 1
+        session.last_sent_us = self.timeline.now_us
         return (
-            f'{{"channel":"{channel}","timestamp":"{rfc3339_ns(self.timeline.now_us)}",'
+            f'{{"channel":"{channel}","timestamp":"{rfc3339_ns(self.now_us)}",'
             f'"sequence_num":{number},"events":{events}}}'
         ).encode()
 
     # --- REST ---
 
-    def rest(self, path: str, query: Mapping[str, str]) -> RestReply:
-        """``time``, ``products``, ``products/<id>`` and ``product_book``, with or without ``market/``."""
-        endpoint, _, product = path.removeprefix(_REST_ROOT).removeprefix("market/").partition("/")
-        if endpoint == "time":
-            now_us = self.timeline.now_us
+    def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
+        """``time``, ``products``, ``product_book`` and what lies below a product, with or without ``market/``."""
+        name, _, rest = endpoint.removeprefix("market/").partition("/")
+        if name == "time":
+            now_us = self.now_us
             return RestReply(200, json_text({
                 "iso": rfc3339_us(now_us), "epochSeconds": str(now_us // SECOND_US),
                 "epochMillis": str(now_us // 1000),
             }))
-        if endpoint == "products" and not product:
+        if name == "products" and not rest:
             bodies = [payloads.product(market) for market in self.markets.values()]
             return RestReply(200, json_text({"products": bodies, "num_products": len(bodies)}))
+        product, _, below = rest.partition("/")
         market = self.markets.get(_canonical(product or query.get("product_id", "")))
-        if endpoint in ("products", "product_book") and market is None:
-            return RestReply(404, '{"error":"NOT_FOUND","message":"valid product_id is required","code":5}')
-        if endpoint == "products" and market is not None:
-            return RestReply(200, json_text(payloads.product(market)))
-        if endpoint == "product_book" and market is not None:
+        if name not in ("products", "product_book"):
+            return _not_found("no such endpoint")
+        if market is None:
+            return _not_found("valid product_id is required")
+        return self._of_product(market, name if name == "product_book" else below, query)
+
+    def _of_product(self, market: SymbolMarket, what: str, query: Mapping[str, str]) -> RestReply:
+        if what == "product_book":
             limit = int(query["limit"]) if query.get("limit", "").isdecimal() else len(market.bids)
-            return RestReply(200, json_text(payloads.product_book(market, self.timeline.now_us, limit)))
-        return RestReply(404, '{"error":"NOT_FOUND","message":"no such endpoint","code":5}')
+            return RestReply(200, json_text(payloads.product_book(market, self.now_us, limit)))
+        if what == "ticker":
+            limit = int(query["limit"]) if query.get("limit", "").isdecimal() else 100
+            return RestReply(200, json_text(payloads.product_ticker(market, limit)))
+        if what == "candles":
+            span = payloads.GRANULARITIES_US.get(query.get("granularity", ""))
+            edges = [query.get(edge, "") for edge in ("start", "end")]
+            if span is None or not all(edge.isdecimal() for edge in edges):
+                return _BAD_CANDLES
+            start_us, end_us = (int(edge) * SECOND_US for edge in edges)
+            rows = payloads.candles(market, start_us, min(end_us, self.now_us), span)
+            return RestReply(200, json_text({"candles": rows}))
+        return _not_found("no such endpoint") if what else RestReply(200, json_text(payloads.product(market)))
+
+    def refused(self, refusal: Refusal) -> RestReply:
+        """What the venue says over a limit; it does not say how long to wait."""
+        return RestReply(
+            refusal.status, '{"errors":[{"id":"rate_limit_exceeded","message":"Too many requests"}]}'
+        )
+
+
+_BAD_CANDLES = RestReply(
+    400, '{"error":"INVALID_ARGUMENT","message":"start, end and granularity are required","code":3}'
+)
+
+
+def _not_found(message: str) -> RestReply:
+    return RestReply(404, json_text({"error": "NOT_FOUND", "message": message, "code": 5}))
 
 
 def _canonical(product: str) -> str:

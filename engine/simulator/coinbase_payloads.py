@@ -1,15 +1,23 @@
 """Coinbase Advanced Trade events and REST bodies: numbers are strings without trailing zeros."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+
+import msgspec
 
 from engine.simulator.candles import MINUTE_US
 from engine.simulator.instruments import SimInstrument
-from engine.simulator.market import MarketEvent, SymbolMarket, Trade
+from engine.simulator.market import SymbolMarket, Trade
+from engine.simulator.messages import json_text
 from engine.simulator.texts import fixed_text, ratio_raw, rfc3339_us, trimmed_text
-from engine.simulator.venue import json_text
 
 _CANDLE_US = 5 * MINUTE_US
+_CANDLES_MAX = 350
+GRANULARITIES_US = {
+    "ONE_MINUTE": MINUTE_US, "FIVE_MINUTE": 5 * MINUTE_US, "FIFTEEN_MINUTE": 15 * MINUTE_US,
+    "THIRTY_MINUTE": 30 * MINUTE_US, "ONE_HOUR": 60 * MINUTE_US, "TWO_HOUR": 120 * MINUTE_US,
+    "SIX_HOUR": 360 * MINUTE_US, "ONE_DAY": 1440 * MINUTE_US,
+}  # fmt: skip
 
 
 def _level(side: str, at: str, price_raw: int, qty_raw: int, instrument: SimInstrument) -> str:
@@ -35,28 +43,31 @@ def book_snapshot(market: SymbolMarket, at_us: int) -> str:
     return _book_event("snapshot", instrument, levels)
 
 
-def book_update(instrument: SimInstrument, event: MarketEvent | None) -> str:
-    """The changed levels with their absolute quantities; without an event, the venue's empty update."""
-    if event is None:
-        return _book_event("update", instrument, ())
-    at = rfc3339_us(event.at_us)
+def book_update(
+    instrument: SimInstrument, at_us: int, bids: Mapping[int, int], asks: Mapping[int, int]
+) -> str:
+    """The changed levels with their absolute quantities; without any it is the venue's empty update."""
+    at = rfc3339_us(at_us) if bids or asks else ""
     levels = [
         _level(side, at, price_raw, qty_raw, instrument)
-        for side, changes in (("bid", event.bids), ("offer", event.asks))
+        for side, changes in (("bid", bids), ("offer", asks))
         for price_raw, qty_raw in changes.items()
     ]
     return _book_event("update", instrument, levels)
 
 
-def trades(instrument: SimInstrument, fills: Sequence[Trade], kind: str) -> str:
-    """*fills* come oldest first and go out newest first; ``side`` is the maker's."""
-    entries = [
+def _trade(instrument: SimInstrument, fill: Trade) -> str:
+    return (
         f'{{"product_id":"{instrument.venue_symbol}","trade_id":"{fill.trade_id}",'
         f'"price":"{trimmed_text(fill.price_raw, instrument.price_scale)}",'
         f'"size":"{trimmed_text(fill.qty_raw, instrument.qty_scale)}",'
         f'"time":"{rfc3339_us(fill.at_us)}","side":"{"SELL" if fill.taker_is_buyer else "BUY"}"}}'
-        for fill in reversed(fills)
-    ]
+    )
+
+
+def trades(instrument: SimInstrument, fills: Sequence[Trade], kind: str) -> str:
+    """*fills* come oldest first and go out newest first; ``side`` is the maker's."""
+    entries = [_trade(instrument, fill) for fill in reversed(fills)]
     return f'[{{"type":"{kind}","trades":[{",".join(entries)}]}}]'
 
 
@@ -90,19 +101,30 @@ def ticker(market: SymbolMarket, at_us: int, kind: str, with_top: bool) -> str:
 
 def candle(market: SymbolMarket, at_us: int, kind: str) -> str:
     """The running five-minute candle."""
+    fields = _candle_fields(market, at_us - at_us % _CANDLE_US, _CANDLE_US)
+    fields["product_id"] = market.instrument.venue_symbol
+    return f'[{{"type":"{kind}","candles":[{json_text(fields)}]}}]'
+
+
+def candles(market: SymbolMarket, start_us: int, end_us: int, span_us: int) -> list[dict[str, str]]:
+    """``GET .../candles``: those that begin in the time asked for, at most 350, newest first."""
+    first_us = max(start_us, market.history.start_us) // span_us * span_us
+    newest_us = end_us - end_us % span_us
+    starts = range(newest_us, first_us - 1, -span_us)[:_CANDLES_MAX]
+    return [_candle_fields(market, at_us, span_us) for at_us in starts]
+
+
+def _candle_fields(market: SymbolMarket, start_us: int, span_us: int) -> dict[str, str]:
     instrument = market.instrument
-    start_us = at_us - at_us % _CANDLE_US
-    span = market.history.candle(start_us, _CANDLE_US)
-    fields = {
+    span = market.history.candle(start_us, span_us)
+    return {
         "start": str(start_us // 1_000_000),
         "high": trimmed_text(span.high_raw, instrument.price_scale),
         "low": trimmed_text(span.low_raw, instrument.price_scale),
         "open": trimmed_text(span.open_raw, instrument.price_scale),
         "close": trimmed_text(span.close_raw, instrument.price_scale),
         "volume": trimmed_text(span.volume_raw, instrument.qty_scale),
-        "product_id": instrument.venue_symbol,
     }
-    return f'[{{"type":"{kind}","candles":[{json_text(fields)}]}}]'
 
 
 def heartbeat(at_us: int, uptime_s: int) -> str:
@@ -137,10 +159,10 @@ def product(market: SymbolMarket) -> dict[str, object]:
         "is_disabled": False,
         "new": False,
         "status": "online",
-        "cancel_only": False,
+        "cancel_only": instrument.status == "cancel_only",
         "limit_only": False,
         "post_only": False,
-        "trading_disabled": False,
+        "trading_disabled": instrument.status == "halted",
         "auction_mode": False,
         "product_type": "SPOT",
         "quote_currency_id": instrument.quote,
@@ -169,3 +191,15 @@ def product_book(market: SymbolMarket, at_us: int, levels_count: int) -> dict[st
         for name, ladder in (("bids", market.bids), ("asks", market.asks))
     }
     return {"pricebook": {"product_id": instrument.venue_symbol, **sides, "time": rfc3339_us(at_us)}}
+
+
+def product_ticker(market: SymbolMarket, limit: int) -> dict[str, object]:
+    """``GET .../ticker``: the newest trades and the top of the book."""
+    instrument = market.instrument
+    bid_raw, _, ask_raw, _ = market.top()
+    fills = list(market.recent_trades)[-limit:]
+    return {
+        "trades": [msgspec.Raw(_trade(instrument, fill).encode()) for fill in reversed(fills)],
+        "best_bid": trimmed_text(bid_raw, instrument.price_scale),
+        "best_ask": trimmed_text(ask_raw, instrument.price_scale),
+    }

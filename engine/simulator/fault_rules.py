@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN, VENUES
+from engine.simulator.instruments import BINANCE, KRAKEN, VENUES
 
 
 class Point(Enum):
@@ -39,7 +39,7 @@ class FaultKind(NamedTuple):
     point: Point
     meaning: str
     venues: tuple[str, ...] = VENUES
-    params: Mapping[str, Any] = {}  # noqa: RUF012 - read only
+    params: Mapping[str, Any] = {}
 
 
 _STREAMS = ("book", "snapshot", "trade", "ticker", "candle", "any")
@@ -158,6 +158,8 @@ def read_rule(entry: object) -> tuple[FaultRule | None, list[KeyFault]]:
         return None, [KeyFault("fault", _choice(FAULTS, name))]
     kind = FAULTS[name]
     known = dict.fromkeys((*_COMMON, *kind.params))
+    if kind.point in (Point.REST, Point.UPGRADE):
+        del known["symbol"]
     faults = []
     values: dict[str, Any] = dict(kind.params)
     for key, value in entry.items():
@@ -178,7 +180,7 @@ def named_rules(names: Iterable[str]) -> list[FaultRule]:
     Raises:
         ValueError: a name that no fault has.
     """
-    rules = []
+    rules: list[FaultRule] = []
     for name in names:
         if name not in FAULTS:
             raise ValueError(_choice(FAULTS, name))
@@ -197,11 +199,11 @@ def _constraint(kind: FaultKind, key: str, value: object) -> str:
         if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value <= high:
             return f"must be a {'whole ' if key in _WHOLE else ''}number from {low:g} to {high:g}"
         return ""
-    choices: Iterable[str] | None = {"venue": kind.venues, "stream": _STREAMS, "state": _STATES}.get(key)
-    if choices is not None and value not in choices:
-        return _choice(choices, value)
     if not isinstance(value, str):
         return "must be a text"
+    choices = {"venue": kind.venues, "stream": _STREAMS, "state": _STATES}.get(key)
+    if choices is not None and value not in choices:
+        return _choice(choices, value)
     if key == "tick" and not _is_tick(value):
         return "must be a decimal above 0 with at most 12 decimals, in quotes"
     return ""

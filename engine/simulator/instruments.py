@@ -9,6 +9,8 @@ COINBASE = "coinbase"
 KRAKEN = "kraken"
 VENUES = (BINANCE, COINBASE, KRAKEN)
 
+TRADING = "trading"
+
 QUOTES = {BINANCE: "USDT", COINBASE: "USD", KRAKEN: "USD"}
 
 # Base asset and a starting price in the quote currency, as text.
@@ -49,6 +51,8 @@ class SimInstrument(msgspec.Struct, frozen=True):
     lot_raw: int
     start_price_raw: int
     min_qty_raw: int
+    status: str = TRADING
+    """trading, halted or cancel_only."""
 
 
 def default_coins(count: int) -> list[str]:

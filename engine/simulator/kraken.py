@@ -9,23 +9,32 @@ The venue's rules, as protocols tell them:
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from engine.simulator import kraken_payloads as payloads
 from engine.simulator.candles import MINUTE_US, SECOND_US
+from engine.simulator.fault_rules import FaultRule, Point
+from engine.simulator.gate import KRAKEN_LIMITS
+from engine.simulator.images import image_of
 from engine.simulator.instruments import KRAKEN, SimInstrument
-from engine.simulator.kraken_book import DepthView, book_checksum
-from engine.simulator.market import MarketEvent
+from engine.simulator.kraken_book import DepthView, book_checksum, checksum_of
+from engine.simulator.kraken_rest import KrakenRest
+from engine.simulator.limits import CounterBudget, Refusal
+from engine.simulator.market import MarketEvent, SymbolMarket
+from engine.simulator.messages import RestReply, decoded, json_text
 from engine.simulator.sessions import Session, Wire
+from engine.simulator.tampering import tamper
 from engine.simulator.texts import rfc3339_us
-from engine.simulator.venue import MarketSetup, RestReply, Venue, decoded, json_text
+from engine.simulator.venue import MarketSetup, Venue
 
 _DEPTHS = (10, 25, 100, 500, 1000)
 _INTERVALS_MIN = (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)
 _SNAPSHOT_BY_DEFAULT = {"book": True, "ticker": True, "ohlc": True, "trade": False, "instrument": True}
 _STREAM_OF_CHANNEL = {"book": "book", "trade": "trade", "ticker": "ticker", "ohlc": "candle"}
 _OHLC_SNAPSHOT_CANDLES = 5
-_REST_ROOT = "/0/public/"
+_IDLE_US = 60 * SECOND_US
+_GOING_AWAY = 1001
 
 
 class _Stream(NamedTuple):
@@ -37,11 +46,12 @@ class _Stream(NamedTuple):
 
 
 class KrakenSession(Session):
-    """A connection and its streams."""
+    """A connection and its streams, each with its subscription's number."""
 
     def __init__(self, wire: Wire) -> None:
         super().__init__(wire)
-        self.streams: dict[_Stream, None] = {}
+        self.streams: dict[_Stream, int] = {}
+        self.connection_id = 0
         self.has_heartbeat = False
 
 
@@ -54,11 +64,16 @@ class KrakenVenue(Venue):
 
     name = KRAKEN
     rest_root = "/0/"
+    wire_limits = KRAKEN_LIMITS
+    # Behind the ten levels of the checksum, and within every depth but the least.
+    hidden_rank = 15
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
-        super().__init__(instruments, setup)
+        super().__init__(instruments, setup, CounterBudget())
         self._subscribers: dict[_Stream, dict[KrakenSession, None]] = {}
         self._views: dict[str, dict[int, DepthView]] = {symbol: {} for symbol in self.markets}
+        self._subscriptions_count = 0
+        self._rest = KrakenRest(self)
 
     # --- clients ---
 
@@ -71,10 +86,25 @@ class KrakenVenue(Venue):
         session = KrakenSession(wire)
         self.opened(session)
         # Past 2^53, so that a client which reads numbers as floats is found out.
-        self.deliver(session, "status", payloads.status(2**62 + self.rng.getrandbits(61)).encode())
+        session.connection_id = 2**62 + self.rng.getrandbits(61)
+        self.deliver(session, "status", payloads.status(session.connection_id, "online").encode())
+        self.every(_IDLE_US, session, lambda: self._check_idle(session))
         return session
 
-    def receive(self, session: Session, frame: bytes) -> None:
+    def _check_idle(self, session: KrakenSession) -> None:
+        if session.is_open and not session.streams:
+            session.close(_GOING_AWAY, "idle")
+
+    def on_too_many_messages(self, session: Session) -> None:
+        """The message is not answered but by this, and the connection stays."""
+        self.deliver(session, "error", b'{"Error":"Exceeded msg rate"}')
+
+    def announce_shutdown(self, session: Session) -> None:
+        """Push the status, as when the system changes it."""
+        assert isinstance(session, KrakenSession)
+        self.deliver(session, "status", payloads.status(session.connection_id, "maintenance").encode())
+
+    def on_message(self, session: Session, frame: bytes) -> None:
         """Answer a ping, a subscribe or an unsubscribe."""
         assert isinstance(session, KrakenSession)
         message = decoded(frame)
@@ -96,7 +126,7 @@ class KrakenVenue(Venue):
 
     def _reply_tail(self, request_id: object) -> str:
         """What ends every reply; a request id is echoed only where it is an integer."""
-        now = rfc3339_us(self.timeline.now_us)
+        now = rfc3339_us(self.now_us)
         echo = f',"req_id":{request_id}' if type(request_id) is int else ""
         return f'"time_in":"{now}","time_out":"{now}"{echo}'
 
@@ -127,8 +157,8 @@ class KrakenVenue(Venue):
                 self.deliver(session, "reply", (
                     f'{{"method":"{method}","result":{result},"success":true,{tail}}}'
                 ).encode())
-        for stream in started if snapshot else []:
-            self._send_snapshot(session, stream)
+        for stream in started:
+            self._start(session, stream, snapshot)
 
     def _refuse(self, session: KrakenSession, method: str, reason: str, symbol: str, tail: str) -> None:
         named = f'"symbol":{json_text(symbol)},' if symbol else ""
@@ -155,14 +185,36 @@ class KrakenVenue(Venue):
         return _Stream(channel, symbol, key)
 
     def _subscribe(self, session: KrakenSession, stream: _Stream) -> None:
-        channel, symbol, key = stream
+        channel = stream.channel
         # A book has one depth and a ticker one trigger on a connection; intervals stand side by side.
         if any(held == stream or (held[:2] == stream[:2] and channel != "ohlc") for held in session.streams):
             raise _RefusedError("Already subscribed")
-        session.streams[stream] = None
+        self._subscriptions_count += 1
+        session.streams[stream] = self._subscriptions_count
+
+    def _start(self, session: KrakenSession, stream: _Stream, snapshot: bool) -> None:
+        rule = None
+        if snapshot and stream.channel == "book" and self.faults.has(Point.SNAPSHOT):
+            rule = self.snapshot_fault(stream.symbol)
+        begin = partial(self._begin, session, stream, session.streams[stream], snapshot, rule)
+        if rule is not None and rule.fault == "delay_snapshot":
+            self.timeline.after(round(rule.for_s * 1e6), begin)
+        else:
+            begin()
+
+    def _begin(
+        self, session: KrakenSession, stream: _Stream, number: int, snapshot: bool, rule: FaultRule | None
+    ) -> None:
+        """Send the snapshot of subscription *number*, and updates from now on, if it still stands."""
+        if session.streams.get(stream) != number:
+            return
         self._subscribers.setdefault(stream, {})[session] = None
+        channel, symbol, key = stream
         if isinstance(key, int) and channel == "book" and key not in self._views[symbol]:
             self._views[symbol][key] = DepthView(self.markets[symbol], key)
+        if snapshot:
+            is_stale = rule is not None and rule.fault == "stale_snapshot"
+            self._send_snapshot(session, stream, is_stale)
 
     def _unsubscribe(self, session: KrakenSession, stream: _Stream) -> None:
         if stream.channel == "ticker":
@@ -172,8 +224,9 @@ class KrakenVenue(Venue):
             raise _RefusedError("Subscription Not Found")
         channel, symbol, key = stream
         del session.streams[stream]
-        listeners = self._subscribers[stream]
-        del listeners[session]
+        listeners = self._subscribers.get(stream, {})
+        if listeners.pop(session, self) is self:
+            return  # its snapshot is still to come
         if not listeners:
             del self._subscribers[stream]
             if isinstance(key, int) and channel == "book":
@@ -193,19 +246,20 @@ class KrakenVenue(Venue):
     def _heartbeat(self, session: KrakenSession) -> None:
         self.deliver(session, "heartbeat", b'{"channel":"heartbeat"}')
 
-    def _send_snapshot(self, session: KrakenSession, stream: _Stream) -> None:
+    def _send_snapshot(self, session: KrakenSession, stream: _Stream, is_stale: bool) -> None:
         channel, symbol, key = stream
-        now_us = self.timeline.now_us
+        now_us = self.now_us
         if channel == "instrument":
             listed = [market.instrument for market in self.markets.values()]
-            self.deliver(session, channel, payloads.instruments(listed, now_us).encode())
+            self.deliver(session, channel, payloads.instruments(listed, now_us, "snapshot").encode())
             return
         market = self.markets[symbol]
         frame = ""
         if channel == "book" and isinstance(key, int):
-            bids, asks = market.bids.top(key), market.asks.top(key)
+            image = self.old_images.take(market) if is_stale else image_of(market, key)
+            checksum = book_checksum(image.bids, image.asks)
             frame = payloads.book(
-                market.instrument, "snapshot", now_us, bids, asks, book_checksum(market)
+                market.instrument, "snapshot", now_us, image.bids[:key], image.asks[:key], checksum
             )
         elif channel == "trade" and market.recent_trades:
             frame = payloads.trades(market.instrument, "snapshot", market.recent_trades)
@@ -229,20 +283,46 @@ class KrakenVenue(Venue):
             for interval_min in _INTERVALS_MIN:
                 if (stream := _Stream("ohlc", symbol, interval_min)) in self._subscribers:
                     self._publish(stream, self._ohlc(symbol, interval_min, "update", 1))
-        checksum = None
-        for depth, view in self._views[symbol].items():
-            bids, asks = view.absorb(event)
-            if bids or asks:
-                checksum = book_checksum(event.market) if checksum is None else checksum
-                self._publish(_Stream("book", symbol, depth), payloads.book(
-                    instrument, "update", event.at_us, bids, asks, checksum
-                ))
+        self._publish_books(event)
         for trigger, fired in (("trades", bool(event.trades)), ("bbo", event.top_changed)):
             if fired and (stream := _Stream("ticker", symbol, trigger)) in self._subscribers:
                 self._publish(stream, payloads.ticker(event.market, "update", event.at_us))
 
+    def _publish_books(self, event: MarketEvent) -> None:
+        market = event.market
+        symbol = market.instrument.venue_symbol
+        true_checksum = None
+        for depth, view in self._views[symbol].items():
+            bids, asks = view.absorb(event)
+            if not bids and not asks:
+                continue
+            if true_checksum is None:
+                true_checksum = checksum_of(market)
+            checksum = true_checksum
+            if self.faults.has(Point.BOOK):
+                told = tamper(self.faults, self.timeline.now_us, market, dict(bids), dict(asks))
+                if told is not None:
+                    bids, asks = list(told.bids.items()), list(told.asks.items())
+                    if told.crossing_raw:
+                        # The checksum is of what is told, so that it is the crossing that is found.
+                        checksum = checksum_of(market, (told.crossing_raw, told.bids[told.crossing_raw]))
+                    checksum ^= told.checksum_flip
+            self._publish(_Stream("book", symbol, depth), payloads.book(
+                market.instrument, "update", event.at_us, bids, asks, checksum
+            ))
+
+    def instrument_changed(self, market: SymbolMarket) -> None:
+        """Push the pair on the ``instrument`` channel."""
+        symbol = market.instrument.venue_symbol
+        # Their edges may be at another scale.
+        self._views[symbol] = {depth: DepthView(market, depth) for depth in self._views[symbol]}
+        stream = _Stream("instrument", "", None)
+        frame = payloads.instruments([market.instrument], self.now_us, "update").encode()
+        for session in self._subscribers.get(stream, {}):
+            self.deliver(session, "instrument", frame)
+
     def _ohlc(self, symbol: str, interval_min: int, kind: str, candles_count: int) -> str:
-        market, now_us = self.markets[symbol], self.timeline.now_us
+        market, now_us = self.markets[symbol], self.now_us
         interval_us = interval_min * MINUTE_US
         newest_us = now_us - now_us % interval_us
         candles = [
@@ -262,20 +342,16 @@ class KrakenVenue(Venue):
 
     # --- REST ---
 
-    def rest(self, path: str, query: Mapping[str, str]) -> RestReply:
-        """``Time``, ``SystemStatus`` and ``AssetPairs``; failures come with status 200."""
-        now_us = self.timeline.now_us
-        listed = {market.instrument.venue_symbol: market.instrument for market in self.markets.values()}
-        match path.removeprefix(_REST_ROOT):
-            case "Time":
-                return RestReply(200, payloads.envelope({"unixtime": now_us // SECOND_US}))
-            case "SystemStatus":
-                status = {"status": "online", "timestamp": rfc3339_us(now_us)}
-                return RestReply(200, payloads.envelope(status))
-            case "AssetPairs":
-                wanted = query["pair"].split(",") if "pair" in query else None
-                return RestReply(200, payloads.asset_pairs(listed.values(), wanted))
-        return RestReply(200, payloads.failure("EGeneral:Unknown method"))
+    def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
+        """The public calls; failures come with status 200."""
+        return RestReply(200, self._rest.answer(endpoint, query))
+
+    def refused(self, refusal: Refusal) -> RestReply:
+        """What the venue says over a limit: with status 200, and the time to wait for where it names one."""
+        if refusal.retry_after_s:
+            until_s = self.now_us // SECOND_US + refusal.retry_after_s
+            return RestReply(200, payloads.failure(f"EService:Throttled: {until_s}"))
+        return RestReply(200, payloads.failure("EGeneral:Too many requests"))
 
 
 def _described(stream: _Stream, shown: dict[str, bool]) -> dict[str, object]:

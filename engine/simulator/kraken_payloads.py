@@ -8,8 +8,8 @@ from engine.simulator.candles import MINUTE_US, Candle
 from engine.simulator.instruments import SimInstrument
 from engine.simulator.kraken_book import Levels
 from engine.simulator.market import SymbolMarket, Trade
+from engine.simulator.messages import json_text
 from engine.simulator.texts import fixed_text, ratio_raw, rfc3339_us
-from engine.simulator.venue import json_text
 
 # The venue's older spellings: asset -> (short name, REST asset). Other assets are spelled alike everywhere.
 _OLD_NAMES = {
@@ -18,11 +18,13 @@ _OLD_NAMES = {
     "USD": ("USD", "ZUSD"),
 }
 
+_STATUSES = {"trading": "online", "halted": "maintenance", "cancel_only": "cancel_only"}
 
-def status(connection_id: int) -> str:
-    """The greeting of a connection."""
+
+def status(connection_id: int, system: str) -> str:
+    """The greeting of a connection, and what it is told when the system changes."""
     return (
-        '{"channel":"status","type":"update","data":[{"version":"2.0.10","system":"online",'
+        f'{{"channel":"status","type":"update","data":[{{"version":"2.0.10","system":"{system}",'
         f'"api_version":"v2","connection_id":{connection_id}}}]}}'
     )
 
@@ -103,8 +105,8 @@ def _candle(instrument: SimInstrument, interval_min: int, candle: Candle) -> str
     )
 
 
-def instruments(listed: Sequence[SimInstrument], at_us: int) -> str:
-    """The ``instrument`` snapshot. Small increments are written with an exponent, as the venue does."""
+def instruments(listed: Sequence[SimInstrument], at_us: int, kind: str) -> str:
+    """An ``instrument`` snapshot or update. Small increments are written with an exponent, as the venue does."""
     assets = {name: None for instrument in listed for name in (instrument.base, instrument.quote)}
     asset_entries = [
         f'{{"id":"{name}","status":"enabled","precision":10,"precision_display":5,'
@@ -113,7 +115,7 @@ def instruments(listed: Sequence[SimInstrument], at_us: int) -> str:
     ]
     pair_entries = [_pair(instrument) for instrument in listed]
     return (
-        f'{{"channel":"instrument","type":"snapshot","data":{{"assets":[{",".join(asset_entries)}],'
+        f'{{"channel":"instrument","type":"{kind}","data":{{"assets":[{",".join(asset_entries)}],'
         f'"pairs":[{",".join(pair_entries)}]}},"timestamp":"{rfc3339_us(at_us)}"}}'
     )
 
@@ -122,7 +124,7 @@ def _pair(instrument: SimInstrument) -> str:
     tick = _increment(instrument.tick_raw, instrument.price_scale)
     return (
         f'{{"symbol":"{instrument.venue_symbol}","base":"{instrument.base}","quote":"{instrument.quote}",'
-        f'"status":"online","qty_precision":{instrument.qty_scale},'
+        f'"status":"{_STATUSES[instrument.status]}","qty_precision":{instrument.qty_scale},'
         f'"qty_increment":{_increment(instrument.lot_raw, instrument.qty_scale)},'
         f'"price_precision":{instrument.price_scale},"cost_precision":5,"marginable":false,"has_index":true,'
         f'"cost_min":0.50,"tick_size":{tick},"price_increment":{tick},'
@@ -134,33 +136,53 @@ def _increment(value_raw: int, scale: int) -> str:
     return f"{value_raw}e-{scale:02d}" if scale > 4 and value_raw < 10 else fixed_text(value_raw, scale)
 
 
-def asset_pairs(listed: Iterable[SimInstrument], wanted: Sequence[str] | None) -> str:
-    """The body of ``GET /0/public/AssetPairs``, with the venue's older spellings.
+def rest_name(instrument: SimInstrument) -> str:
+    """The key of a pair in REST replies, in the venue's older spellings."""
+    base, base_asset = _old_name(instrument.base)
+    quote, quote_asset = _old_name(instrument.quote)
+    # Only the oldest assets have REST names of four letters; DOGE's pairs are keyed by the short name.
+    return base_asset + quote_asset if base_asset != instrument.base and base != "XDG" else base + quote
 
-    *wanted*: names of pairs in any of the venue's spellings, None for all.
-    """
-    pairs: dict[str, object] = {}
-    for instrument in listed:
-        base, base_asset = _OLD_NAMES.get(instrument.base, (instrument.base, instrument.base))
-        quote, quote_asset = _OLD_NAMES.get(instrument.quote, (instrument.quote, instrument.quote))
-        altname = base + quote
-        # Only the oldest assets have REST names of four letters; DOGE's pairs are keyed by the short name.
-        key = base_asset + quote_asset if base_asset != instrument.base and base != "XDG" else altname
-        if wanted is not None and not {key, altname, f"{base}/{quote}", instrument.venue_symbol} & {*wanted}:
-            continue
-        pairs[key] = {
-            "altname": altname, "wsname": f"{base}/{quote}",
-            "aclass_base": "currency", "base": base_asset, "aclass_quote": "currency", "quote": quote_asset,
-            "lot": "unit", "cost_decimals": 5, "pair_decimals": instrument.price_scale,
-            "lot_decimals": instrument.qty_scale, "lot_multiplier": 1,
-            "leverage_buy": [], "leverage_sell": [],
-            "fees": msgspec.Raw(b"[[0,0.4],[10000,0.35]]"),
-            "fees_maker": msgspec.Raw(b"[[0,0.25],[10000,0.2]]"),
-            "fee_volume_currency": "ZUSD", "margin_call": 80, "margin_stop": 40,
-            "ordermin": fixed_text(instrument.min_qty_raw, instrument.qty_scale), "costmin": "0.5",
-            "tick_size": fixed_text(instrument.tick_raw, instrument.price_scale), "status": "online",
+
+def names_of(instrument: SimInstrument) -> set[str]:
+    """Every spelling by which REST calls may name a pair."""
+    base, quote = _old_name(instrument.base)[0], _old_name(instrument.quote)[0]
+    return {rest_name(instrument), base + quote, f"{base}/{quote}", instrument.venue_symbol}
+
+
+def asset_pair(instrument: SimInstrument) -> dict[str, object]:
+    """One pair of ``GET /0/public/AssetPairs``."""
+    base, base_asset = _old_name(instrument.base)
+    quote, quote_asset = _old_name(instrument.quote)
+    return {
+        "altname": base + quote, "wsname": f"{base}/{quote}",
+        "aclass_base": "currency", "base": base_asset, "aclass_quote": "currency", "quote": quote_asset,
+        "lot": "unit", "cost_decimals": 5, "pair_decimals": instrument.price_scale,
+        "lot_decimals": instrument.qty_scale, "lot_multiplier": 1,
+        "leverage_buy": [], "leverage_sell": [],
+        "fees": msgspec.Raw(b"[[0,0.4],[10000,0.35]]"),
+        "fees_maker": msgspec.Raw(b"[[0,0.25],[10000,0.2]]"),
+        "fee_volume_currency": "ZUSD", "margin_call": 80, "margin_stop": 40,
+        "ordermin": fixed_text(instrument.min_qty_raw, instrument.qty_scale), "costmin": "0.5",
+        "tick_size": fixed_text(instrument.tick_raw, instrument.price_scale),
+        "status": _STATUSES[instrument.status],
+    }
+
+
+def assets(listed: Iterable[SimInstrument]) -> dict[str, object]:
+    """The result of ``GET /0/public/Assets``."""
+    names = {name: None for instrument in listed for name in (instrument.base, instrument.quote)}
+    return {
+        _old_name(name)[1]: {
+            "aclass": "currency", "altname": _old_name(name)[0], "decimals": 10, "display_decimals": 5,
+            "status": "enabled",
         }
-    return failure("EQuery:Unknown asset pair") if wanted and not pairs else envelope(pairs)
+        for name in names
+    }
+
+
+def _old_name(asset: str) -> tuple[str, str]:
+    return _OLD_NAMES.get(asset, (asset, asset))
 
 
 def envelope(result: object) -> str:

@@ -34,6 +34,11 @@ class Ladder:
             self.keys.insert(bisect_left(self.keys, key), key)
         self._qty_by_key[key] = qty_raw
 
+    def rescale(self, factor: int) -> None:
+        """Count prices in units *factor* times as fine."""
+        self.keys = [key * factor for key in self.keys]
+        self._qty_by_key = {key * factor: qty_raw for key, qty_raw in self._qty_by_key.items()}
+
     def qty_at(self, price_raw: int) -> int:
         """Quantity of the level, 0 where there is none."""
         return self._qty_by_key.get(self.key_of(price_raw), 0)
@@ -43,6 +48,6 @@ class Ladder:
         key = self.keys[rank]
         return abs(key), self._qty_by_key[key]
 
-    def top(self, levels_count: int) -> list[tuple[int, int]]:
-        """The best *levels_count* levels, fewer where there are fewer, best first."""
+    def top(self, levels_count: int | None) -> list[tuple[int, int]]:
+        """The best *levels_count* levels, fewer where there are fewer, None for all; best first."""
         return [(abs(key), self._qty_by_key[key]) for key in self.keys[:levels_count]]

@@ -8,6 +8,8 @@ import random
 from collections import deque
 from typing import NamedTuple
 
+import msgspec
+
 from engine.simulator.candles import CandleHistory
 from engine.simulator.instruments import SimInstrument
 from engine.simulator.ladder import Ladder
@@ -61,7 +63,7 @@ class SymbolMarket:
     def __init__(
         self, instrument: SimInstrument, rng: random.Random, start_us: int, depth_levels: int
     ) -> None:
-        self.instrument = instrument
+        self.instrument = self.listed = instrument
         self.bids = Ladder(is_bid=True)
         self.asks = Ladder(is_bid=False)
         self.last_update_id = 1_000_000 + rng.randrange(10**9)
@@ -70,7 +72,7 @@ class SymbolMarket:
         self.history = CandleHistory(start_us, instrument.start_price_raw)
         self._random = rng.random
         self._tick_raw = instrument.tick_raw
-        self._step_ticks = max(1, instrument.start_price_raw // instrument.tick_raw // _STEPS_OF_PRICE)
+        self._step_ticks = _step_ticks(instrument.start_price_raw, instrument.tick_raw)
         self._anchor_raw = self._fair_raw = instrument.start_price_raw
         self._depth_levels = max(_MIN_LEVELS + 1, depth_levels)
         order_raw = _MEAN_ORDER_QUOTE_UNITS * 10 ** (instrument.price_scale + instrument.qty_scale)
@@ -100,6 +102,29 @@ class SymbolMarket:
         event.last_update_id = self.last_update_id
         event.top_changed = self.top() != top_before
         return event
+
+    def set_tick(self, tick_raw: int, price_scale: int) -> None:
+        """Give new orders another tick, at a scale no coarser than the present one; what rests stays."""
+        factor = 10 ** (price_scale - self.instrument.price_scale)
+        self._tick_raw = tick_raw
+        if factor > 1:
+            self.bids.rescale(factor)
+            self.asks.rescale(factor)
+            self.history.rescale(factor)
+            self._anchor_raw *= factor
+            self._fair_raw *= factor
+            rescaled = [fill._replace(price_raw=fill.price_raw * factor) for fill in self.recent_trades]
+            self.recent_trades.clear()
+            self.recent_trades.extend(rescaled)
+        self._step_ticks = _step_ticks(self._anchor_raw, tick_raw)
+        self.instrument = msgspec.structs.replace(
+            self.instrument, tick_raw=tick_raw, price_scale=price_scale,
+            start_price_raw=self.instrument.start_price_raw * factor,
+        )  # fmt: skip
+
+    def set_status(self, status: str) -> None:
+        """Give the instrument another status."""
+        self.instrument = msgspec.structs.replace(self.instrument, status=status)
 
     def top(self) -> tuple[int, int, int, int]:
         """Best bid and its quantity, best ask and its quantity."""
@@ -138,9 +163,10 @@ class SymbolMarket:
         ticks = 1 + self._below(reach * self._step_ticks)
         if ladder.is_bid:
             price_raw = min(self._fair_raw - ticks * self._tick_raw, self.asks.level(0)[0] - self._tick_raw)
-            price_raw = max(price_raw, self._tick_raw)
+            price_raw = max(price_raw - price_raw % self._tick_raw, self._tick_raw)
         else:
             price_raw = max(self._fair_raw + ticks * self._tick_raw, self.bids.level(0)[0] + self._tick_raw)
+            price_raw += -price_raw % self._tick_raw
         self._set_level(event, ladder, price_raw, ladder.qty_at(price_raw) + self._draw_qty_raw())
 
     def _cancel(self, event: MarketEvent, ladder: Ladder) -> None:
@@ -203,6 +229,10 @@ class SymbolMarket:
                 self._set_level(event, ladder, worst_raw, 0)
             elif len(ladder) < self._depth_levels - self._depth_levels // 4:
                 ticks = (1 + self._below(3 * self._step_ticks)) * (-1 if ladder.is_bid else 1)
-                price_raw = worst_raw + ticks * self._tick_raw
+                price_raw = (worst_raw // self._tick_raw + ticks) * self._tick_raw
                 if price_raw > 0:
                     self._set_level(event, ladder, price_raw, self._draw_qty_raw())
+
+
+def _step_ticks(price_raw: int, tick_raw: int) -> int:
+    return max(1, price_raw // tick_raw // _STEPS_OF_PRICE)

@@ -6,9 +6,11 @@ import asyncio
 import errno
 import ssl
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 import picows
 from aiohttp import web
@@ -20,17 +22,18 @@ from engine.simulator.coinbase import CoinbaseVenue
 from engine.simulator.control import control_application
 from engine.simulator.fault_rules import FaultRule
 from engine.simulator.faults import Injection
-from engine.simulator.instruments import VENUES, default_coins, list_instruments
+from engine.simulator.instruments import VENUES, SimInstrument, default_coins, list_instruments
 from engine.simulator.kraken import KrakenVenue
 from engine.simulator.pacing import Pacer
 from engine.simulator.venue import DEFAULT_DEPTH_LEVELS, MarketSetup, Venue
 from engine.simulator.wires import accept
 
 HOST = "127.0.0.1"
-_VENUE_TYPES: dict[str, type[Venue]] = {
-    venue_type.name: venue_type for venue_type in (BinanceVenue, CoinbaseVenue, KrakenVenue)
-}
+_VENUE_TYPES: dict[str, Callable[[Sequence[SimInstrument], MarketSetup], Venue]] = {
+    "binance": BinanceVenue, "coinbase": CoinbaseVenue, "kraken": KrakenVenue,
+}  # fmt: skip
 _SOCKET_PATHS = {"binance": "", "coinbase": "", "kraken": "/v2"}
+_GOING_AWAY = 1001
 _LATENESS_SHARES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
 
@@ -76,8 +79,11 @@ class Simulator:
         self._server: asyncio.Server | None = None
         self._runners: list[web.AppRunner] = []
         self._rules_count = 0
+        self._rest_clients: dict[str, WeakSet[object]] = {name: WeakSet() for name in self.venues}
+        self._rest_connections: Counter[str] = Counter()
         for venue in self.venues.values():
             venue.faults.told = self._tell
+            venue.true_us = _true_us
         self.arm(rules)
 
     async def start(self) -> None:
@@ -117,7 +123,7 @@ class Simulator:
             self._server = None
         for venue in self.venues.values():
             for session in list(venue.sessions):
-                session.close(picows.WSCloseCode.GOING_AWAY)
+                session.close(_GOING_AWAY)
         for runner in self._runners:
             await runner.cleanup()
         self._runners.clear()
@@ -148,9 +154,18 @@ class Simulator:
         named = [venue] if venue else list(self.venues)
         return {name: self.venues[name].books(symbol) for name in named}
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Frames sent by venue and kind."""
-        return {name: dict(venue.counts) for name, venue in self.venues.items()}
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """By venue: frames sent by kind, limits broken by name, REST calls by path, connections of either kind."""
+        return {
+            name: {
+                "frames": dict(venue.counts),
+                "breaches": dict(venue.breaches),
+                "calls": dict(venue.calls),
+                "connections": venue.connections_count,
+                "rest_connections": self._rest_connections[name],
+            }
+            for name, venue in self.venues.items()
+        }
 
     def symbols(self) -> dict[str, Any]:
         """Instruments by venue: symbol -> base, quote, tick, lot, status."""
@@ -235,10 +250,24 @@ class Simulator:
         async def answer(request: web.Request) -> web.Response:
             for venue in roots:
                 if request.path.startswith(venue.rest_root):
+                    self._note_client(venue, request)
                     reply = venue.rest(request.path, request.query)
-                    return web.Response(text=reply.body, status=reply.status, content_type="application/json")
+                    if reply.delay_us:
+                        await asyncio.sleep(reply.delay_us / 1e6)
+                    return web.Response(
+                        text=reply.body, status=reply.status, headers=reply.headers, content_type="application/json"
+                    )
             raise web.HTTPNotFound(text=f"no venue's path; there are {', '.join(venue.rest_root for venue in roots)}")
 
         application = web.Application()
         application.router.add_get("/{path:.*}", answer)
         return application
+
+    def _note_client(self, venue: Venue, request: web.Request) -> None:
+        if request.transport is not None and request.transport not in self._rest_clients[venue.name]:
+            self._rest_clients[venue.name].add(request.transport)
+            self._rest_connections[venue.name] += 1
+
+
+def _true_us() -> int:
+    return time.monotonic_ns() // 1000

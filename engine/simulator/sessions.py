@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from engine.simulator.limits import SlidingWindow
+
 
 class Wire(Protocol):
     """The connection under a session."""
@@ -31,6 +33,7 @@ class Session:
         number: of the venue's connections, from 1; set by the venue.
         is_open: whether it may be sent to.
         is_muted: whether nothing leaves, although the connection stays open.
+        messages: what it has said, where the venue counts each connection by itself.
         held: frames that wait for the next of their stream, to come after it.
     """
 
@@ -39,6 +42,7 @@ class Session:
         self.number = 0
         self.is_open = True
         self.is_muted = False
+        self.messages: SlidingWindow | None = None
         self.held: dict[tuple[str, str], tuple[str, bytes]] = {}
 
     def ping(self, payload: bytes) -> None:

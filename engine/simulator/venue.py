@@ -1,20 +1,25 @@
-"""What the three simulated venues share: sessions, subscriptions, the market's clock, the count of frames."""
+"""What the three simulated venues share: sessions, limits, faults, the market's clock, the count of frames."""
 
 import random
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import msgspec
 
 from engine.simulator.arrivals import Arrivals
+from engine.simulator.clock_faults import ClockFaults
 from engine.simulator.fault_rules import FaultRule, Point
 from engine.simulator.faults import FaultPlan
 from engine.simulator.frame_faults import FrameFaults
+from engine.simulator.gate import Gate, WireLimits
+from engine.simulator.images import OldImages
 from engine.simulator.instruments import SimInstrument
+from engine.simulator.limits import BANNED, TOO_MANY_REQUESTS, Block, Refusal, RestBudget
 from engine.simulator.market import MarketEvent, SymbolMarket
+from engine.simulator.messages import RestReply
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.texts import fixed_text, trimmed_text
 from engine.simulator.timeline import Timeline
@@ -26,13 +31,8 @@ DEFAULT_DEPTH_LEVELS = 250
 _UNHEARD_FRAMES = 2.0
 _LEAST_FRAMES = 0.25
 _SILENT_RUN = 24
-
-
-class RestReply(NamedTuple):
-    """Answer to a REST request; *body* is JSON text."""
-
-    status: int
-    body: str
+_FOR_EVER_US = 1 << 62
+_POLICY = 1008
 
 
 class MarketSetup(msgspec.Struct, frozen=True):
@@ -59,11 +59,16 @@ class Venue(ABC):
     name: ClassVar[str]
     rest_root: ClassVar[str]
     """What the paths of its REST calls begin with."""
+    wire_limits: ClassVar[WireLimits]
     one_order: ClassVar[bool] = False
     """Whether all frames of a connection are numbered together."""
+    hidden_rank: int = 40
+    """A level so far behind the best is in no second view and in no checksum."""
 
-    def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
+    def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup, budget: RestBudget) -> None:
         self.timeline = Timeline(setup.start_us)
+        self.clock_offset_us = 0
+        self.true_us: Callable[[], int] = lambda: self.timeline.now_us
         self.rng = self._seeded("venue", setup.seed)
         self.markets: dict[str, SymbolMarket] = {}
         for instrument in instruments:
@@ -72,9 +77,17 @@ class Venue(ABC):
             self.markets[symbol] = SymbolMarket(instrument, market_rng, setup.start_us, setup.depth_levels)
         self.sessions: dict[Session, None] = {}
         self.counts: Counter[str] = Counter()
+        self.breaches: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self.connections_count = 0
+        self.old_images = OldImages()
         self.faults = FaultPlan(self.name, setup.seed, setup.start_us)
         self._frame_faults = FrameFaults(self.faults, self.timeline, self.deliver, self.one_order)
-        self._connections_count = 0
+        self._clock_faults = ClockFaults(self, self.faults)
+        self._gate = Gate(self.wire_limits)
+        self._budget = budget
+        self._block = Block()
+        self._quiet_until_us: dict[str, int] = {}
         self._symbols = list(self.markets)
         # The first symbols are the busiest, as on a real venue.
         self._symbol_weights = list(accumulate(1 / (rank + 3) for rank in range(len(self._symbols))))
@@ -90,36 +103,72 @@ class Venue(ABC):
         """A generator of its own for each purpose, so that one does not disturb another."""
         return random.Random(f"{seed}/{self.name}/{purpose}")
 
+    @property
+    def now_us(self) -> int:
+        """What the venue's clock shows: the market's time, and what the clock is off."""
+        return self.timeline.now_us + self.clock_offset_us
+
     # --- clients ---
 
     @abstractmethod
     def serves(self, path: str) -> bool:
         """Whether a WebSocket may be opened at *path*."""
 
+    def admit(self) -> Refusal | None:
+        """Why a connection is refused now, None where it is not."""
+        refusal = self._gate.connect(self.true_us())
+        if refusal is not None:
+            self.breach(refusal.breach)
+            return refusal
+        armed = self.faults.draw(Point.UPGRADE, self.timeline.now_us, "")
+        if armed is None:
+            return None
+        self.faults.strike(armed, self.timeline.now_us, status=armed.rule.status)
+        return Refusal(armed.rule.status, 0, "")
+
     @abstractmethod
     def connect(self, path: str, query: Mapping[str, str], wire: Wire) -> Session:
         """Open a session at a path that the venue serves, and send what the venue sends first."""
 
-    @abstractmethod
-    def receive(self, session: Session, frame: bytes) -> None:
-        """Take one text frame from a client."""
-
-    @abstractmethod
-    def rest(self, path: str, query: Mapping[str, str]) -> RestReply:
-        """Answer a public GET request."""
-
     def opened(self, session: Session) -> None:
         """Number a new session and keep it."""
-        self._connections_count += 1
-        session.number = self._connections_count
+        self.connections_count += 1
+        session.number = self.connections_count
         self.sessions[session] = None
+
+    def receive(self, session: Session, frame: bytes) -> None:
+        """Take one text frame from a client, if it does not speak too often."""
+        if self.may_speak(session):
+            self.on_message(session, frame)
+
+    def may_speak(self, session: Session) -> bool:
+        """Count a message; whether it is within the venue's limit, which else does what it does."""
+        if not session.is_open:
+            return False
+        if self._gate.message(session, self.true_us()):
+            return True
+        self.breach("messages")
+        self.on_too_many_messages(session)
+        return False
+
+    @abstractmethod
+    def on_message(self, session: Session, frame: bytes) -> None:
+        """Answer a text frame."""
+
+    def on_too_many_messages(self, session: Session) -> None:
+        """A client speaks too often: it is disconnected."""
+        session.close(_POLICY, "Too many requests")
 
     def ping_received(self, session: Session, payload: bytes) -> None:
         """Answer a client's protocol ping."""
         session.pong(payload)
 
-    def pong_received(self, session: Session, payload: bytes) -> None:
+    def pong_received(self, session: Session, payload: bytes) -> None:  # noqa: B027 - most venues ask for none
         """Take a client's protocol pong."""
+
+    def breach(self, what: str) -> None:
+        """Count a limit that a client has broken."""
+        self.breaches[what] += 1
 
     def disconnect(self, session: Session) -> None:
         """Forget the session and all it was subscribed to."""
@@ -144,6 +193,65 @@ class Venue(ABC):
         else:
             self.deliver(session, kind, frame)
 
+    def every(self, period_us: int, session: Session, action: Callable[[], None]) -> None:
+        """Run *action* each *period_us*, without drift, for as long as *session* is here."""
+        due_us = self.timeline.now_us + period_us
+
+        def run() -> None:
+            nonlocal due_us
+            if session in self.sessions:
+                action()
+                due_us += period_us
+                self.timeline.at(due_us, run)
+
+        self.timeline.at(due_us, run)
+
+    # --- REST ---
+
+    def rest(self, path: str, query: Mapping[str, str]) -> RestReply:
+        """Answer a public GET request, within the venue's limits."""
+        now_us = self.true_us()
+        endpoint = path.removeprefix(self.rest_root)
+        self.calls[endpoint] += 1
+        refusal = self._block.check(now_us) or self._budget.take(self.weight_of(endpoint, query), now_us)
+        if refusal is not None:
+            self.breach(refusal.breach)
+        else:
+            refusal = self._injected_refusal(now_us)
+        reply = self.answer(endpoint, query) if refusal is None else self.refused(refusal)
+        return reply._replace(headers={**self._budget.headers(now_us), **reply.headers})
+
+    def _injected_refusal(self, now_us: int) -> Refusal | None:
+        armed = self.faults.draw(Point.REST, self.timeline.now_us, "")
+        if armed is None:
+            return None
+        rule = armed.rule
+        self.faults.strike(armed, self.timeline.now_us, retry_after_s=rule.retry_after_s)
+        status = BANNED if rule.fault == "banned" else TOO_MANY_REQUESTS
+        return self._block.set(status, round(rule.retry_after_s * 1e6), now_us)
+
+    def weight_of(self, endpoint: str, query: Mapping[str, str]) -> int:
+        """What a call counts toward the limit."""
+        return 1
+
+    @abstractmethod
+    def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
+        """Answer a call that is within the limits; *endpoint*: its path below the root."""
+
+    @abstractmethod
+    def refused(self, refusal: Refusal) -> RestReply:
+        """What the venue says to a call that is over a limit."""
+
+    def snapshot_fault(self, symbol: str) -> FaultRule | None:
+        """The rule that strikes the snapshot about to be sent."""
+        armed = self.faults.draw(Point.SNAPSHOT, self.timeline.now_us, symbol)
+        if armed is None:
+            return None
+        self.faults.strike(armed, self.timeline.now_us, symbol)
+        return armed.rule
+
+    # --- faults ---
+
     def arm(self, number: int, rule: FaultRule) -> None:
         """Add a rule to the fault plan.
 
@@ -151,7 +259,12 @@ class Venue(ABC):
             ValueError: the venue does not list its symbol.
         """
         symbol = self.symbol_of(rule.symbol) if rule.symbol else ""
-        self.faults.arm(number, msgspec.structs.replace(rule, symbol=symbol, venue=self.name))
+        armed = self.faults.arm(number, msgspec.structs.replace(rule, symbol=symbol, venue=self.name))
+        if rule.kind.point is Point.CLOCK:
+            self._clock_faults.schedule(armed)
+        elif rule.fault == "stale_snapshot":
+            for name in [symbol] if symbol else self.markets:
+                self.old_images.remember(self.markets[name])
 
     def symbol_of(self, text: str) -> str:
         """The venue's spelling of a symbol in any spelling. Raises ValueError where the venue has none such."""
@@ -168,18 +281,28 @@ class Venue(ABC):
         plain = _plain(text)
         return next((symbol for symbol in self.markets if _plain(symbol) == plain), None)
 
-    def every(self, period_us: int, session: Session, action: Callable[[], None]) -> None:
-        """Run *action* each *period_us*, without drift, for as long as *session* is here."""
-        due_us = self.timeline.now_us + period_us
+    def announce_shutdown(self, session: Session) -> None:  # noqa: B027 - not every venue does
+        """Tell a client that its connection will end, where the venue does."""
 
-        def run() -> None:
-            nonlocal due_us
-            if session in self.sessions:
-                action()
-                due_us += period_us
-                self.timeline.at(due_us, run)
+    def change_tick(self, market: SymbolMarket, tick: str) -> None:
+        """Give an instrument another tick, a decimal text, and tell it as the venue does."""
+        self.flush()
+        whole, _, decimals = tick.partition(".")
+        scale = max(market.instrument.price_scale, len(decimals.rstrip("0")))
+        market.set_tick(int(whole + decimals.ljust(scale, "0")[:scale]), scale)
+        self.instrument_changed(market)
 
-        self.timeline.at(due_us, run)
+    def change_status(self, market: SymbolMarket, state: str) -> None:
+        """Give an instrument another status, and tell it as the venue does."""
+        market.set_status(state)
+        self.instrument_changed(market)
+
+    def instrument_changed(self, market: SymbolMarket) -> None:  # noqa: B027 - not every venue does
+        """Tell that an instrument is not what it was, where the venue does by itself."""
+
+    def silence_market(self, symbol: str, for_us: int) -> None:
+        """Let nothing happen in a symbol; 0 = for ever."""
+        self._quiet_until_us[symbol] = self.timeline.now_us + for_us if for_us else _FOR_EVER_US
 
     # --- the market ---
 
@@ -243,7 +366,8 @@ class Venue(ABC):
         if self._frozen:
             return
         (symbol,) = self.rng.choices(self._symbols, cum_weights=self._symbol_weights)
-        self.on_event(self.markets[symbol].step(self.timeline.now_us))
+        if self._quiet_until_us.get(symbol, 0) <= self.timeline.now_us:
+            self.on_event(self.markets[symbol].step(self.now_us))
         self._schedule_event(self._arrivals.gap_us(self._frames_since_last_event()))
 
     def _frames_since_last_event(self) -> float:
@@ -272,22 +396,9 @@ def _listing(instrument: SimInstrument) -> dict[str, str]:
         "symbol": f"{instrument.base}-{instrument.quote}",
         "tick": fixed_text(instrument.tick_raw, instrument.price_scale),
         "lot": fixed_text(instrument.lot_raw, instrument.qty_scale),
+        "status": instrument.status,
     }
 
 
 def _plain(symbol: str) -> str:
     return symbol.upper().replace("-", "").replace("/", "")
-
-
-def decoded(frame: bytes) -> dict[str, Any] | None:
-    """A client's JSON object, or None where it is not one."""
-    try:
-        message = msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return message if isinstance(message, dict) else None
-
-
-def json_text(value: object) -> str:
-    """Compact JSON text of strings, integers, lists and mappings."""
-    return msgspec.json.encode(value).decode()

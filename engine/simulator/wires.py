@@ -3,7 +3,16 @@
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlsplit
 
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
+from picows import (
+    WSCloseCode,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
 
 from engine.simulator.sessions import Session
 from engine.simulator.venue import Venue
@@ -115,10 +124,16 @@ def text_frame(payload: bytes) -> bytes:
     return b"\x81\x7f" + len(payload).to_bytes(8, "big") + payload
 
 
-def accept(venues: Iterable[Venue], request: WSUpgradeRequest) -> Connection | None:
-    """A connection for an upgrade request, None (404) where no venue serves a WebSocket at its path."""
+def accept(venues: Iterable[Venue], request: WSUpgradeRequest) -> Connection | WSUpgradeResponseWithListener | None:
+    """A connection for an upgrade request, or why it is refused: None (404) where no venue serves its path."""
     target = urlsplit(request.path.decode())
     for venue in venues:
-        if venue.serves(target.path):
+        if not venue.serves(target.path):
+            continue
+        refusal = venue.admit()
+        if refusal is None:
             return Connection(venue, target.path, dict(parse_qsl(target.query)))
+        headers = {"Retry-After": str(refusal.retry_after_s)} if refusal.retry_after_s else {}
+        response = WSUpgradeResponse.create_error_response(refusal.status, b"refused", headers)
+        return WSUpgradeResponseWithListener(response, None)
     return None

@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,7 +15,7 @@ import picows
 
 from engine.simulator.binance import BinanceVenue
 from engine.simulator.coinbase import CoinbaseVenue
-from engine.simulator.instruments import default_coins, list_instruments
+from engine.simulator.instruments import SimInstrument, default_coins, list_instruments
 from engine.simulator.kraken import KrakenVenue
 from engine.simulator.sessions import Session
 from engine.simulator.venue import MarketSetup, Venue
@@ -22,7 +23,7 @@ from engine.simulator.venue import MarketSetup, Venue
 START_US = 1_700_000_000_250_000
 SECOND_US = 1_000_000
 
-VENUE_TYPES: dict[str, type[Venue]] = {
+VENUE_TYPES: dict[str, Callable[[list[SimInstrument], MarketSetup], Venue]] = {
     "binance": BinanceVenue,
     "coinbase": CoinbaseVenue,
     "kraken": KrakenVenue,
@@ -36,7 +37,10 @@ def parse(frame: bytes | str) -> Any:
 
 def make_venue(name: str, *, seed: int = 7, symbols: int = 3, rate: float = 3000, levels: int = 60) -> Venue:
     instruments = list_instruments(name, default_coins(symbols))
-    return VENUE_TYPES[name](instruments, MarketSetup(seed, rate, START_US, levels))
+    venue = VENUE_TYPES[name](instruments, MarketSetup(seed, rate, START_US, levels))
+    # No limit is in the way: between any two calls a second passes, by the clock that limits are counted by.
+    venue.true_us = count(START_US, SECOND_US).__next__
+    return venue
 
 
 class Tape:

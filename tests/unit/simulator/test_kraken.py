@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.simulator.kraken_book import book_checksum
+from engine.simulator.kraken_book import checksum_of
 from engine.simulator.ladder import Ladder
 from engine.simulator.market import SymbolMarket
 from engine.simulator.venue import Session, Venue
@@ -95,8 +95,8 @@ def test_the_checksum_of_the_protocols_short_book() -> None:
     for price_raw, qty_raw in ((627104, 1000000), (627091, 200000000)):
         bids.set_level(price_raw, qty_raw)
     market = cast(SymbolMarket, SimpleNamespace(bids=bids, asks=asks))
-    assert book_checksum(market) == 1396696505
-    assert book_checksum(cast(SymbolMarket, SimpleNamespace(bids=Ladder(True), asks=Ladder(False)))) == 0
+    assert checksum_of(market) == 1396696505
+    assert checksum_of(cast(SymbolMarket, SimpleNamespace(bids=Ladder(True), asks=Ladder(False)))) == 0
 
 
 def test_readers_of_other_depths_and_later_ones_see_their_own_book() -> None:
