@@ -54,8 +54,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
     await serve(simulator, _print_endpoints, stopped)
 
 
-def _print_endpoints(simulator: Simulator) -> None:
-    sys.stdout.write(f"{msgspec.json.encode(simulator.endpoints).decode()}\n")
+def _print_endpoints(endpoints: dict[str, dict[str, str]]) -> None:
+    sys.stdout.write(f"{msgspec.json.encode(endpoints).decode()}\n")
     sys.stdout.flush()
 
 

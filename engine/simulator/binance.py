@@ -102,7 +102,8 @@ class BinanceVenue(Venue):
 
     # --- clients ---
 
-    def serves(self, path: str) -> bool:
+    @staticmethod
+    def serves(path: str) -> bool:
         """``/ws``, ``/ws/<stream>`` and ``/stream``."""
         return path == "/stream" or path == "/ws" or path.startswith("/ws/")
 

@@ -68,7 +68,8 @@ class CoinbaseVenue(Venue):
 
     # --- clients ---
 
-    def serves(self, path: str) -> bool:
+    @staticmethod
+    def serves(path: str) -> bool:
         """``/``: the venue's host has no other."""
         return path in ("", "/")
 

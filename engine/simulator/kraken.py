@@ -77,7 +77,8 @@ class KrakenVenue(Venue):
 
     # --- clients ---
 
-    def serves(self, path: str) -> bool:
+    @staticmethod
+    def serves(path: str) -> bool:
         """``/v2``."""
         return path.rstrip("/") == "/v2"
 

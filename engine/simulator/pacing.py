@@ -39,7 +39,7 @@ class Pacer:
         return self._timer is not None
 
     def start(self) -> None:
-        """Let time pass from the start on."""
+        """Let time pass from the market's start on, whatever the clock shows."""
         self._started_ns = time.monotonic_ns()
         self._timer = asyncio.get_running_loop().call_soon(self._on_turn)
 

@@ -45,7 +45,10 @@ class _DepthRequest:
 
 
 class PlaybackServer:
-    """Plays one venue's records once: ``start``, point the client at the URLs, ``finished``, ``stop``."""
+    """Plays one venue's records once: ``start``, point the client at the URLs, ``finished``, ``stop``.
+
+    One that is never started has no ports of its own, and is handed its clients by ``accept`` and ``answer``.
+    """
 
     def __init__(
         self, records: Iterable[CaptureRecord], *, venue: str | None = None, speed: float | None = None,
@@ -78,10 +81,10 @@ class PlaybackServer:
 
     async def start(self) -> None:
         """Listen on free loopback ports. Metadata is served from now on, frames by ``finished``."""
-        self._server = await picows.ws_create_server(self._accept, _HOST, 0)
+        self._server = await picows.ws_create_server(self.accept, _HOST, 0)
         self.ws_url = f"ws://{_HOST}:{self._server.sockets[0].getsockname()[1]}"
         application = web.Application()
-        application.router.add_get("/{path:.*}", self._answer_rest)
+        application.router.add_get("/{path:.*}", self.answer)
         # A client that gives up its request must not take a snapshot with it.
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
         await self._runner.setup()
@@ -214,7 +217,8 @@ class PlaybackServer:
 
     # --- clients ---
 
-    def _accept(self, request: picows.WSUpgradeRequest) -> PlaybackLink:
+    def accept(self, request: picows.WSUpgradeRequest) -> PlaybackLink:
+        """A connection for an upgrade request."""
         path = request.path.decode()
         names_streams = "streams=" in path or path.startswith("/ws/")
         return PlaybackLink(self._on_connected, has_spoken=names_streams)
@@ -224,7 +228,8 @@ class PlaybackServer:
         self._unused.append(link)
         self._changed.set()
 
-    async def _answer_rest(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a REST request; one for a depth snapshot waits for its place in the recording."""
         endpoint = endpoint_of(request.path)
         if endpoint == "depth":
             return await self._answer_depth(request, request.query.get("symbol", ""))

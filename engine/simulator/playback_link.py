@@ -79,6 +79,8 @@ class PlaybackLink(WSListener):
         elif frame.msg_type == WSMsgType.PONG:
             if answered := self._pongs.get(frame.get_payload_as_bytes()):
                 answered.set()
+        elif frame.msg_type == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakSet
 
-import picows
 from aiohttp import web
 
-from engine.base.errors import CapacityError
 from engine.observability.logs import Log
 from engine.simulator.binance import BinanceVenue
 from engine.simulator.coinbase import CoinbaseVenue
 from engine.simulator.control import control_application
 from engine.simulator.fault_rules import FaultRule
 from engine.simulator.faults import Injection
-from engine.simulator.instruments import VENUES, SimInstrument, default_coins, list_instruments
+from engine.simulator.instruments import VENUES, default_coins, list_instruments
 from engine.simulator.kraken import KrakenVenue
+from engine.simulator.load import LoadReport, LoadRun
 from engine.simulator.pacing import Pacer
+from engine.simulator.ports import Ports
 from engine.simulator.venue import DEFAULT_DEPTH_LEVELS, MarketSetup, Venue
-from engine.simulator.wires import accept
+from engine.simulator.wires import Connection, accept
 
-HOST = "127.0.0.1"
-_VENUE_TYPES: dict[str, Callable[[Sequence[SimInstrument], MarketSetup], Venue]] = {
+VENUE_TYPES: dict[str, type[BinanceVenue | CoinbaseVenue | KrakenVenue]] = {
     "binance": BinanceVenue, "coinbase": CoinbaseVenue, "kraken": KrakenVenue,
 }  # fmt: skip
-_SOCKET_PATHS = {"binance": "", "coinbase": "", "kraken": "/v2"}
+SOCKET_PATHS = {"binance": "", "coinbase": "", "kraken": "/v2"}
 _GOING_AWAY = 1001
 _LATENESS_SHARES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
@@ -52,6 +50,8 @@ class Simulator:
         port: of the WebSockets; REST has the next, control the one after; 0 = any three free.
         rules: the fault plan.
         tls: for WebSockets and REST; None = plain.
+        load_frames: make so many frames at the first ``resume``, and send them when they are made; 0 = live.
+        flat_out: send them as fast as the clients read, else by the market's time.
 
     Raises:
         ValueError: an unknown venue, or a rule names a symbol that is not there.
@@ -61,7 +61,7 @@ class Simulator:
         self, *, seed: int = 1, rate_frames_per_s: float = 2000, symbols: int | Sequence[str] = 3,
         venues: Sequence[str] = VENUES, depth_levels: int = DEFAULT_DEPTH_LEVELS,
         start_us: int | None = None, held: bool = False, port: int = 0, rules: Sequence[FaultRule] = (),
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | None = None, load_frames: int = 0, flat_out: bool = False,
     ) -> None:  # fmt: skip
         bases = default_coins(symbols) if isinstance(symbols, int) else list(symbols)
         if not bases or not venues:
@@ -69,15 +69,18 @@ class Simulator:
         self._start_us = time.time_ns() // 1000 if start_us is None else start_us
         setup = MarketSetup(seed, rate_frames_per_s / len(venues), self._start_us, depth_levels)
         listed = {name: list_instruments(name, bases) for name in venues}
-        self.venues = {name: _VENUE_TYPES[name](instruments, setup) for name, instruments in listed.items()}
+        self.venues: dict[str, Venue] = {
+            name: VENUE_TYPES[name](instruments, setup) for name, instruments in listed.items()
+        }
         self.endpoints: dict[str, dict[str, str]] = {}
-        self._port = port
-        self._held = held
-        self._tls = tls
+        self._ports = Ports(port, tls)
+        self._held = held or load_frames > 0
+        self._load_frames = load_frames
+        self._flat_out = flat_out
+        self._load_report: LoadReport | None = None
+        self._resumed = asyncio.Event()
         self._pacer = Pacer([venue.timeline for venue in self.venues.values()], self._start_us)
         self._log = Log("simulator")
-        self._server: asyncio.Server | None = None
-        self._runners: list[web.AppRunner] = []
         self._rules_count = 0
         self._rest_clients: dict[str, WeakSet[object]] = {name: WeakSet() for name in self.venues}
         self._rest_connections: Counter[str] = Counter()
@@ -92,41 +95,35 @@ class Simulator:
         Raises:
             CapacityError: a port is taken.
         """
-        ws_port, rest_port, control_port = (0, 0, 0) if self._port == 0 else range(self._port, self._port + 3)
-        try:
-            self._server = await picows.ws_create_server(
-                partial(accept, self.venues.values()), HOST, ws_port, enable_auto_pong=False, ssl=self._tls
-            )
-            rest_url = await self._serve_http(self._rest(), rest_port, self._tls)
-            control_url = await self._serve_http(control_application(self), control_port, None)
-        except OSError as error:
-            await self.stop()
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise CapacityError(
-                f"a port from {self._port} to {self._port + 2} is taken", op="simulator.start",
-                hint="end what listens there, choose another with --port, or take any three free ones with --port 0",
-            ) from error  # fmt: skip
-        scheme = "wss" if self._tls else "ws"
-        ws_url = f"{scheme}://{HOST}:{self._server.sockets[0].getsockname()[1]}"
+        await self._ports.open(partial(accept, self.venues.values()), self._rest(), control_application(self))
         for name in self.venues:
-            self.endpoints[name] = {"ws": f"{ws_url}{_SOCKET_PATHS[name]}", "rest": rest_url}
-        self.endpoints["control"] = {"rest": control_url}
+            self.endpoints[name] = {"ws": f"{self._ports.ws_url}{SOCKET_PATHS[name]}", "rest": self._ports.rest_url}
+        self.endpoints["control"] = {"rest": self._ports.control_url}
         if not self._held:
             self._pacer.start()
+
+    async def work(self) -> None:
+        """Run the load, where one is asked for; the market itself needs nobody to wait."""
+        if self._load_frames == 0:
+            return
+        await self._resumed.wait()
+        connections = [
+            session.wire
+            for venue in self.venues.values()
+            for session in venue.sessions
+            if isinstance(session.wire, Connection)
+        ]
+        lateness = None if self._flat_out else self._pacer.lateness
+        run = LoadRun(list(self.venues.values()), connections, self._load_frames, lateness)
+        self._load_report = await run.run()
 
     async def stop(self) -> None:
         """Stop the market, drop every client and close every port."""
         self._pacer.stop()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
         for venue in self.venues.values():
             for session in list(venue.sessions):
                 session.close(_GOING_AWAY)
-        for runner in self._runners:
-            await runner.cleanup()
-        self._runners.clear()
+        await self._ports.close()
 
     # --- what the control port does ---
 
@@ -138,6 +135,9 @@ class Simulator:
 
     def resume(self) -> None:
         """Let the markets go on, or begin where the simulator was made *held*."""
+        self._resumed.set()
+        if self._load_frames:
+            return
         if not self._pacer.is_running:
             self._pacer.start()
         for venue in self.venues.values():
@@ -175,7 +175,8 @@ class Simulator:
         """How late what was due came, in microseconds."""
         found = self._pacer.lateness
         shares = {f"{name}_us": found.percentile_ns(share) // 1000 for name, share in _LATENESS_SHARES.items()}
-        return {"count": found.count, **shares, "max_us": found.max_ns // 1000}
+        told: dict[str, Any] = {"count": found.count, **shares, "max_us": found.max_ns // 1000}
+        return told if self._load_report is None else told | {"load": self._load_report}
 
     def arm(self, rules: Sequence[FaultRule]) -> list[int]:
         """Add rules to the plan; returns their numbers.
@@ -236,13 +237,6 @@ class Simulator:
 
     # --- HTTP ---
 
-    async def _serve_http(self, application: web.Application, port: int, tls: ssl.SSLContext | None) -> str:
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        self._runners.append(runner)
-        await web.TCPSite(runner, HOST, port, ssl_context=tls).start()
-        return f"{'https' if tls else 'http'}://{HOST}:{runner.addresses[0][1]}"
-
     def _rest(self) -> web.Application:
         # Of two roots that both begin a path the longer one names the venue.
         roots = sorted(self.venues.values(), key=lambda venue: len(venue.rest_root), reverse=True)
@@ -270,4 +264,4 @@ class Simulator:
 
 
 def _true_us() -> int:
-    return time.monotonic_ns() // 1000
+    return time.time_ns() // 1000

@@ -5,18 +5,39 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from typing import Protocol
 
-from engine.simulator.server import Simulator
+from engine.base.workers import TaskScope
 
 
-async def serve(simulator: Simulator, ready: Callable[[Simulator], None], stopped: asyncio.Event) -> None:
-    """Run *simulator* until *stopped* is set; *ready* is called when it listens."""
-    await simulator.start()
+class Served(Protocol):
+    """What can be served: live markets, or a recording."""
+
+    endpoints: dict[str, dict[str, str]]
+
+    async def start(self) -> None:
+        """Listen; ``endpoints`` is filled on return."""
+
+    async def work(self) -> None:
+        """What is done beside the clients, to its end."""
+
+    async def stop(self) -> None:
+        """Drop every client and close every port."""
+
+
+async def serve(served: Served, ready: Callable[[dict[str, dict[str, str]]], None], stopped: asyncio.Event) -> None:
+    """Run *served* until *stopped* is set; *ready* is called with its addresses when it listens.
+
+    What its work raises ends it.
+    """
+    await served.start()
     try:
-        ready(simulator)
-        await stopped.wait()
+        ready(served.endpoints)
+        async with TaskScope() as scope:
+            scope.start(served.work())
+            await stopped.wait()
     finally:
-        await simulator.stop()
+        await served.stop()
 
 
 async def stop_with_standard_input(stopped: asyncio.Event) -> None:

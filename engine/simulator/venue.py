@@ -110,8 +110,9 @@ class Venue(ABC):
 
     # --- clients ---
 
+    @staticmethod
     @abstractmethod
-    def serves(self, path: str) -> bool:
+    def serves(path: str) -> bool:
         """Whether a WebSocket may be opened at *path*."""
 
     def admit(self) -> Refusal | None:

@@ -1,5 +1,6 @@
 """The network side of a session: picows listeners that hand frames to a venue and its frames to a socket."""
 
+import asyncio
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,12 +15,14 @@ from picows import (
     WSUpgradeResponseWithListener,
 )
 
+from engine.simulator.load import Tape
 from engine.simulator.sessions import Session
 from engine.simulator.venue import Venue
 
 # A client that lets this much pile up is dropped, as the venues drop slow readers.
 _SLOW_READER_BYTES = 64 * 1024 * 1024
 _ABNORMAL = 1006
+_DRAIN_LOOK_S = 0.001
 
 
 class Connection(WSListener):
@@ -33,6 +36,8 @@ class Connection(WSListener):
         self._transport: WSTransport | None = None
         self._session: Session | None = None
         self._is_congested = False
+        self._tape: Tape | None = None
+        self._changed = asyncio.Event()
 
     # --- what the venue calls ---
 
@@ -40,6 +45,9 @@ class Connection(WSListener):
         """Send one text frame; a reader that has fallen far behind is dropped."""
         transport = self._transport
         if transport is None:
+            return
+        if self._tape is not None:
+            self._tape.append((self._venue.timeline.now_us, text_frame(frame)))
             return
         transport.send(WSMsgType.TEXT, frame)
         if self._is_congested and self._buffered_bytes(transport) > _SLOW_READER_BYTES:
@@ -73,6 +81,37 @@ class Connection(WSListener):
             self._transport.send_close(WSCloseCode(code), reason.encode())
             self._transport.disconnect()
 
+    # --- what a load run calls ---
+
+    def begin_tape(self) -> None:
+        """Keep what is sent from now on."""
+        self._tape = []
+
+    @property
+    def tape(self) -> Tape:
+        """What has been kept: when it was due, in microseconds of the market's time, and its bytes on the wire."""
+        return [] if self._tape is None else self._tape
+
+    def end_tape(self) -> None:
+        """Send again as usual."""
+        self._tape = None
+
+    def write(self, wire_bytes: bytes) -> None:
+        """Send bytes as they are; a connection that has ended takes none."""
+        if self._transport is not None:
+            self._transport.underlying_transport.write(wire_bytes)
+
+    async def writable(self) -> None:
+        """Return when the socket takes more, or the client has gone."""
+        while self._is_congested and self._transport is not None:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def drained(self) -> None:
+        """Return when the socket has taken everything, or the client has gone."""
+        while self._transport is not None and self._buffered_bytes(self._transport):  # noqa: ASYNC110
+            await asyncio.sleep(_DRAIN_LOOK_S)
+
     # --- what picows calls ---
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -98,6 +137,7 @@ class Connection(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The venue forgets the session."""
         self._transport = None
+        self._changed.set()
         if self._session is not None:
             self._venue.disconnect(self._session)
             self._session = None
@@ -109,6 +149,7 @@ class Connection(WSListener):
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._is_congested = False
+        self._changed.set()
 
     @staticmethod
     def _buffered_bytes(transport: WSTransport) -> int:
