@@ -34,6 +34,12 @@ cdef inline bint escapes_hold(const char* p, const char* e) noexcept nogil:
     return True
 
 
+cdef inline void look_for_escapes(Cursor* c, size_t length) noexcept nogil:
+    """Note whether the frame of *length* has a backslash at all: most have none, and then no string need be looked at.
+    """
+    c.has_escapes = memchr(c.text, c'\\', length) != NULL
+
+
 cdef inline bint is_number(const char* p, const char* e) noexcept nogil:
     """Whether the text [p, e) is a JSON number."""
     if p < e and p[0] == c'-':
@@ -69,7 +75,7 @@ cdef inline bint is_scalar(const Cursor* c) noexcept nogil:
     if e == NULL:
         return False
     if p[0] == c'"':
-        return e - p >= 2 and e[-1] == c'"' and escapes_hold(p + 1, e - 1)
+        return e - p >= 2 and e[-1] == c'"' and (not c.has_escapes or escapes_hold(p + 1, e - 1))
     if p[0] == c't':
         return e - p == 4 and memcmp(p, b"true", 4) == 0
     if p[0] == c'f':
@@ -82,7 +88,7 @@ cdef inline bint is_scalar(const Cursor* c) noexcept nogil:
 cdef inline int checked_key(Cursor* c, const char** key, Py_ssize_t* length) noexcept nogil:
     """next_key, whose escapes must hold."""
     cdef int code = next_key(c, key, length)
-    if code == WIRE_OK and not escapes_hold(key[0], key[0] + length[0]):
+    if code == WIRE_OK and c.has_escapes and not escapes_hold(key[0], key[0] + length[0]):
         return WIRE_NOT_JSON
     return code
 
@@ -90,7 +96,7 @@ cdef inline int checked_key(Cursor* c, const char** key, Py_ssize_t* length) noe
 cdef inline int checked_string_at(const Cursor* c, const char** start, const char** end) noexcept nogil:
     """string_at the cursor, whose escapes must hold."""
     cdef int code = string_at(c, c.i, start, end)
-    if code == WIRE_OK and not escapes_hold(start[0], end[0]):
+    if code == WIRE_OK and c.has_escapes and not escapes_hold(start[0], end[0]):
         return WIRE_NOT_JSON
     return code
 
@@ -103,6 +109,9 @@ cdef inline int checked_skip(Cursor* c) noexcept nogil:
     cdef Py_ssize_t length = 0
     cdef bint opened
     cdef char ch
+    if not c.has_escapes and token(c) == c'"':
+        c.i += 1                     # simdjson has found its end, and whatever follows must be a token that fits
+        return WIRE_OK
     while c.i < c.n:
         ch = token(c)
         opened = ch == c'{' or ch == c'['

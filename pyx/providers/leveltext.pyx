@@ -2,8 +2,9 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, realloc
 
+from engine.base.jsonskip cimport checked_skip
 from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_NUMBER, WIRE_BAD_VALUE, WIRE_NOT_JSON, WIRE_OK, WIRE_OVERFLOW,
-                                   WIRE_WRONG_TYPE, after_value, open_array, skip_value, token)
+                                   WIRE_WRONG_TYPE, after_value, open_array, token)
 from engine.base.units cimport PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, likely, parse_decimal, unlikely
 from engine.schema.market cimport Level
 
@@ -86,7 +87,7 @@ cdef class LevelTexts:
         self.count += 1
         code = after_value(c, c']', &more)
         while code == WIRE_OK and more:
-            code = skip_value(c)
+            code = checked_skip(c)
             if code == WIRE_OK:
                 code = after_value(c, c']', &more)
         return code

@@ -78,6 +78,8 @@ cdef class BinanceDecoder:
     cdef int _trade(self, int kind) except -1
     cdef int _ticker(self) except -1
     cdef int _kline(self) except -1
+    cdef int _unused_is_json(self) noexcept
     cdef int _span(self, char key, Span* span) noexcept
+    cdef int _symbol(self) noexcept
     cdef int _u64(self, char key, uint64_t* out) noexcept
     cdef int _time(self, char key, uint64_t* out) noexcept

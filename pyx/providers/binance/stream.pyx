@@ -15,6 +15,7 @@ from engine.providers.binance.wire cimport (BINANCE_AGG_TRADE, BINANCE_BOOK_TICK
                                             BINANCE_KLINE, BINANCE_PARTIAL_DEPTH, BINANCE_REFUSAL, BINANCE_REPLY,
                                             BINANCE_SHUTDOWN, BINANCE_TICKER, BINANCE_TRADE, BinanceDecoder,
                                             BinanceMessage)
+from engine.providers.quotechecks cimport candle_holds, ticker_holds
 from engine.providers.tape cimport TradeTape
 from engine.providers.venuestream cimport VenueStream
 from engine.schema.event cimport ORDER_RANGE
@@ -159,6 +160,15 @@ cdef class BinanceStream(VenueStream):
         if unlikely(m.final_id < m.first_id):
             self.decoder.error_field = b"u"
             return WIRE_BAD_VALUE
+        # Also of a diff that has to wait: one that cannot be used must not come to light when its turn is long past.
+        code = state.book.read_levels(text, self.decoder.bids, self.decoder.asks)
+        if unlikely(code != WIRE_OK):
+            # Its numbers are spent and its levels unusable: the same as if it had been lost. While a snapshot is
+            # awaited the ids of the diffs around it will show that.
+            if ids.in_sync and m.final_id > ids.book_id:
+                ids.lose()
+                self.lost(state.book, index, REASON_GAP, ts_recv_ns)
+            return code
         verdict = ids.judge(first_id, m.final_id)
         if verdict == VERDICT_STALE:
             return WIRE_OK
@@ -175,12 +185,6 @@ cdef class BinanceStream(VenueStream):
                 self.want_snapshot(index, REASON_INITIAL)
             state.waiting.append((text[:length], ts_recv_ns))
             return WIRE_OK
-        code = state.book.read_levels(text, self.decoder.bids, self.decoder.asks)
-        if unlikely(code != WIRE_OK):
-            # Its numbers are spent and its levels unusable: the same as if it had been lost.
-            ids.lose()
-            self.lost(state.book, index, REASON_GAP, ts_recv_ns)
-            return code
         if unlikely(state.price_scale != state.book.price_scale or state.qty_scale != state.book.qty_scale):
             self._sync_scales(state)
         book_message.seq = m.final_id
@@ -266,10 +270,14 @@ cdef class BinanceStream(VenueStream):
         """Judge the waiting diffs again, in order; one that shows a gap waits on, with all behind it."""
         cdef list waiting = state.waiting
         cdef bytes frame
+        cdef int code
         state.waiting = []
         for frame, ts_recv_ns in waiting:
-            self.decoder.decode(frame, len(frame))
-            self._depth(index, state, frame, len(frame), ts_recv_ns, True)
+            code = self.decoder.decode(frame, len(frame))
+            if code == WIRE_OK:
+                code = self._depth(index, state, frame, len(frame), ts_recv_ns, True)
+            if code != WIRE_OK:              # a level of it no longer fits, now that the book has wider scales
+                self.reject(code, self.decoder.error_field, frame, len(frame))
 
     cdef int _sync_scales(self, BinanceSymbol state) except -1:
         if state.price_scale != state.book.price_scale or state.qty_scale != state.book.qty_scale:
@@ -364,6 +372,9 @@ cdef class BinanceStream(VenueStream):
                 break
         data.present = (TICKER_LAST | TICKER_BID | TICKER_BID_QTY | TICKER_ASK | TICKER_ASK_QTY | TICKER_OPEN
                         | TICKER_HIGH | TICKER_LOW | TICKER_VOLUME)
+        if not ticker_holds(&data):
+            self.decoder.error_field = b"c"
+            return WIRE_BAD_VALUE
         self.publish_ticker(index, &data, venue_ns(m.event_ms), ts_recv_ns)
         return WIRE_OK
 
@@ -393,9 +404,7 @@ cdef class BinanceStream(VenueStream):
         # T is the last instant inside the candle; ours is the exclusive end.
         candle.close_time_ns = venue_ns(m.close_ms) + (1000 if m.close_ms >= <uint64_t>MICROSECONDS_FROM
                                                        else 1_000_000)
-        if candle.close_time_ns <= candle.open_time_ns or candle.low_raw > candle.high_raw \
-                or candle.low_raw > candle.open_raw or candle.open_raw > candle.high_raw \
-                or candle.low_raw > candle.close_raw or candle.close_raw > candle.high_raw or candle.volume_raw < 0:
+        if not candle_holds(&candle):
             self.decoder.error_field = b"k"
             return WIRE_BAD_VALUE
         candle.trade_count = m.trade_count

@@ -1,12 +1,12 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp
 
 from engine.base.jsonindex cimport JsonIndex
+from engine.base.jsonskip cimport checked_key, checked_skip, escapes_hold, look_for_escapes
 from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_TIME, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON,
-                                   WIRE_OK, WIRE_TOO_DEEP, WIRE_UNKNOWN_VALUE, WIRE_WRONG_TYPE, after_value, bool_at,
-                                   follows, is_null, next_key, open_object, same, skip_value, string_at, token,
-                                   u64_at)
+                                   WIRE_OK, WIRE_WRONG_TYPE, after_value, bool_at, follows, is_null,
+                                   open_object, same, skip_value, string_at, token, u64_at)
 from engine.base.units cimport PARSE_OK, likely, parse_u64
 from engine.providers.leveltext cimport LevelTexts, Span, span_at
 
@@ -43,12 +43,28 @@ cdef uint64_t bits(const char* keys) noexcept:
     return found
 
 
+cdef extern from *:
+    int lowest_bit "__builtin_ctzll"(uint64_t bits) nogil
+
+
+cdef inline int string_span(const Cursor* c, uint32_t i, Span* span) noexcept nogil:
+    """The span of string token i; a WireCode."""
+    cdef const char* p = NULL
+    cdef const char* e = NULL
+    cdef int code = string_at(c, i, &p, &e)
+    if code == WIRE_OK:
+        span.start = <uint32_t>(p - c.text)
+        span.end = <uint32_t>(e - c.text)
+    return code
+
+
 # What a payload must have; everything else may be missing and unknown keys are skipped.
 cdef uint64_t NEED_DEPTH = bits(b"EsUuba")
 cdef uint64_t NEED_BOOK_TICKER = bits(b"usbBaA")
 cdef uint64_t NEED_TRADE = bits(b"EstpqTm")
 cdef uint64_t NEED_AGG_TRADE = bits(b"EsapqflTm")
 cdef uint64_t NEED_TICKER = bits(b"EscbBaAohlv")
+cdef uint64_t NEED_KLINE_EVENT = bits(b"sEk")
 cdef uint64_t NEED_KLINE = bits(b"tTiochlvnx")
 
 
@@ -81,6 +97,21 @@ cdef inline int named_key(const char* key, Py_ssize_t length) noexcept nogil:
     return -1
 
 
+cdef inline uint64_t used_by(int kind) noexcept nogil:
+    """The one-letter keys whose values are read of a payload of this kind, one bit each."""
+    if kind == BINANCE_DEPTH:
+        return NEED_DEPTH
+    if kind == BINANCE_BOOK_TICKER:
+        return NEED_BOOK_TICKER
+    if kind == BINANCE_TRADE:
+        return NEED_TRADE
+    if kind == BINANCE_AGG_TRADE:
+        return NEED_AGG_TRADE
+    if kind == BINANCE_TICKER:
+        return NEED_TICKER
+    return NEED_KLINE_EVENT if kind == BINANCE_KLINE else 0
+
+
 @cython.final
 cdef class BinanceDecoder:
     """Frames of market streams (raw or combined), control replies, and the body of GET /api/v3/depth."""
@@ -104,12 +135,14 @@ cdef class BinanceDecoder:
             return WIRE_NOT_JSON
         if likely(self._usual_diff()):
             return WIRE_OK
+        look_for_escapes(&self.cursor, length)
         code = self._object(0)
         if code != WIRE_OK:
             return code
         if self.cursor.i != self.cursor.n:
             return WIRE_NOT_JSON
-        return self._finish()
+        code = self._finish()
+        return code if code != WIRE_OK else self._unused_is_json()
 
     cdef int _usual_diff(self) except -1:
         """Whether this is a combined depth diff in the form the venue writes, keys in order and no space: then it is
@@ -134,7 +167,8 @@ cdef class BinanceDecoder:
                     and parse_u64(text, text + at[14], text + at[15], &m.event_ms) == PARSE_OK \
                     and m.event_ms <= <uint64_t>TIME_MS_MAX \
                     and parse_u64(text, text + at[22], text + at[23], &m.first_id) == PARSE_OK \
-                    and parse_u64(text, text + at[26], text + at[27], &m.final_id) == PARSE_OK:
+                    and parse_u64(text, text + at[26], text + at[27], &m.final_id) == PARSE_OK \
+                    and escapes_hold(text + at[3] + 1, text + at[4] - 1):    # the one text that nothing reads
                 m.kind = BINANCE_DEPTH
                 m.stream.start = at[3] + 1
                 m.stream.end = at[4] - 1
@@ -159,7 +193,7 @@ cdef class BinanceDecoder:
         if code != WIRE_OK or empty:
             return code
         while more:
-            code = next_key(c, &key, &length)
+            code = checked_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             if length == 1:
@@ -171,7 +205,7 @@ cdef class BinanceDecoder:
                     self._seen |= bit(letter)
                     self._token[letter - 64] = c.i
                 if token(c) == c'"':
-                    c.i += 1
+                    code = checked_skip(c)
                 elif token(c) == c'[' and letter == c'b':
                     code = self.bids.add_pairs(c)
                 elif token(c) == c'[' and letter == c'a':
@@ -179,7 +213,7 @@ cdef class BinanceDecoder:
                 elif token(c) == c'{' and letter == c'k':
                     code = self._kline_object()
                 else:
-                    code = skip_value(c)
+                    code = skip_value(c)       # looked at when it is known whether it is used
             elif depth == 0 and length == 4 and memcmp(key, b"data", 4) == 0:
                 if self._seen or self._named & (1 << NAMED_DATA):
                     self.error_field = b"data"
@@ -199,7 +233,7 @@ cdef class BinanceDecoder:
                 elif named == NAMED_ASKS:
                     code = self.asks.add_pairs(c)
                 else:
-                    code = skip_value(c)
+                    code = checked_skip(c)
             if code == WIRE_OK:
                 code = after_value(c, c'}', &more)
             if code != WIRE_OK:
@@ -216,7 +250,7 @@ cdef class BinanceDecoder:
         if code != WIRE_OK or empty:
             return code
         while more:
-            code = next_key(c, &key, &length)
+            code = checked_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             if length == 1 and c'A' <= key[0] <= c'z':
@@ -225,15 +259,35 @@ cdef class BinanceDecoder:
                     return WIRE_DUPLICATE_KEY
                 self._kline_seen |= bit(key[0])
                 self._kline_token[key[0] - 64] = c.i
-            code = skip_value(c)
+            code = checked_skip(c)
             if code == WIRE_OK:
                 code = after_value(c, c'}', &more)
             if code != WIRE_OK:
                 return code
         return WIRE_OK
 
+    cdef int _unused_is_json(self) noexcept:
+        """Whether what the payload's kind does not read is JSON all the same; a WireCode. The cursor is spent."""
+        cdef int kind = self.message.kind
+        cdef uint64_t rest = self._seen & ~used_by(kind)
+        cdef int code = WIRE_OK
+        while rest and code == WIRE_OK:
+            self.cursor.i = self._token[lowest_bit(rest)]
+            code = checked_skip(&self.cursor)
+            rest &= rest - 1
+        if code == WIRE_OK and kind != BINANCE_PARTIAL_DEPTH and self._named & (1 << NAMED_BIDS):
+            self.cursor.i = self._named_token[NAMED_BIDS]
+            code = checked_skip(&self.cursor)
+        if code == WIRE_OK and kind != BINANCE_PARTIAL_DEPTH and self._named & (1 << NAMED_ASKS):
+            self.cursor.i = self._named_token[NAMED_ASKS]
+            code = checked_skip(&self.cursor)
+        return code
+
     cdef int _span(self, char key, Span* span) noexcept:
         return span_at(&self.cursor, self._token[key - 64], span)
+
+    cdef int _symbol(self) noexcept:
+        return string_span(&self.cursor, self._token[c's' - 64], &self.message.symbol)
 
     cdef int _u64(self, char key, uint64_t* out) noexcept:
         return u64_at(&self.cursor, self._token[key - 64], out)
@@ -251,12 +305,10 @@ cdef class BinanceDecoder:
         m.stream.start = m.stream.end = 0
         m.symbol.start = m.symbol.end = 0
         if self._named & (1 << NAMED_STREAM):
-            code = string_at(c, self._named_token[NAMED_STREAM], &p, &e)
+            code = string_span(c, self._named_token[NAMED_STREAM], &m.stream)
             if code != WIRE_OK:
                 self.error_field = b"stream"
                 return code
-            m.stream.start = <uint32_t>(p - c.text)
-            m.stream.end = <uint32_t>(e - c.text)
         if self._seen & bit(c'e'):
             code = string_at(c, self._token[c'e' - 64], &p, &e)
             if code != WIRE_OK:
@@ -266,7 +318,7 @@ cdef class BinanceDecoder:
                 if self._seen & NEED_DEPTH != NEED_DEPTH:
                     return self._missing(NEED_DEPTH)
                 m.kind = BINANCE_DEPTH
-                code = self._span(c's', &m.symbol) or self._time(c'E', &m.event_ms) \
+                code = self._symbol() or self._time(c'E', &m.event_ms) \
                     or self._u64(c'U', &m.first_id) or self._u64(c'u', &m.final_id)
                 if code == WIRE_OK and (c.text[c.at[self._token[c'b' - 64]]] != c'['
                                         or c.text[c.at[self._token[c'a' - 64]]] != c'['):
@@ -289,14 +341,14 @@ cdef class BinanceDecoder:
         if self._seen & NEED_BOOK_TICKER == NEED_BOOK_TICKER:
             m.kind = BINANCE_BOOK_TICKER
             m.event_ms = 0
-            return self._span(c's', &m.symbol) or self._u64(c'u', &m.final_id) or self._span(c'b', &m.bid) \
+            return self._symbol() or self._u64(c'u', &m.final_id) or self._span(c'b', &m.bid) \
                 or self._span(c'B', &m.bid_qty) or self._span(c'a', &m.ask) or self._span(c'A', &m.ask_qty)
         if self._named & (1 << NAMED_LAST_UPDATE_ID):
             return self._partial_depth()
         if self._named & (1 << NAMED_CODE):
             m.kind = BINANCE_REFUSAL
             if self._named & (1 << NAMED_MSG):
-                code = span_at(c, self._named_token[NAMED_MSG], &m.text)
+                code = string_span(c, self._named_token[NAMED_MSG], &m.text)
                 if code != WIRE_OK:
                     self.error_field = b"msg"
                     return code
@@ -351,7 +403,7 @@ cdef class BinanceDecoder:
         if self._seen & needed != needed:
             return self._missing(needed)
         m.kind = kind
-        code = self._span(c's', &m.symbol) or self._time(c'E', &m.event_ms) \
+        code = self._symbol() or self._time(c'E', &m.event_ms) \
             or self._u64(c't' if kind == BINANCE_TRADE else c'a', &m.trade_id) or self._span(c'p', &m.price) \
             or self._span(c'q', &m.qty) or self._time(c'T', &m.time_ms)
         if code == WIRE_OK and kind == BINANCE_AGG_TRADE:
@@ -366,7 +418,7 @@ cdef class BinanceDecoder:
         if self._seen & NEED_TICKER != NEED_TICKER:
             return self._missing(NEED_TICKER)
         m.kind = BINANCE_TICKER
-        return self._span(c's', &m.symbol) or self._time(c'E', &m.event_ms) or self._span(c'c', &m.last) \
+        return self._symbol() or self._time(c'E', &m.event_ms) or self._span(c'c', &m.last) \
             or self._span(c'b', &m.bid) or self._span(c'B', &m.bid_qty) or self._span(c'a', &m.ask) \
             or self._span(c'A', &m.ask_qty) or self._span(c'o', &m.open) or self._span(c'h', &m.high) \
             or self._span(c'l', &m.low) or self._span(c'v', &m.volume)
@@ -377,14 +429,14 @@ cdef class BinanceDecoder:
         cdef uint32_t* at = self._kline_token
         cdef const char* p = NULL
         cdef const char* e = NULL
-        if self._seen & bits(b"sEk") != bits(b"sEk") or self._kline_seen & NEED_KLINE != NEED_KLINE:
+        if self._seen & NEED_KLINE_EVENT != NEED_KLINE_EVENT or self._kline_seen & NEED_KLINE != NEED_KLINE:
             self.error_field = b"k"
             return WIRE_MISSING_FIELD
         m.kind = BINANCE_KLINE
         self.error_field = b"k"
-        return self._span(c's', &m.symbol) or self._time(c'E', &m.event_ms) \
+        return self._symbol() or self._time(c'E', &m.event_ms) \
             or time_at(c, at[c't' - 64], &m.open_ms) or time_at(c, at[c'T' - 64], &m.close_ms) \
-            or span_at(c, at[c'i' - 64], &m.interval) or span_at(c, at[c'o' - 64], &m.open) \
+            or string_span(c, at[c'i' - 64], &m.interval) or span_at(c, at[c'o' - 64], &m.open) \
             or span_at(c, at[c'c' - 64], &m.last) or span_at(c, at[c'h' - 64], &m.high) \
             or span_at(c, at[c'l' - 64], &m.low) or span_at(c, at[c'v' - 64], &m.volume) \
             or u64_at(c, at[c'n' - 64], &m.trade_count) or bool_at(c, at[c'x' - 64], &m.is_closed)

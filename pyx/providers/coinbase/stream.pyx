@@ -12,6 +12,7 @@ from engine.providers.coinbase.wire cimport (COINBASE_CANDLES, COINBASE_ERROR, C
                                              COINBASE_L2, COINBASE_SUBSCRIPTIONS, COINBASE_TICKER, COINBASE_TRADES,
                                              CoinbaseDecoder, CoinbaseEvent, CoinbaseMessage)
 from engine.providers.leveltext cimport LevelTexts, Span
+from engine.providers.quotechecks cimport candle_holds, ticker_holds
 from engine.providers.tape cimport TradeTape
 from engine.providers.venuestream cimport VenueStream
 from engine.schema.event cimport ORDER_CONTIGUOUS
@@ -359,9 +360,7 @@ cdef class CoinbaseStream(VenueStream):
             if row.index < 0:
                 continue
             self._read_ticker(row, <BookAssembler>self.books[row.index], text, &data)
-            if data.present & TICKER_LAST and (
-                    (data.present & TICKER_LOW and data.low_24h_raw > data.last_price_raw)
-                    or (data.present & TICKER_HIGH and data.high_24h_raw < data.last_price_raw)):
+            if not ticker_holds(&data):
                 self.reject(WIRE_BAD_VALUE, b"price", text, length)
                 continue
             self.publish_ticker(row.index, &data, self.decoder.message.ts_venue_ns, ts_recv_ns)
@@ -394,9 +393,7 @@ cdef class CoinbaseStream(VenueStream):
             if row.index < 0:
                 continue
             self._read_candle(row, <BookAssembler>self.books[row.index], text, &candle)
-            if candle.low_raw > candle.open_raw or candle.open_raw > candle.high_raw \
-                    or candle.low_raw > candle.close_raw or candle.close_raw > candle.high_raw \
-                    or candle.volume_raw < 0:
+            if not candle_holds(&candle):
                 self.reject(WIRE_BAD_VALUE, b"candles", text, length)
                 continue
             self.publish_kline(row.index, &candle, True, d.message.ts_venue_ns, ts_recv_ns)

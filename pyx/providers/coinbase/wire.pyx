@@ -4,7 +4,7 @@ from libc.string cimport memcmp, memset
 
 from engine.base.instant cimport parse_rfc3339
 from engine.base.jsonindex cimport JsonIndex
-from engine.base.jsonskip cimport checked_key, checked_skip, checked_string_at
+from engine.base.jsonskip cimport checked_key, checked_skip, checked_string_at, look_for_escapes
 from engine.base.jsonwalk cimport (Cursor, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON, WIRE_OK,
                                    WIRE_UNKNOWN_VALUE, after_value, open_array, open_object, same, string_at, u64_at)
 from engine.providers.coinbase.rowtext cimport CANDLE_ROW, TICKER_NEEDS, TICKER_ROW, TRADE_ROW, RowTexts
@@ -109,6 +109,7 @@ cdef class CoinbaseDecoder:
         self.message.ts_venue_ns = 0
         if self.index.scan(text, length, &self.cursor) != 0:
             return WIRE_NOT_JSON
+        look_for_escapes(&self.cursor, length)
         code = self._envelope()
         if code == WIRE_OK and self.cursor.i != self.cursor.n:
             return WIRE_NOT_JSON

@@ -15,12 +15,12 @@ from engine.providers.kraken.wire cimport (KRAKEN_BOOK, KRAKEN_HEARTBEAT, KRAKEN
                                            KRAKEN_PONG, KRAKEN_REFUSAL, KRAKEN_REPLY, KRAKEN_STATUS, KRAKEN_TICKER,
                                            KRAKEN_TRADE, KRAKEN_UNKNOWN, KrakenDecoder, KrakenEntry, KrakenMessage)
 from engine.providers.leveltext cimport Span, convert
+from engine.providers.quotechecks cimport candle_holds, ticker_holds
 from engine.providers.tape cimport TradeTape
 from engine.providers.venuestream cimport VenueStream
 from engine.schema.event cimport ORDER_CONTIGUOUS
 from engine.schema.market cimport (REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, REASON_RECONNECT,
-                                   TICKER_HIGH, TICKER_LAST, TICKER_LOW, TRADE_SIDE_BUY, TRADE_SIDE_SELL, KlineData,
-                                   TickerData)
+                                   TRADE_SIDE_BUY, TRADE_SIDE_SELL, KlineData, TickerData)
 from engine.schema.ports cimport EventPool, EventSink
 
 from engine.base.errors import ScaleOverflowError
@@ -381,9 +381,7 @@ cdef class KrakenStream(VenueStream):
             if row.index < 0:
                 continue
             read_ticker(row, <BookAssembler>self.books[row.index], text, &data, &d.error_field)
-            if data.present & TICKER_LAST and (
-                    (data.present & TICKER_LOW and data.low_24h_raw > data.last_price_raw)
-                    or (data.present & TICKER_HIGH and data.high_24h_raw < data.last_price_raw)):
+            if not ticker_holds(&data):
                 self.reject(WIRE_BAD_VALUE, b"last", text, length)
                 continue
             self.publish_ticker(row.index, &data, row.time_ns if row.time_ns else d.message.ts_venue_ns, ts_recv_ns)
@@ -400,9 +398,7 @@ cdef class KrakenStream(VenueStream):
             if row.index < 0:
                 continue
             read_candle(row, <BookAssembler>self.books[row.index], text, &candle, &d.error_field)
-            if candle.low_raw > candle.open_raw or candle.open_raw > candle.high_raw \
-                    or candle.low_raw > candle.close_raw or candle.close_raw > candle.high_raw \
-                    or candle.volume_raw < 0:
+            if not candle_holds(&candle):
                 self.reject(WIRE_BAD_VALUE, b"data", text, length)
                 continue
             self.publish_kline(row.index, &candle, True, d.message.ts_venue_ns, ts_recv_ns)

@@ -4,9 +4,10 @@ from libc.string cimport memcmp
 
 from engine.base.instant cimport parse_rfc3339
 from engine.base.jsonindex cimport JsonIndex
+from engine.base.jsonskip cimport checked_key, checked_skip, checked_string_at, look_for_escapes
 from engine.base.jsonwalk cimport (Cursor, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON, WIRE_OK,
                                    WIRE_OVERFLOW, WIRE_UNKNOWN_VALUE, WIRE_WRONG_TYPE, after_value, bool_at, is_null,
-                                   next_key, open_array, open_object, same, skip_value, string_at, token, u64_at)
+                                   open_array, open_object, same, string_at, token, u64_at)
 from engine.providers.kraken.rowtext cimport (OHLC_NEEDS, OHLC_ROW, STATUS_ROW, TICKER_NEEDS, TICKER_ROW, TRADE_ROW,
                                               RowTexts, add_levels)
 from engine.providers.leveltext cimport LevelTexts, Span, span_at
@@ -112,6 +113,7 @@ cdef class KrakenDecoder:
         self.message.ts_venue_ns = 0
         if self.index.scan(text, length, &self.cursor) != 0:
             return WIRE_NOT_JSON
+        look_for_escapes(&self.cursor, length)
         code = self._object()
         if code != WIRE_OK:
             return code
@@ -133,7 +135,7 @@ cdef class KrakenDecoder:
         if code != WIRE_OK or empty:
             return code
         while more:
-            code = next_key(c, &key, &length)
+            code = checked_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             named = named_key(key, length)
@@ -149,7 +151,7 @@ cdef class KrakenDecoder:
             elif named == NAMED_DATA and self.message.kind != KRAKEN_UNKNOWN:
                 code = self._data()
             else:
-                code = skip_value(c)
+                code = checked_skip(c)
             if code == WIRE_OK:
                 code = after_value(c, c'}', &more)
             if code != WIRE_OK:
@@ -161,7 +163,7 @@ cdef class KrakenDecoder:
         cdef KrakenMessage* m = &self.message
         cdef const char* p = NULL
         cdef const char* e = NULL
-        cdef int code = string_at(&self.cursor, self.cursor.i, &p, &e)
+        cdef int code = checked_string_at(&self.cursor, &p, &e)
         if code != WIRE_OK:
             self.error_field = b"channel"
             return code
@@ -202,7 +204,7 @@ cdef class KrakenDecoder:
         elif kind == KRAKEN_INSTRUMENT and token(c) != c'{':
             code = WIRE_WRONG_TYPE
         else:
-            code = skip_value(c)
+            code = checked_skip(c)
         if code != WIRE_OK:
             self.error_field = self.rows.error_field
         return code
@@ -356,7 +358,7 @@ cdef class KrakenDecoder:
         entry.ts_venue_ns = 0
         more = not empty
         while more:
-            code = next_key(c, &key, &length)
+            code = checked_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             part = entry_key(key, length)
@@ -370,7 +372,7 @@ cdef class KrakenDecoder:
             elif part == ENTRY_ASKS:
                 code = add_levels(c, self.asks, &self.error_field)
             elif part == ENTRY_SYMBOL:
-                code = string_at(c, c.i, &p, &e)
+                code = checked_string_at(c, &p, &e)
                 entry.symbol.start = <uint32_t>(p - c.text)
                 entry.symbol.end = <uint32_t>(e - c.text)
                 c.i += 1
@@ -383,7 +385,7 @@ cdef class KrakenDecoder:
                 code = string_at(c, c.i, &p, &e) or parse_rfc3339(p, e, &entry.ts_venue_ns)
                 c.i += 1
             else:
-                code = skip_value(c)
+                code = checked_skip(c)
             if code == WIRE_OK:
                 code = after_value(c, c'}', &more)
             if code != WIRE_OK:

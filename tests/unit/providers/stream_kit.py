@@ -29,6 +29,7 @@ class Wired:
     books: dict[str, BookAssembler]
     events: list[Any] = field(default_factory=list)
     rejects: list[tuple[str, str | None]] = field(default_factory=list)
+    dead: list[bytes] = field(default_factory=list)
     wanted: list[tuple[str, BookReason]] = field(default_factory=list)
     telemetry: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -79,6 +80,10 @@ def wire(
         def on_event(self, event: Any, ctx: object) -> None:
             wired.events.append(event.detach())
 
+    def rejected(_provider: str, code: str, name: str | None, raw: bytes, _length: int) -> None:
+        wired.rejects.append((code, name))
+        wired.dead.append(raw)
+
     runner = InlineRunner("keeper", 0, Keeper(), None, pool, clock, StageTimer(), capacity=65_536)
     runner.start()
     wired.stream = stream_type(
@@ -86,7 +91,7 @@ def wire(
         pool,
         runner,
         clock,
-        on_reject=lambda _provider, code, name, _raw, _length: wired.rejects.append((code, name)),
+        on_reject=rejected,
         on_want_snapshot=lambda stream, index, reason: wired.wanted.append(
             (stream.book_list()[index].symbol, reason)
         ),
