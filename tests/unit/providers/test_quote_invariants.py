@@ -72,8 +72,8 @@ def test_a_ticker_is_judged_by_what_is_known_of_it_EVT_14(venue: str) -> None:
     wired, frame = TICKERS[venue]
     for value in (1, 2, 3):
         judge(wired, frame({"last": 2, "low": value}), value <= 2)
-        judge(wired, frame({"last": 2, "high": value}), 2 <= value)
-        judge(wired, frame({"bid": 9, "low": 2, "high": value}), 2 <= value)
+        judge(wired, frame({"last": 2, "high": value}), value >= 2)
+        judge(wired, frame({"bid": 9, "low": 2, "high": value}), value >= 2)
     judge(wired, frame({"bid": 9}), True)
     judge(wired, frame({"last": 9}), True)
 
