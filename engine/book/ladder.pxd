@@ -46,6 +46,3 @@ cdef inline bint crossed(Ladder book) noexcept nogil:
     """Whether best bid >= best ask."""
     return book.sides[0].count != 0 and book.sides[1].count != 0 \
         and best(&book.sides[0]).price_raw >= -best(&book.sides[1]).price_raw
-
-
-cdef uint32_t order_changes(Level* changes, uint32_t count, int side) noexcept nogil

@@ -1,98 +1,178 @@
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
 from engine.base.plants cimport planted
-from engine.base.units cimport PARSE_OVERFLOW, PARSE_OK, rescale
+from engine.base.units cimport PARSE_OVERFLOW, PARSE_OK, likely, rescale
+from engine.book.levelarray cimport MOVE_SLACK, Edit, find, move_levels, sort_levels, splice
 
 cdef enum:
     FIRST_CAPACITY = 64
-    MOVE_SLACK = 9             # a fixed-size move may touch this many levels behind the last one
+    EDITS_MAX = 64             # made at a time
 
 
-cdef extern from *:
-    """
-    #include <string.h>
-    /* Near the best price a move is a few levels: a copy of fixed size has no length to guess wrong. */
-    static inline void engine_move8(void *to, const void *from) {
-        char held[8 * 16];
-        memcpy(held, from, sizeof held);
-        memcpy(to, held, sizeof held);
-    }
-    """
-    void engine_move8(void* to, const void* rows) nogil
-
-
-cdef inline uint32_t find(const BookSide* side, int64_t key) noexcept nogil:
-    """Place (from head) of the first level whose key is >= key; count when there is none."""
-    cdef const Level* levels = side.levels + side.head
-    cdef const Level* place
-    cdef uint32_t high = side.count
-    cdef uint32_t low = 0
-    cdef uint32_t span = 8
-    cdef uint32_t middle, better
-    # The best eight are compared at once, without a branch that depends on where the change falls.
-    if high >= 8:
-        place = levels + high - 8
-        better = ((place[0].price_raw >= key) + (place[1].price_raw >= key) + (place[2].price_raw >= key)
-                  + (place[3].price_raw >= key) + (place[4].price_raw >= key) + (place[5].price_raw >= key)
-                  + (place[6].price_raw >= key) + (place[7].price_raw >= key))
-        if better < 8:
-            return high - better
-        high -= 8
-    # Changes are the rarer the deeper they lie: from the best on, in steps that double, then halving between two.
-    while high > span:
-        if levels[high - span].price_raw < key:
-            low = high - span + 1
-            break
-        high -= span
-        span += span
-    while low < high:
-        middle = (low + high) >> 1
-        if levels[middle].price_raw < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-cdef inline void move_levels(Level* to, const Level* rows, uint32_t count) noexcept nogil:
-    """memmove for levels; both sides have MOVE_SLACK levels of room behind the last one."""
-    if count <= 8:
-        engine_move8(to, rows)
-    else:
-        memmove(to, rows, count * sizeof(Level))
-
-
-cdef uint32_t order_changes(Level* changes, uint32_t count, int side) noexcept nogil:
-    """Put published changes best first, each price once with its last value; returns how many are left."""
-    cdef uint32_t i, j, kept
-    cdef int64_t key
-    cdef Level held
-    cdef bint sorted_already = True
-    for i in range(1, count):
+cdef const Level* best_first(const Level* changes, uint32_t* count, int side, Level* room) noexcept nogil:
+    """The changes best first, each price once with its last value: themselves, or in the second half of *room*."""
+    cdef Level* rows
+    cdef Level* out = room + count[0]
+    cdef uint32_t i
+    cdef uint32_t kept = 0
+    cdef bint ordered = True
+    for i in range(1, count[0]):
         if key_of(side, changes[i].price_raw) >= key_of(side, changes[i - 1].price_raw):
-            sorted_already = False
+            ordered = False
             break
-    if sorted_already:
-        return count
-    # A stable insertion sort: messages are short and nearly ordered.
-    for i in range(1, count):
-        held = changes[i]
-        key = key_of(side, held.price_raw)
-        j = i
-        while j > 0 and key_of(side, changes[j - 1].price_raw) < key:
-            changes[j] = changes[j - 1]
-            j -= 1
-        changes[j] = held
-    kept = 0
-    for i in range(count):
-        if i + 1 < count and changes[i + 1].price_raw == changes[i].price_raw:
+    if likely(ordered):
+        return changes
+    for i in range(count[0]):
+        room[i].price_raw = -key_of(side, changes[i].price_raw)
+        room[i].qty_raw = changes[i].qty_raw
+    rows = sort_levels(room, out, count[0])
+    for i in range(count[0]):
+        if i + 1 < count[0] and rows[i + 1].price_raw == rows[i].price_raw:
             continue
-        changes[kept] = changes[i]
+        out[kept].price_raw = key_of(side, -rows[i].price_raw)
+        out[kept].qty_raw = rows[i].qty_raw
         kept += 1
-    return kept
+    count[0] = kept
+    return out
+
+
+cdef inline int64_t edge_of(const BookSide* side, uint32_t limit) noexcept nogil:
+    """Key of the worst of the best *limit* levels; while there are not that many, below every key."""
+    return INT64_MIN if side.count <= limit else side.levels[side.head + side.count - limit].price_raw
+
+
+cdef uint32_t move_edge(const BookSide* side, int side_index, uint32_t limit, int64_t old_edge, Level* published,
+                        uint32_t count, Level* room_end) noexcept nogil:
+    """Tell what the published depth lost or won at its worse end, and nothing beyond it; returns the new count.
+
+    *published* holds what changed, best first, wherever it lies, and has room up to *room_end* for as much again.
+    """
+    cdef const Level* levels = side.levels + side.head
+    cdef int64_t edge = edge_of(side, limit)
+    cdef int64_t seen_from = max(edge, old_edge)
+    cdef uint32_t kept = count
+    cdef uint32_t i, at, beyond
+    cdef int64_t key
+    cdef Level* spare
+    while kept and key_of(side_index, published[kept - 1].price_raw) < seen_from:
+        kept -= 1
+    if edge == old_edge:
+        return kept
+    if edge < old_edge:
+        # It reaches deeper: what stands there now is told, be it new or not.
+        at = side.count - limit if side.count > limit else 0
+        i = at
+        while i < side.count and levels[i].price_raw < old_edge:
+            i += 1
+        while i > at:
+            i -= 1
+            published[kept].price_raw = key_of(side_index, levels[i].price_raw)
+            published[kept].qty_raw = levels[i].qty_raw
+            kept += 1
+        return kept
+    # It reaches less deep: what stood there is told as removed, and so is what was removed there.
+    beyond = count - kept
+    spare = room_end - beyond
+    memcpy(spare, published + kept, beyond * sizeof(Level))
+    at = side.count - limit
+    i = 0
+    while True:
+        while i < beyond and spare[i].qty_raw:
+            i += 1                         # still in the book, and met there
+        key = levels[at - 1].price_raw if at else INT64_MIN
+        if i < beyond and key_of(side_index, spare[i].price_raw) > key:
+            key = key_of(side_index, spare[i].price_raw)
+            i += 1
+        else:
+            at -= 1
+        if key < old_edge or key == INT64_MIN:
+            return kept
+        published[kept].price_raw = key_of(side_index, key)
+        published[kept].qty_raw = 0
+        kept += 1
+
+
+cdef uint32_t apply_one(BookSide* side, int side_index, const Level* change, uint32_t limit,
+                        Level* published) noexcept nogil:
+    """A message of one level: what it pushes out of the depth, or lets into it, always comes behind it."""
+    cdef Level* levels = side.levels + side.head
+    cdef int64_t key = key_of(side_index, change.price_raw)
+    cdef int64_t qty = change.qty_raw
+    cdef uint32_t at = find(levels, side.count, key)
+    cdef uint32_t rank = side.count - at        # levels at or better than this place
+    cdef Level* place = levels + at
+    if rank and place.price_raw == key:
+        if qty == 0:
+            if planted(b"ladder.keep_deleted"):
+                return 0
+            move_levels(place, place + 1, rank - 1)
+            side.count -= 1
+        else:
+            place.qty_raw = qty
+        if rank > limit:
+            return 0
+        published[0] = change[0]
+        if qty or side.count < limit:
+            return 1
+        place = levels + side.count - limit     # the next worse level comes into the depth
+        published[1].qty_raw = place.qty_raw
+    elif qty:
+        move_levels(place + 1, place, rank)
+        place.price_raw = key
+        place.qty_raw = qty
+        side.count += 1
+        if rank >= limit:
+            return 0
+        published[0] = change[0]
+        if side.count <= limit:
+            return 1
+        place = levels + side.count - 1 - limit # the worst published level leaves the depth
+        published[1].qty_raw = 0
+    else:
+        return 0
+    published[1].price_raw = key_of(side_index, place.price_raw)
+    return 2
+
+
+cdef uint32_t apply_many(BookSide* side, int side_index, const Level* changes, uint32_t count, uint32_t limit,
+                         Level* published) noexcept nogil:
+    """A message of several levels in one pass from the best price on; levels move once, not once a change."""
+    cdef Edit[EDITS_MAX] edits
+    cdef Level* levels = side.levels + side.head
+    cdef Level* room_end = published + 2 * count
+    cdef int64_t old_edge = edge_of(side, limit)
+    cdef uint32_t at = side.count
+    cdef uint32_t edit_count = 0
+    cdef uint32_t out = 0
+    cdef uint32_t i
+    cdef int64_t key, qty
+    cdef bint exists
+    changes = best_first(changes, &count, side_index, published)
+    for i in range(count):
+        key = key_of(side_index, changes[i].price_raw)
+        qty = changes[i].qty_raw
+        at = find(levels, at, key)
+        exists = at < side.count and levels[at].price_raw == key
+        if exists and qty:
+            levels[at].qty_raw = qty
+        elif exists != (qty != 0) and not (exists and planted(b"ladder.keep_deleted")):
+            if edit_count == EDITS_MAX:
+                side.count = splice(levels, side.count, edits, edit_count)
+                edit_count = 0
+            edits[edit_count].at = at
+            edits[edit_count].level.price_raw = key
+            edits[edit_count].level.qty_raw = qty
+            edit_count += 1
+        else:
+            continue                       # removes what is not there
+        published[out] = changes[i]
+        out += 1
+    if edit_count:
+        side.count = splice(levels, side.count, edits, edit_count)
+    return move_edge(side, side_index, limit, old_edge, published, out, room_end)
 
 
 @cython.final
@@ -131,52 +211,15 @@ cdef class Ladder:
         comes back into it as an addition. depth 0 publishes everything. In order, best first, once a price.
         """
         cdef BookSide* side = &self.sides[side_index]
-        cdef Level* place
-        cdef uint32_t i, at, rank
-        cdef uint32_t out = 0
-        cdef int64_t key, qty
         cdef uint32_t limit = depth if depth else <uint32_t>0xFFFFFFFF
         if side.head + side.count + count + MOVE_SLACK > side.capacity:
             self._reserve(side, count)
-        for i in range(count):
-            key = key_of(side_index, changes[i].price_raw)
-            qty = changes[i].qty_raw
-            at = find(side, key)
-            place = side.levels + side.head + at
-            rank = side.count - at              # levels at or better than this place
-            if rank and place.price_raw == key:
-                if qty:
-                    place.qty_raw = qty
-                    if rank <= limit:
-                        published[out] = changes[i]
-                        out += 1
-                    continue
-                if planted(b"ladder.keep_deleted"):
-                    continue
-                move_levels(place, place + 1, rank - 1)
-                side.count -= 1
-                if rank <= limit:
-                    published[out] = changes[i]
-                    out += 1
-                    if side.count >= limit:     # the next worse level comes into the depth
-                        place = side.levels + side.head + side.count - limit
-                        published[out].price_raw = key_of(side_index, place.price_raw)
-                        published[out].qty_raw = place.qty_raw
-                        out += 1
-            elif qty:
-                move_levels(place + 1, place, rank)
-                place.price_raw = key
-                place.qty_raw = qty
-                side.count += 1
-                if rank < limit:
-                    published[out] = changes[i]
-                    out += 1
-                    if side.count > limit:      # the worst published level leaves the depth
-                        place = side.levels + side.head + side.count - 1 - limit
-                        published[out].price_raw = key_of(side_index, place.price_raw)
-                        published[out].qty_raw = 0
-                        out += 1
-        published_count[0] = order_changes(published, out, side_index) if out > 1 else out
+        if count == 1:
+            published_count[0] = apply_one(side, side_index, changes, limit, published)
+        elif count:
+            published_count[0] = apply_many(side, side_index, changes, count, limit, published)
+        else:
+            published_count[0] = 0
         return 0
 
     cdef int load(self, int side_index, const Level* levels, uint32_t count) except -1:
@@ -201,45 +244,24 @@ cdef class Ladder:
         return self._load_unsorted(side_index, levels, count)
 
     cdef int _load_unsorted(self, int side_index, const Level* levels, uint32_t count) except -1:
-        """A stable merge sort by key, then the last value of each price; what ends at 0 is left out."""
+        """As load, for levels in any order."""
         cdef BookSide* side = &self.sides[side_index]
-        cdef Level* rows = <Level*>malloc(2 * <size_t>count * sizeof(Level))
-        cdef Level* other
-        cdef Level* swap
-        cdef uint32_t i, left, right, middle, end, out
-        cdef uint32_t width = 1
-        if rows == NULL:
+        cdef Level* room = <Level*>malloc(2 * <size_t>count * sizeof(Level))
+        cdef Level* rows
+        cdef uint32_t i
+        if room == NULL:
             raise MemoryError(f"snapshot of {count} levels")
-        other = rows + count
         for i in range(count):
-            rows[i].price_raw = key_of(side_index, levels[i].price_raw)
-            rows[i].qty_raw = levels[i].qty_raw
-        while width < count:
-            i = 0
-            while i < count:
-                left, middle, end = i, min(i + width, count), min(i + 2 * width, count)
-                right = middle
-                out = i
-                while out < end:
-                    if left < middle and (right >= end or rows[left].price_raw <= rows[right].price_raw):
-                        other[out] = rows[left]
-                        left += 1
-                    else:
-                        other[out] = rows[right]
-                        right += 1
-                    out += 1
-                i += 2 * width
-            swap = rows
-            rows = other
-            other = swap
-            width *= 2
+            room[i].price_raw = key_of(side_index, levels[i].price_raw)
+            room[i].qty_raw = levels[i].qty_raw
+        rows = sort_levels(room, room + count, count)
         for i in range(count):
             if i + 1 < count and rows[i + 1].price_raw == rows[i].price_raw:
                 continue
             if rows[i].qty_raw:
                 side.levels[side.count] = rows[i]
                 side.count += 1
-        free(rows if rows < other else other)
+        free(room)
         return 0
 
     cdef uint32_t copy_top(self, int side_index, uint32_t limit, Level* out) noexcept nogil:
