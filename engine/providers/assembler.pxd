@@ -62,7 +62,7 @@ cdef class BookAssembler:
     cdef bint _dirty                         # a delta could not be published: a snapshot comes next
     cdef int _reason                         # why the next snapshot is published
     cdef int64_t last_recv_ns
-    # -- scratch of the message in hand
+    # -- scratch of the message in hand, its stream's once it has one: a snapshot's levels are as large as the book
     cdef LevelRaws changes
     cdef LevelRaws published
     cdef uint32_t bid_count

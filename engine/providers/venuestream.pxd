@@ -6,6 +6,7 @@ from engine.base.clock cimport Clock
 from engine.base.ids cimport SymbolTable
 from engine.observability.latency cimport StageTimer
 from engine.providers.assembler cimport BookAssembler
+from engine.providers.leveltext cimport LevelRaws
 from engine.providers.tape cimport KlineGate
 from engine.schema.market cimport KlineData, TickerData
 from engine.schema.ports cimport EventPool, EventSink, FrameSink
@@ -27,6 +28,8 @@ cdef class VenueStream(FrameSink):
     cdef StageTimer timer                    # subclasses: begin() a frame, mark STAGE_WIRE once it is decoded
     cdef SymbolTable symbols
     cdef list books                          # BookAssembler by symbol index
+    cdef LevelRaws _changes                  # scratch of the message in hand, shared by the books
+    cdef LevelRaws _published
     cdef object on_reject                    # (provider, code, field, raw bytes): dead letters
     cdef object on_want_snapshot             # (stream, symbol index, reason)
     cdef object on_telemetry                 # (kind, **metadata)

@@ -185,15 +185,16 @@ cdef class Ladder:
 
     cdef int _reserve(self, BookSide* side, uint32_t more) except -1:
         cdef uint32_t capacity
+        cdef uint32_t wanted
         cdef Level* levels
         more += MOVE_SLACK
         if side.head and side.count + more <= side.capacity - (side.capacity >> 2):
             memmove(side.levels, side.levels + side.head, side.count * sizeof(Level))
             side.head = 0
             return 0
-        capacity = side.capacity if side.capacity else FIRST_CAPACITY
-        while side.count + more > capacity - (capacity >> 3):
-            capacity += capacity >> 1
+        # Half as much again where a side grows; a snapshot, which tells its size, a quarter more than it needs.
+        wanted = side.count + more
+        capacity = max(<uint32_t>FIRST_CAPACITY, side.capacity + (side.capacity >> 1), wanted + (wanted >> 2))
         levels = <Level*>realloc(side.levels, capacity * sizeof(Level))
         if levels == NULL:
             raise MemoryError(f"book side of {capacity} levels")

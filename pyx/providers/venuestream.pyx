@@ -7,6 +7,7 @@ from engine.base.ids cimport SymbolTable
 from engine.base.jsonwalk cimport WIRE_UNKNOWN_SYMBOL
 from engine.observability.latency cimport StageTimer
 from engine.providers.assembler cimport BookAssembler
+from engine.providers.leveltext cimport LevelRaws
 from engine.providers.tape cimport KlineGate
 from engine.schema.event cimport (KLINE_SUMMARY, ORDER_CONTIGUOUS, ORDER_NONE, TICKER, TRADE, Event,
                                   FLAG_SYNTHETIC, publish)
@@ -47,6 +48,8 @@ cdef class VenueStream:
         self.on_telemetry = on_telemetry
         self.symbols = SymbolTable()
         self.books = []
+        self._changes = LevelRaws()
+        self._published = LevelRaws()
         self.record_index = -1
         self._klines = {}
 
@@ -61,6 +64,8 @@ cdef class VenueStream:
         cdef uint64_t* place
         if index == <int>len(self.books):
             self.books.append(book)
+            book.changes = self._changes
+            book.published = self._published
             if <uint32_t>index >= self._capacity:
                 capacity = 2 * self._capacity if self._capacity else 16
                 place = <uint64_t*>realloc(self._ticker_seq, capacity * sizeof(uint64_t))
