@@ -3,10 +3,10 @@
 A frame that was damaged on its way is mostly damaged in more than one place, so a broken field that nobody reads is
 a reason to doubt those that are read: with these a frame is taken only when all of it is JSON.
 """
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
-from engine.base.jsonwalk cimport (NESTING_MAX, Cursor, WIRE_NOT_JSON, WIRE_OK, WIRE_TOO_DEEP, next_key, string_at,
+from engine.base.jsonwalk cimport (NESTING_MAX, Cursor, WIRE_NOT_JSON, WIRE_OK, WIRE_TOO_DEEP, next_key, text_at,
                                    token, token_end)
 
 
@@ -34,10 +34,24 @@ cdef inline bint escapes_hold(const char* p, const char* e) noexcept nogil:
     return True
 
 
-cdef inline void look_for_escapes(Cursor* c, size_t length) noexcept nogil:
-    """Note whether the frame of *length* has a backslash at all: most have none, and then no string need be looked at.
+cdef inline bint string_holds(const Cursor* c, uint32_t i) noexcept nogil:
+    cdef const char* p = NULL
+    cdef const char* e = NULL
+    return text_at(c, i, &p, &e) == WIRE_OK and escapes_hold(p, e)
+
+
+cdef inline bint strings_hold(const Cursor* c, size_t length) noexcept nogil:
+    """Whether every string of a document of *length*, keys too, has only escapes that JSON has.
+
+    Once this holds a string can be stepped over unseen: simdjson has found its end and looked at its characters.
     """
-    c.has_escapes = memchr(c.text, c'\\', length) != NULL
+    cdef uint32_t i
+    if memchr(c.text, c'\\', length) == NULL:
+        return True                  # as in most frames
+    for i in range(c.n):
+        if c.text[c.at[i]] == c'"' and not string_holds(c, i):
+            return False
+    return True
 
 
 cdef inline bint is_number(const char* p, const char* e) noexcept nogil:
@@ -75,7 +89,7 @@ cdef inline bint is_scalar(const Cursor* c) noexcept nogil:
     if e == NULL:
         return False
     if p[0] == c'"':
-        return e - p >= 2 and e[-1] == c'"' and (not c.has_escapes or escapes_hold(p + 1, e - 1))
+        return e - p >= 2 and e[-1] == c'"'
     if p[0] == c't':
         return e - p == 4 and memcmp(p, b"true", 4) == 0
     if p[0] == c'f':
@@ -85,33 +99,17 @@ cdef inline bint is_scalar(const Cursor* c) noexcept nogil:
     return is_number(p, e)
 
 
-cdef inline int checked_key(Cursor* c, const char** key, Py_ssize_t* length) noexcept nogil:
-    """next_key, whose escapes must hold."""
-    cdef int code = next_key(c, key, length)
-    if code == WIRE_OK and c.has_escapes and not escapes_hold(key[0], key[0] + length[0]):
-        return WIRE_NOT_JSON
-    return code
-
-
-cdef inline int checked_string_at(const Cursor* c, const char** start, const char** end) noexcept nogil:
-    """string_at the cursor, whose escapes must hold."""
-    cdef int code = string_at(c, c.i, start, end)
-    if code == WIRE_OK and c.has_escapes and not escapes_hold(start[0], end[0]):
-        return WIRE_NOT_JSON
-    return code
-
-
 cdef inline int checked_skip(Cursor* c) noexcept nogil:
-    """Step over one value of any kind, which must be JSON throughout and at most NESTING_MAX deep."""
+    """Step over one value of any kind, which must be JSON throughout and at most NESTING_MAX deep.
+
+    Where strings_hold was asked before; it looks at no string.
+    """
     cdef uint64_t kinds = 0          # one bit a level: 1 = object
     cdef int depth = 0
     cdef const char* key = NULL
     cdef Py_ssize_t length = 0
     cdef bint opened
     cdef char ch
-    if not c.has_escapes and token(c) == c'"':
-        c.i += 1                     # simdjson has found its end, and whatever follows must be a token that fits
-        return WIRE_OK
     while c.i < c.n:
         ch = token(c)
         opened = ch == c'{' or ch == c'['
@@ -136,7 +134,7 @@ cdef inline int checked_skip(Cursor* c) noexcept nogil:
                 if ch != c',':
                     return WIRE_NOT_JSON
                 c.i += 1
-            if kinds & 1 and checked_key(c, &key, &length) != WIRE_OK:
+            if kinds & 1 and next_key(c, &key, &length) != WIRE_OK:
                 return WIRE_NOT_JSON
             break
         if depth == 0:

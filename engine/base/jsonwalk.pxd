@@ -27,7 +27,6 @@ cdef struct Cursor:
     const uint32_t* at        # structural positions; the entries past the last repeat the first one
     uint32_t i                # next token
     uint32_t n                # number of tokens
-    bint has_escapes          # whether there may be a backslash in the frame
 
 
 cdef enum WireCode:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import msgspec
 
 from engine.base.errors import UnknownSymbolError
 from engine.providers.assembler import BookAssembler
@@ -36,6 +38,7 @@ class FeedPorts:
     on_reject: Callable[[str, str, str | None, bytes, int], None]
     on_telemetry: Callable[..., None]
     on_widened: Callable[[BookAssembler], None]
+    on_instrument: Callable[[Instrument], None]
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,18 @@ class Feed(ABC):
         """Control frames that bring a book's new snapshot over its connection; none where REST gives it."""
         return ()
 
-    @abstractmethod
     def connection_lost(self, plan: ConnectionPlan, conn: int) -> None:
-        """The connection *conn* has gone: the books it fed are void until it stands again and they begin anew."""
+        """The connection *conn* has gone: what it fed begins anew when it stands again.
+
+        Its books are void until then; its other streams get an explicit reset (STR-11).
+        """
+        for symbol in plan.venue_symbols:
+            self.stream.restart_streams(self.stream.index_of(symbol.encode()))
+        self.void_books(plan, conn)
+
+    @abstractmethod
+    def void_books(self, plan: ConnectionPlan, conn: int) -> None:
+        """The books of a connection that has gone are void until it stands again and they begin anew."""
 
     @abstractmethod
     def instruments_url(self, rest_endpoint: str | None) -> str:
@@ -124,6 +136,25 @@ class Feed(ABC):
         self.stream.add_book(book)
         self.instruments[instrument.venue_symbol] = instrument
         return book
+
+    def learn(self, records: Iterable[Instrument]) -> None:
+        """Newer records of the venue: of those that are carried, each real change is adopted and reported once.
+
+        Raises:
+            ScaleOverflowError: a book does not fit 64 bits at the venue's new precision; that record is not adopted.
+        """
+        for record in records:
+            known = self.instruments.get(record.venue_symbol)
+            if known is None:
+                continue
+            record = msgspec.structs.replace(record, version=known.version, updated_ns=known.updated_ns)
+            if record != known:
+                self.adopt(record, known)
+                self.instruments[record.venue_symbol] = record
+                self.ports.on_instrument(record)
+
+    def adopt(self, record: Instrument, known: Instrument) -> None:
+        """What the venue's stream has to know of a change; nothing where scales widen by the digits that come."""
 
     def book_of(self, venue_symbol: str) -> BookAssembler:
         """The book of a venue spelling.

@@ -16,6 +16,13 @@ cdef enum:
     WIRE_CODES = 12
 
 
+cdef struct FlatStreams:
+    # Where the streams of one symbol stand that are no book: trades, tickers, candles.
+    uint64_t tickers                         # in this epoch
+    uint64_t klines
+    uint32_t epoch                           # grows when the connection that brings them is made anew
+
+
 cdef class VenueStream(FrameSink):
     """One provider's frames become events. Owned by the provider, used on the engine's loop only.
 
@@ -40,18 +47,17 @@ cdef class VenueStream(FrameSink):
     cdef uint64_t[WIRE_CODES] rejected
     cdef readonly uint64_t unknown_symbols
     cdef readonly uint64_t unpublished       # trades, tickers, candles lost to an exhausted pool
-    cdef uint64_t* _ticker_seq
-    cdef uint64_t* _kline_seq
+    cdef FlatStreams* _flat                  # by symbol index
     cdef uint32_t _capacity
     cdef dict _klines                        # (symbol index, interval ns) -> KlineGate
 
     cdef int reject(self, int code, const char* field, const char* text, size_t length) except -1
     cdef int want_snapshot(self, int index, int reason) except -1
     cdef PyObject* lease(self, int event_type) except? NULL
-    cdef int send(self, PyObject* event, BookAssembler book, uint64_t seq, uint8_t ordering, int64_t ts_venue_ns,
+    cdef int send(self, PyObject* event, int index, uint64_t seq, uint8_t ordering, int64_t ts_venue_ns,
                   int64_t ts_recv_ns) except -1
-    cdef int publish_trade(self, BookAssembler book, uint64_t trade_id, int side, int64_t price_raw,
-                           int64_t qty_raw, uint32_t match_count, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1
+    cdef int publish_trade(self, int index, uint64_t trade_id, int side, int64_t price_raw, int64_t qty_raw,
+                           uint32_t match_count, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1
     cdef int publish_ticker(self, int index, const TickerData* data, int64_t ts_venue_ns,
                             int64_t ts_recv_ns) except -1
     cdef int publish_kline(self, int index, const KlineData* candle, bint infer_close, int64_t ts_venue_ns,

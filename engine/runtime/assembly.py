@@ -121,6 +121,7 @@ class Engine:
             on_reject=self.reporting.rejected,
             on_telemetry=self.reporting.tell,
             on_widened=self.catalogue.widened,
+            on_instrument=self.catalogue.add,
         )
         feed = open_feed(venue, provider, rules or BookRules(), ports)
         self.feeds[provider] = feed

@@ -40,6 +40,10 @@ class Catalogue:
         if known is None:
             self._keep(key, record, InstrumentChange.ADDED, ())
             return
+        # Scales only ever widen: what the venue tells at fewer decimals than its digits had is the same instrument.
+        record = _at_scales(
+            record, max(record.price_scale, known.price_scale), max(record.qty_scale, known.qty_scale)
+        )
         changed = tuple(
             name
             for name in record.__struct_fields__
@@ -55,20 +59,15 @@ class Catalogue:
         known = self._records.get(key)
         if known is None:
             return
-        price_by = book.price_scale - known.price_scale
-        qty_by = book.qty_scale - known.qty_scale
-        changed = tuple(name for name, by in (("price_scale", price_by), ("qty_scale", qty_by)) if by)
-        record = msgspec.structs.replace(
-            known,
-            price_scale=book.price_scale,
-            qty_scale=book.qty_scale,
-            tick_size_raw=known.tick_size_raw * 10**price_by,
-            lot_size_raw=known.lot_size_raw * 10**qty_by,
-            min_qty_raw=known.min_qty_raw * 10**qty_by,
-            max_qty_raw=None if known.max_qty_raw is None else known.max_qty_raw * 10**qty_by,
-            version=known.version + 1,
+        record = _at_scales(
+            known, max(book.price_scale, known.price_scale), max(book.qty_scale, known.qty_scale)
         )
-        self._keep(key, record, InstrumentChange.SCALE_WIDENED, changed)
+        changed = tuple(
+            name for name in ("price_scale", "qty_scale") if getattr(record, name) != getattr(known, name)
+        )
+        if changed:
+            record = msgspec.structs.replace(record, version=known.version + 1)
+            self._keep(key, record, InstrumentChange.SCALE_WIDENED, changed)
 
     def carriers(self, symbol: str) -> dict[str, int]:
         """{provider: instrument id} of those that carry *symbol*."""
@@ -85,3 +84,17 @@ class Catalogue:
     def _key_of(book: BookAssembler) -> tuple[str, str]:
         provider, symbol = instrument_key(book.instrument_id)
         return provider, symbol or ""
+
+
+def _at_scales(record: Instrument, price_scale: int, qty_scale: int) -> Instrument:
+    """The same instrument at scales that are at least its own."""
+    price_by, qty_by = 10 ** (price_scale - record.price_scale), 10 ** (qty_scale - record.qty_scale)
+    return msgspec.structs.replace(
+        record,
+        price_scale=price_scale,
+        qty_scale=qty_scale,
+        tick_size_raw=record.tick_size_raw * price_by,
+        lot_size_raw=record.lot_size_raw * qty_by,
+        min_qty_raw=record.min_qty_raw * qty_by,
+        max_qty_raw=None if record.max_qty_raw is None else record.max_qty_raw * qty_by,
+    )

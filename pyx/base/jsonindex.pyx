@@ -36,7 +36,6 @@ cdef class JsonIndex:
             cursor.at = positions(<Index*>self._index)
             cursor.n = count(<Index*>self._index)
             cursor.i = 0
-            cursor.has_escapes = True
         return code
 
     cdef bint walk(self, const char* text, size_t length, size_t capacity, uint64_t* seen) noexcept:

@@ -54,32 +54,43 @@ cdef class VenueStream:
         self._klines = {}
 
     def __dealloc__(self):
-        free(self._ticker_seq)
-        free(self._kline_seq)
+        free(self._flat)
 
     def add_book(self, BookAssembler book not None) -> int:
         """Take charge of an instrument; returns its symbol index."""
         cdef uint32_t capacity
         cdef int index = self.symbols.add(book.venue_symbol)
-        cdef uint64_t* place
+        cdef FlatStreams* place
         if index == <int>len(self.books):
             self.books.append(book)
             book.changes = self._changes
             book.published = self._published
             if <uint32_t>index >= self._capacity:
                 capacity = 2 * self._capacity if self._capacity else 16
-                place = <uint64_t*>realloc(self._ticker_seq, capacity * sizeof(uint64_t))
+                place = <FlatStreams*>realloc(self._flat, capacity * sizeof(FlatStreams))
                 if place == NULL:
                     raise MemoryError("symbols")
-                self._ticker_seq = place
-                place = <uint64_t*>realloc(self._kline_seq, capacity * sizeof(uint64_t))
-                if place == NULL:
-                    raise MemoryError("symbols")
-                self._kline_seq = place
+                self._flat = place
                 self._capacity = capacity
-            self._ticker_seq[index] = 0
-            self._kline_seq[index] = 0
+            self._flat[index].tickers = 0
+            self._flat[index].klines = 0
+            self._flat[index].epoch = 1
         return index
+
+    def restart_streams(self, index: int) -> None:
+        """The connection that brings a symbol's trades, tickers and candles was made anew (STR-11, INS-13).
+
+        What it missed nobody sends again: the next event begins a new epoch, so nothing waits for what lies before it
+        and numbers that begin again are neither late nor taken for repetitions. Books have epochs of their own.
+
+        Raises:
+            IndexError: no such symbol.
+        """
+        if not 0 <= index < len(self.books):
+            raise IndexError(f"symbol {index} of {len(self.books)}")
+        self._flat[<int>index].epoch += 1
+        self._flat[<int>index].tickers = 0
+        self._flat[<int>index].klines = 0
 
     def book_list(self) -> list[BookAssembler]:
         """The books by symbol index."""
@@ -151,11 +162,12 @@ cdef class VenueStream:
                 self.unpublished += 1
         return event
 
-    cdef int send(self, PyObject* event, BookAssembler book, uint64_t seq, uint8_t ordering, int64_t ts_venue_ns,
+    cdef int send(self, PyObject* event, int index, uint64_t seq, uint8_t ordering, int64_t ts_venue_ns,
                   int64_t ts_recv_ns) except -1:
+        cdef BookAssembler book = <BookAssembler>self.books[index]
         (<Event>event).h.seq_provider = seq
         (<Event>event).h.seq_first = seq
-        (<Event>event).h.epoch = 1
+        (<Event>event).h.epoch = self._flat[index].epoch
         (<Event>event).h.ordering = ordering
         (<Event>event).h.ts_venue_ns = ts_venue_ns
         (<Event>event).h.ts_recv_ns = ts_recv_ns
@@ -168,8 +180,8 @@ cdef class VenueStream:
         self.sink.offer(event)
         return 0
 
-    cdef int publish_trade(self, BookAssembler book, uint64_t trade_id, int side, int64_t price_raw,
-                           int64_t qty_raw, uint32_t match_count, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1:
+    cdef int publish_trade(self, int index, uint64_t trade_id, int side, int64_t price_raw, int64_t qty_raw,
+                           uint32_t match_count, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1:
         """One trade; ids of a stream step by 1, so a missing one is waited for and a repeated one dropped."""
         cdef PyObject* event = self.lease(TRADE)
         if event == NULL:
@@ -179,7 +191,7 @@ cdef class VenueStream:
         (<Trade>event).t.price_raw = price_raw
         (<Trade>event).t.qty_raw = qty_raw
         (<Trade>event).t.match_count = match_count
-        return self.send(event, book, trade_id, ORDER_CONTIGUOUS, ts_venue_ns, ts_recv_ns)
+        return self.send(event, index, trade_id, ORDER_CONTIGUOUS, ts_venue_ns, ts_recv_ns)
 
     cdef int publish_ticker(self, int index, const TickerData* data, int64_t ts_venue_ns,
                             int64_t ts_recv_ns) except -1:
@@ -188,9 +200,8 @@ cdef class VenueStream:
         if event == NULL:
             return 0
         (<Ticker>event).k = data[0]
-        self._ticker_seq[index] += 1
-        return self.send(event, <BookAssembler>self.books[index], self._ticker_seq[index], ORDER_NONE, ts_venue_ns,
-                         ts_recv_ns)
+        self._flat[index].tickers += 1
+        return self.send(event, index, self._flat[index].tickers, ORDER_NONE, ts_venue_ns, ts_recv_ns)
 
     cdef int publish_kline(self, int index, const KlineData* candle, bint infer_close, int64_t ts_venue_ns,
                            int64_t ts_recv_ns) except -1:
@@ -210,9 +221,8 @@ cdef class VenueStream:
         if event == NULL:
             return 0
         (<KlineSummary>event).k = gate.last
-        self._kline_seq[index] += 1
-        return self.send(event, <BookAssembler>self.books[index], self._kline_seq[index], ORDER_NONE, ts_venue_ns,
-                         ts_recv_ns)
+        self._flat[index].klines += 1
+        return self.send(event, index, self._flat[index].klines, ORDER_NONE, ts_venue_ns, ts_recv_ns)
 
 
 cdef bytes _field_name(const char* field):

@@ -111,7 +111,7 @@ class BinanceFeed(Feed):
             _plan(ws_endpoint or WS_ENDPOINT, symbols[i : i + size], wanted) for i in range(0, len(symbols), size)
         ]
 
-    def connection_lost(self, plan: ConnectionPlan, conn: int) -> None:
+    def void_books(self, plan: ConnectionPlan, conn: int) -> None:
         """What was missed no snapshot of before can join: the next diff asks for a new one."""
         for symbol in plan.venue_symbols:
             self.stream.drop_book(self.stream.index_of(symbol.encode()))

@@ -37,7 +37,7 @@ cdef class BinanceStream(VenueStream):
                     bint replayed) except -1
     cdef int _find(self, const char* text) except -2
     cdef int _book_ticker(self, int index, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1
-    cdef int _trade(self, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1
+    cdef int _trade(self, int index, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1
     cdef int _ticker(self, int index, BookAssembler book, const char* text, int64_t ts_recv_ns) except -1
     cdef int _kline(self, int index, BookAssembler book, const char* text, int64_t ts_recv_ns) except -1
     cdef int _rare(self, const char* text, size_t length, int64_t ts_recv_ns) except -1

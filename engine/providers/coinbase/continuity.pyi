@@ -3,6 +3,7 @@ from typing_extensions import disjoint_base
 @disjoint_base
 class SequenceContinuity:
     started: bool
+    messages: int
     last: int
     sequence_gaps: int
     messages_missing: int

@@ -119,7 +119,7 @@ class CoinbaseFeed(Feed):
             _request("subscribe", manifest.CHANNEL_BOOK, plan.venue_symbols),
         )
 
-    def connection_lost(self, plan: ConnectionPlan, conn: int) -> None:
+    def void_books(self, plan: ConnectionPlan, conn: int) -> None:
         """The books of the connection wait for their snapshots, its numbers begin again."""
         self.stream.reset_connection(conn)
 

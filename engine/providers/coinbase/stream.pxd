@@ -16,6 +16,7 @@ cdef class CoinbaseSymbol:
     cdef readonly BookAssembler book
     cdef readonly TradeTape trades
     cdef readonly int conn             # connection that brought the book's last snapshot, -1 = no valid book
+    cdef bint may_have_missed          # it has no book, and its snapshot may have been in what was lost
     cdef uint64_t ordinal              # of the last message that went into the book: the venue's number is nobody's
     # -- events as received, ignored ones too
     cdef readonly uint64_t snapshots
@@ -42,6 +43,7 @@ cdef class CoinbaseStream(VenueStream):
     cdef int _check_books(self, const char* text, bint* unknown) except -1
     cdef int _read_product(self, int i, const char* text) except -1
     cdef int _check_row(self, CoinbaseRow* row, BookAssembler book, const char* text) except -1
+    cdef int _turn_to(self, int conn) except -1
     cdef bint _is_next(self, int conn, int64_t ts_recv_ns) except -1
     cdef int _lose_connection(self, int conn, int reason, int64_t ts_recv_ns) except -1
     cdef int _apply(self, const CoinbaseEvent* event, int64_t ts_recv_ns, int conn) except -1

@@ -29,6 +29,7 @@ class KrakenFeed(Feed):
             ports.sink,
             ports.clock,
             verify_checksum=rules.verify_checksum,
+            on_instruments=self._instruments_told,
             on_reject=ports.on_reject,
             on_telemetry=ports.on_telemetry,
             on_want_snapshot=self.want_snapshot,
@@ -111,7 +112,7 @@ class KrakenFeed(Feed):
                 ]
             else:
                 wanted.append(self._params(stream))
-        frames = tuple(_request("subscribe", symbols, params) for params in wanted)
+        frames = (_INSTRUMENTS, *(_request("subscribe", symbols, params) for params in wanted))
         return [ConnectionPlan(ws_endpoint or manifest.WS_ENDPOINT, frames, tuple(symbols))]
 
     def _params(self, stream: str) -> dict[str, object]:
@@ -121,6 +122,21 @@ class KrakenFeed(Feed):
             return {"channel": manifest.CHANNEL_TICKER, "event_trigger": manifest.TICKER_TRIGGER}
         return {"channel": manifest.CHANNEL_TRADES}
 
+    def adopt(self, record: Instrument, known: Instrument) -> None:
+        """Checksums are written at the venue's precision, so the stream must know it at once."""
+        if (record.price_scale, record.qty_scale) != (known.price_scale, known.qty_scale):
+            index = self.stream.index_of(record.venue_symbol.encode())
+            self.stream.set_precision(index, record.price_scale, record.qty_scale)
+
+    def _instruments_told(self, frame: bytes) -> None:
+        """The instrument channel: all pairs after the subscription, then those that change."""
+        records, skipped = instruments_of(frame, self.provider, only=self.instruments)
+        for item in skipped:
+            self.ports.on_telemetry(
+                "instrument.skipped", provider=self.provider, venue_symbol=item.venue_symbol, why=item.reason
+            )
+        self.learn(records)
+
     def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
         """The one pair's book begins again; the depth is part of what names the subscription."""
         symbol = self.stream.book_list()[symbol_index].venue_symbol.decode()
@@ -129,7 +145,7 @@ class KrakenFeed(Feed):
             for kind in ("unsubscribe", "subscribe")
         )
 
-    def connection_lost(self, plan: ConnectionPlan, conn: int) -> None:
+    def void_books(self, plan: ConnectionPlan, conn: int) -> None:
         """The books of the connection wait for their snapshots."""
         self.stream.reset_connection(conn)
 
@@ -142,6 +158,9 @@ class KrakenFeed(Feed):
             f"kraken: {share(proven, messages)} book messages proven by a CRC32 over the ten best levels of each "
             "side; nothing on the wire proves a level below the tenth"
         ]
+
+
+_INSTRUMENTS = encode({"method": "subscribe", "params": {"channel": manifest.CHANNEL_INSTRUMENTS}})
 
 
 def _request(method: str, symbols: Sequence[str], params: dict[str, object]) -> bytes:

@@ -6,6 +6,7 @@ price and quantity precision, also where the tick would do with less: its checks
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
 import msgspec
@@ -89,9 +90,15 @@ class _Body(msgspec.Struct):
 
 
 def instruments_of(
-    body: bytes, provider: str = manifest.VENUE, now_ns: int = 0
+    body: bytes, provider: str = manifest.VENUE, now_ns: int = 0, *, only: Collection[str] | None = None
 ) -> tuple[list[Instrument], list[Skipped]]:
     """The instruments of an AssetPairs body or an instrument frame, sorted by symbol, and what was left out.
+
+    Args:
+        body: as the venue sent it.
+        provider: whose records they are.
+        now_ns: their ``updated_ns``.
+        only: venue symbols to read, as WebSocket v2 spells them; None = all.
 
     Raises:
         ValidationError: the body is of neither shape, or the venue's refusal.
@@ -108,6 +115,8 @@ def instruments_of(
     instruments: dict[str, Instrument] = {}
     skipped: list[Skipped] = []
     for raw in listed:
+        if only is not None and v2_symbol(_name_of(raw)) not in only:
+            continue
         try:
             pair = msgspec.json.decode(raw, type=_Pair) if told.data is not None else _pair_of_rest(raw)
             instrument = _instrument(pair, provider, now_ns)

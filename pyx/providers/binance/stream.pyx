@@ -116,7 +116,7 @@ cdef class BinanceStream(VenueStream):
         elif m.kind == BINANCE_BOOK_TICKER:
             code = self._book_ticker(index, state, text, ts_recv_ns)
         elif m.kind == BINANCE_TRADE or m.kind == BINANCE_AGG_TRADE:
-            code = self._trade(state, text, ts_recv_ns)
+            code = self._trade(index, state, text, ts_recv_ns)
         elif m.kind == BINANCE_TICKER:
             code = self._ticker(index, state.book, text, ts_recv_ns)
         elif m.kind == BINANCE_KLINE:
@@ -319,7 +319,7 @@ cdef class BinanceStream(VenueStream):
         self.publish_ticker(index, &data, 0, ts_recv_ns)
         return WIRE_OK
 
-    cdef int _trade(self, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1:
+    cdef int _trade(self, int index, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1:
         cdef BinanceMessage* m = &self.decoder.message
         cdef BookAssembler book = state.book
         cdef TradeTape tape = state.trades if m.kind == BINANCE_TRADE else state.aggregates
@@ -345,7 +345,7 @@ cdef class BinanceStream(VenueStream):
         if state.tape_kind != m.kind:
             return WIRE_OK
         # The buyer made: the aggressor sold.
-        self.publish_trade(book, m.trade_id, TRADE_SIDE_SELL if m.buyer_is_maker else TRADE_SIDE_BUY, price, qty,
+        self.publish_trade(index, m.trade_id, TRADE_SIDE_SELL if m.buyer_is_maker else TRADE_SIDE_BUY, price, qty,
                            <unsigned int>matches, venue_ns(m.time_ms), ts_recv_ns)
         return WIRE_OK
 

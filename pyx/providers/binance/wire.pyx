@@ -3,9 +3,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from engine.base.jsonindex cimport JsonIndex
-from engine.base.jsonskip cimport checked_key, checked_skip, escapes_hold, look_for_escapes
+from engine.base.jsonskip cimport checked_skip, escapes_hold, strings_hold
 from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_TIME, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON,
-                                   WIRE_OK, WIRE_WRONG_TYPE, after_value, bool_at, follows, is_null,
+                                   WIRE_OK, WIRE_WRONG_TYPE, after_value, bool_at, follows, is_null, next_key,
                                    open_object, same, skip_value, string_at, token, u64_at)
 from engine.base.units cimport PARSE_OK, likely, parse_u64
 from engine.providers.leveltext cimport LevelTexts, Span, span_at
@@ -135,7 +135,8 @@ cdef class BinanceDecoder:
             return WIRE_NOT_JSON
         if likely(self._usual_diff()):
             return WIRE_OK
-        look_for_escapes(&self.cursor, length)
+        if not strings_hold(&self.cursor, length):
+            return WIRE_NOT_JSON
         code = self._object(0)
         if code != WIRE_OK:
             return code
@@ -193,7 +194,7 @@ cdef class BinanceDecoder:
         if code != WIRE_OK or empty:
             return code
         while more:
-            code = checked_key(c, &key, &length)
+            code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             if length == 1:
@@ -205,7 +206,7 @@ cdef class BinanceDecoder:
                     self._seen |= bit(letter)
                     self._token[letter - 64] = c.i
                 if token(c) == c'"':
-                    code = checked_skip(c)
+                    c.i += 1
                 elif token(c) == c'[' and letter == c'b':
                     code = self.bids.add_pairs(c)
                 elif token(c) == c'[' and letter == c'a':
@@ -232,6 +233,8 @@ cdef class BinanceDecoder:
                     code = self.bids.add_pairs(c)
                 elif named == NAMED_ASKS:
                     code = self.asks.add_pairs(c)
+                elif token(c) == c'"':
+                    c.i += 1
                 else:
                     code = checked_skip(c)
             if code == WIRE_OK:
@@ -250,7 +253,7 @@ cdef class BinanceDecoder:
         if code != WIRE_OK or empty:
             return code
         while more:
-            code = checked_key(c, &key, &length)
+            code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             if length == 1 and c'A' <= key[0] <= c'z':

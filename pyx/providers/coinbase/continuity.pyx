@@ -10,10 +10,15 @@ cdef class SequenceContinuity:
     cdef int judge(self, uint64_t number, int64_t record_index) except -1:
         """What to do with a message of this number: rules 2 to 4."""
         cdef uint64_t missing
+        self.messages += 1
         if not self.started:
             self.started = True
             self.last = number
-            return VERDICT_TAKE
+            if not self._first_refused:
+                return VERDICT_TAKE
+            self._note(record_index)
+            self.messages_missing += 1
+            return VERDICT_GAP
         if number <= self.last:
             self._note(record_index)
             return VERDICT_IGNORE
@@ -30,6 +35,12 @@ cdef class SequenceContinuity:
         if record_index >= 0:
             self.gap_at_record.append(record_index)
 
+    cdef void refused(self) noexcept:
+        """A frame could not be decoded: after the first number the next one shows that (rule 5), before it this does.
+        """
+        self._first_refused = not self.started
+
     cdef void restart(self) noexcept:
         """The connection was made anew: its numbers begin again (rule 1); what was counted stays."""
         self.started = False
+        self._first_refused = False

@@ -3,10 +3,10 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memset
 
 from engine.base.instant cimport parse_rfc3339
-from engine.base.jsonskip cimport checked_key, checked_skip, checked_string_at
+from engine.base.jsonskip cimport checked_skip
 from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_NUMBER, WIRE_BAD_TIME, WIRE_BAD_VALUE, WIRE_DUPLICATE_KEY,
-                                   WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_VALUE, after_value, is_null, open_array,
-                                   open_object, same, token, u64_at)
+                                   WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_VALUE, after_value, is_null, next_key,
+                                   open_array, open_object, same, string_at, token, u64_at)
 from engine.providers.leveltext cimport span_at
 
 cdef enum:
@@ -89,7 +89,7 @@ cdef class RowTexts:
             return code
         more = not empty
         while more:
-            code = checked_key(c, &key, &length)
+            code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             field = row_field(key, length, allowed)
@@ -133,7 +133,7 @@ cdef class RowTexts:
         if code != WIRE_OK or empty:
             return code
         while more:
-            code = checked_key(c, &key, &length)
+            code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             more_products = False
@@ -144,7 +144,7 @@ cdef class RowTexts:
                 code = checked_skip(c)
             while code == WIRE_OK and more_products:
                 if token(c) == c'"':
-                    code = checked_string_at(c, &p, &e)
+                    code = string_at(c, c.i, &p, &e)
                     if code == WIRE_OK:
                         row = self._new()
                         row.channel.start = <uint32_t>(key - c.text)
@@ -179,7 +179,7 @@ cdef int read_field(const Cursor* c, CoinbaseRow* row, int field) noexcept nogil
         row.time_ns = <int64_t>number * 1_000_000_000 if code == WIRE_OK else 0
         return code
     if field == ROW_TIME or field == ROW_SIDE or field == ROW_PRODUCT:
-        code = checked_string_at(c, &p, &e)
+        code = string_at(c, c.i, &p, &e)
         if code != WIRE_OK:
             return code
         if field == ROW_TIME:

@@ -69,7 +69,7 @@ cdef class CoinbaseStream(VenueStream):
 
     def connections(self) -> dict[int, SequenceContinuity]:
         """The connections that brought a numbered frame, with their counts."""
-        return dict(self._connections)
+        return {conn: numbers for conn, numbers in self._connections.items() if numbers.messages}
 
     def reset_connection(self, int conn) -> None:
         """The connection was made anew: its numbers begin again, and its books wait for their snapshots."""
@@ -101,6 +101,8 @@ cdef class CoinbaseStream(VenueStream):
         if code == WIRE_OK:
             code = self._check(text, length)
         if code != WIRE_OK:
+            self._turn_to(conn)
+            self._numbers.refused()
             return self.reject(code, self.decoder.error_field, text, length)
         if m.has_sequence and not self._is_next(conn, ts_recv_ns):
             return 0
@@ -243,14 +245,19 @@ cdef class CoinbaseStream(VenueStream):
 
     # -- the numbers ------------------------------------------------------------------------------------------
 
-    cdef bint _is_next(self, int conn, int64_t ts_recv_ns) except -1:
-        """Whether the frame is to be taken; a gap first voids the connection's books."""
-        cdef int verdict
+    cdef int _turn_to(self, int conn) except -1:
+        """Have the numbers of this connection at hand."""
         if conn != self._conn or self._numbers is None:
             self._numbers = self._connections.get(conn)
             if self._numbers is None:
                 self._numbers = self._connections[conn] = SequenceContinuity()
             self._conn = conn
+        return 0
+
+    cdef bint _is_next(self, int conn, int64_t ts_recv_ns) except -1:
+        """Whether the frame is to be taken; a gap first voids the connection's books."""
+        cdef int verdict
+        self._turn_to(conn)
         verdict = self._numbers.judge(self.decoder.message.sequence, self.record_index)
         if verdict == VERDICT_GAP:
             self._lose_connection(conn, REASON_GAP, ts_recv_ns)
@@ -264,7 +271,10 @@ cdef class CoinbaseStream(VenueStream):
             state = <CoinbaseSymbol>self.states[index]
             if state.conn == conn:
                 state.conn = -1
+                state.may_have_missed = False
                 self.lost(state.book, index, reason, ts_recv_ns)
+            elif state.conn < 0:
+                state.may_have_missed = reason == REASON_GAP
         return 0
 
     # -- the book ---------------------------------------------------------------------------------------------
@@ -276,7 +286,13 @@ cdef class CoinbaseStream(VenueStream):
         cdef BookAssembler book = state.book
         cdef BookMessage book_message
         cdef int outcome
-        if not event.replaces and (state.conn != conn or book.bid_count + book.ask_count == 0):
+        if not event.replaces and state.conn != conn:
+            if state.conn < 0 and state.may_have_missed:
+                # Its updates come, so its snapshot did: in a frame that was lost or refused.
+                state.may_have_missed = False
+                self.want_snapshot(event.index, REASON_GAP)
+            return 0
+        if not event.replaces and book.bid_count + book.ask_count == 0:
             return 0
         state.ordinal += 1
         book_message.seq = state.ordinal
@@ -290,6 +306,7 @@ cdef class CoinbaseStream(VenueStream):
         book_message.ordering = ORDER_CONTIGUOUS
         if event.replaces:
             state.conn = conn
+            state.may_have_missed = False
             outcome = book.replace(&book_message)
         else:
             outcome = book.update(&book_message)
@@ -329,7 +346,7 @@ cdef class CoinbaseStream(VenueStream):
                 (<CoinbaseSymbol>self.states[row.index]).trades.add(row.trade_id, price, qty, row.is_buy,
                                                                     book.price_scale, book.qty_scale)
                 if not event.is_snapshot:
-                    self.publish_trade(book, row.trade_id,
+                    self.publish_trade(row.index, row.trade_id,
                                        TRADE_SIDE_BUY if row.is_buy != side_is_maker else TRADE_SIDE_SELL,
                                        price, qty, 1, row.time_ns, ts_recv_ns)
         return 0

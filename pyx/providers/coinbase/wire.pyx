@@ -4,9 +4,10 @@ from libc.string cimport memcmp, memset
 
 from engine.base.instant cimport parse_rfc3339
 from engine.base.jsonindex cimport JsonIndex
-from engine.base.jsonskip cimport checked_key, checked_skip, checked_string_at, look_for_escapes
+from engine.base.jsonskip cimport checked_skip, strings_hold
 from engine.base.jsonwalk cimport (Cursor, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON, WIRE_OK,
-                                   WIRE_UNKNOWN_VALUE, after_value, open_array, open_object, same, string_at, u64_at)
+                                   WIRE_UNKNOWN_VALUE, after_value, next_key, open_array, open_object, same,
+                                   string_at, u64_at)
 from engine.providers.coinbase.rowtext cimport CANDLE_ROW, TICKER_NEEDS, TICKER_ROW, TRADE_ROW, RowTexts
 from engine.providers.leveltext cimport LevelTexts, Span, span_at
 
@@ -107,9 +108,8 @@ cdef class CoinbaseDecoder:
         self.message.kind = COINBASE_IGNORED
         self.message.has_sequence = False
         self.message.ts_venue_ns = 0
-        if self.index.scan(text, length, &self.cursor) != 0:
+        if self.index.scan(text, length, &self.cursor) != 0 or not strings_hold(&self.cursor, length):
             return WIRE_NOT_JSON
-        look_for_escapes(&self.cursor, length)
         code = self._envelope()
         if code == WIRE_OK and self.cursor.i != self.cursor.n:
             return WIRE_NOT_JSON
@@ -136,7 +136,7 @@ cdef class CoinbaseDecoder:
             return code
         more = not empty
         while more:
-            code = checked_key(c, &key, &length)
+            code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             part = envelope_key(key, length)
@@ -145,7 +145,7 @@ cdef class CoinbaseDecoder:
                 return WIRE_DUPLICATE_KEY
             seen |= part
             if part == HAS_CHANNEL:
-                code = checked_string_at(c, &p, &e)
+                code = string_at(c, c.i, &p, &e)
                 if code == WIRE_OK:
                     m.kind = kind_of(p, e)
                     c.i += 1
@@ -248,7 +248,7 @@ cdef class CoinbaseDecoder:
         event.first_ask = self.asks.count
         event.first_row = self.rows.count
         while more:
-            code = checked_key(c, &key, &length)
+            code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             part = 0
@@ -283,7 +283,7 @@ cdef class CoinbaseDecoder:
                         code = WIRE_UNKNOWN_VALUE
                     c.i += 1
             elif part == EVENT_PRODUCT:
-                code = checked_string_at(c, &p, &e)
+                code = string_at(c, c.i, &p, &e)
                 if code == WIRE_OK:
                     event.product.start = <uint32_t>(p - c.text)
                     event.product.end = <uint32_t>(e - c.text)
@@ -338,7 +338,7 @@ cdef class CoinbaseDecoder:
             more = not empty
             seen = 0
             while more:
-                code = checked_key(c, &key, &length)
+                code = next_key(c, &key, &length)
                 if code != WIRE_OK:
                     return code
                 part = 0

@@ -3,9 +3,9 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memset
 
 from engine.base.instant cimport parse_rfc3339
-from engine.base.jsonskip cimport checked_key, checked_skip, checked_string_at
+from engine.base.jsonskip cimport checked_skip
 from engine.base.jsonwalk cimport (Cursor, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_VALUE,
-                                   after_value, is_null, open_array, open_object, same, string_at, u64_at)
+                                   after_value, is_null, next_key, open_array, open_object, same, string_at, u64_at)
 from engine.providers.leveltext cimport LevelText, LevelTexts, Span, span_at
 
 
@@ -86,7 +86,7 @@ cdef int read_level(Cursor* c, LevelText* row, const char** error_field) noexcep
         return code
     more = not empty
     while more:
-        code = checked_key(c, &key, &length)
+        code = next_key(c, &key, &length)
         if code != WIRE_OK:
             return code
         is_price = length == 5 and memcmp(key, b"price", 5) == 0
@@ -158,7 +158,7 @@ cdef class RowTexts:
             return code
         more = not empty
         while more:
-            code = checked_key(c, &key, &length)
+            code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             field = row_field(key, length, allowed)
@@ -190,7 +190,7 @@ cdef inline int text_span(const Cursor* c, Span* span) noexcept nogil:
     """The span of the string at the cursor; a number or literal is WIRE_WRONG_TYPE."""
     cdef const char* p = NULL
     cdef const char* e = NULL
-    cdef int code = checked_string_at(c, &p, &e)
+    cdef int code = string_at(c, c.i, &p, &e)
     if code == WIRE_OK:
         span.start = <uint32_t>(p - c.text)
         span.end = <uint32_t>(e - c.text)

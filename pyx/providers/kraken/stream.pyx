@@ -1,8 +1,8 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from engine.base.clock cimport Clock
-from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_NOT_JSON, WIRE_OK, WIRE_TOO_DEEP, WIRE_UNKNOWN_SYMBOL,
-                                   WIRE_UNKNOWN_VALUE)
+from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_NOT_JSON, WIRE_OK, WIRE_OVERFLOW, WIRE_TOO_DEEP,
+                                   WIRE_UNKNOWN_SYMBOL, WIRE_UNKNOWN_VALUE)
 from engine.book.checksum cimport BookChecksum
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, Ladder
 from engine.observability.latency cimport STAGE_WIRE
@@ -23,7 +23,7 @@ from engine.schema.market cimport (REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, 
                                    TRADE_SIDE_BUY, TRADE_SIDE_SELL, KlineData, TickerData)
 from engine.schema.ports cimport EventPool, EventSink
 
-from engine.base.errors import ScaleOverflowError
+from engine.base.errors import ScaleOverflowError, ValidationError
 from engine.base.jsontext import unescape
 from engine.providers.kraken import manifest
 from engine.providers.kraken.precision import find_precision
@@ -53,7 +53,8 @@ cdef class KrakenStream(VenueStream):
         on_error: called as on_error(conn, text) when the venue refuses what is no request, like too many messages.
         on_pong: called as on_pong(req_id).
         on_status: called as on_status(system) with each status of the venue.
-        on_instruments: called as on_instruments(frame) with each frame of catalogue data.
+        on_instruments: called as on_instruments(frame) with each frame of catalogue data; a ValidationError or
+            ScaleOverflowError from it refuses the frame.
     """
 
     def __init__(self, provider: str, EventPool pool not None, EventSink sink not None, Clock clock not None, *,
@@ -178,7 +179,11 @@ cdef class KrakenStream(VenueStream):
                     self.on_status(self.system)
         elif m.kind == KRAKEN_INSTRUMENT:
             if self.on_instruments is not None:
-                self.on_instruments(text[:length])
+                try:
+                    self.on_instruments(text[:length])
+                except (ScaleOverflowError, ValidationError) as error:
+                    self.reject(WIRE_OVERFLOW if isinstance(error, ScaleOverflowError) else WIRE_BAD_VALUE, b"data",
+                                text, length)
         else:
             self.ignored += 1
         return 0
@@ -367,7 +372,7 @@ cdef class KrakenStream(VenueStream):
             tape = state.past_trades if d.message.is_snapshot else state.trades
             tape.add(row.trade_id, price, qty, row.is_buy, state.book.price_scale, state.book.qty_scale)
             if not d.message.is_snapshot:
-                self.publish_trade(state.book, row.trade_id, TRADE_SIDE_BUY if row.is_buy else TRADE_SIDE_SELL, price,
+                self.publish_trade(row.index, row.trade_id, TRADE_SIDE_BUY if row.is_buy else TRADE_SIDE_SELL, price,
                                    qty, 1, row.time_ns, ts_recv_ns)
         return 0
 

@@ -4,10 +4,10 @@ from libc.string cimport memcmp
 
 from engine.base.instant cimport parse_rfc3339
 from engine.base.jsonindex cimport JsonIndex
-from engine.base.jsonskip cimport checked_key, checked_skip, checked_string_at, look_for_escapes
+from engine.base.jsonskip cimport checked_skip, strings_hold
 from engine.base.jsonwalk cimport (Cursor, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON, WIRE_OK,
                                    WIRE_OVERFLOW, WIRE_UNKNOWN_VALUE, WIRE_WRONG_TYPE, after_value, bool_at, is_null,
-                                   open_array, open_object, same, string_at, token, u64_at)
+                                   next_key, open_array, open_object, same, string_at, token, u64_at)
 from engine.providers.kraken.rowtext cimport (OHLC_NEEDS, OHLC_ROW, STATUS_ROW, TICKER_NEEDS, TICKER_ROW, TRADE_ROW,
                                               RowTexts, add_levels)
 from engine.providers.leveltext cimport LevelTexts, Span, span_at
@@ -111,9 +111,8 @@ cdef class KrakenDecoder:
         self.asks.count = 0
         self.message.kind = KRAKEN_UNKNOWN
         self.message.ts_venue_ns = 0
-        if self.index.scan(text, length, &self.cursor) != 0:
+        if self.index.scan(text, length, &self.cursor) != 0 or not strings_hold(&self.cursor, length):
             return WIRE_NOT_JSON
-        look_for_escapes(&self.cursor, length)
         code = self._object()
         if code != WIRE_OK:
             return code
@@ -135,7 +134,7 @@ cdef class KrakenDecoder:
         if code != WIRE_OK or empty:
             return code
         while more:
-            code = checked_key(c, &key, &length)
+            code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             named = named_key(key, length)
@@ -163,7 +162,7 @@ cdef class KrakenDecoder:
         cdef KrakenMessage* m = &self.message
         cdef const char* p = NULL
         cdef const char* e = NULL
-        cdef int code = checked_string_at(&self.cursor, &p, &e)
+        cdef int code = string_at(&self.cursor, self.cursor.i, &p, &e)
         if code != WIRE_OK:
             self.error_field = b"channel"
             return code
@@ -358,7 +357,7 @@ cdef class KrakenDecoder:
         entry.ts_venue_ns = 0
         more = not empty
         while more:
-            code = checked_key(c, &key, &length)
+            code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
             part = entry_key(key, length)
@@ -372,7 +371,7 @@ cdef class KrakenDecoder:
             elif part == ENTRY_ASKS:
                 code = add_levels(c, self.asks, &self.error_field)
             elif part == ENTRY_SYMBOL:
-                code = checked_string_at(c, &p, &e)
+                code = string_at(c, c.i, &p, &e)
                 entry.symbol.start = <uint32_t>(p - c.text)
                 entry.symbol.end = <uint32_t>(e - c.text)
                 c.i += 1

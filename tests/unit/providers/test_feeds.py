@@ -76,6 +76,7 @@ def test_kraken_subscribes_the_least_depth_that_holds_what_is_published(
     (plan,) = feed.connections("ws://venue:1/v2", STREAMS, ("1m", "1d"))
     symbols = ["BTC/USD", "ETH/USD"]
     assert told(plan) == [
+        {"method": "subscribe", "params": {"channel": "instrument"}},
         {"method": "subscribe", "params": {"channel": "book", "depth": subscribed, "symbol": symbols}},
         {"method": "subscribe", "params": {"channel": "trade", "symbol": symbols}},
         {"method": "subscribe", "params": {"channel": "ticker", "event_trigger": "bbo", "symbol": symbols}},

@@ -161,3 +161,38 @@ def test_a_book_follows_the_connection_that_brought_its_last_snapshot() -> None:
     assert kit.feed(message(9, event("update", "A-USD")), conn=0) == []
     assert names(kit.feed(message(1, update(("bid", "9", "1"))), conn=1)) == ["BookUpdate"]
     assert kit.stream.symbol_states()[0].conn == 1
+
+
+def test_after_a_refused_first_frame_the_next_number_is_a_gap_BOOK_14() -> None:
+    kit = wired()
+    kit.feed(b'{"channel":"l2_data",')
+    assert [code for code, _ in kit.rejects] == ["not_json"]
+    assert kit.feed(message(1, {"current_time": "x"}, channel="heartbeats"), record=5) == []
+    assert counts(kit) == (1, 1, 1)
+    assert kit.stream.connections()[0].gap_at_record == [5]
+    kit.feed(message(2, update(("bid", "9", "1"))))
+    assert kit.wanted == [("A-USD", BookReason.GAP)], "its snapshot was in what was refused"
+    kit.feed(message(3, update(("bid", "9", "2"))))
+    assert len(kit.wanted) == 1
+    assert names(kit.feed(message(4, snapshot()))) == ["BookSnapshot"]
+    assert names(kit.feed(message(5, update(("bid", "9", "3"))))) == ["BookUpdate"]
+    assert counts(kit) == (5, 1, 1)
+    kit.assert_balanced()
+
+
+def test_a_refused_first_frame_costs_no_other_connection_its_books() -> None:
+    kit = wired()
+    kit.feed(message(0, snapshot("B-USD")), conn=1)
+    kit.feed(b"[", conn=0)
+    kit.feed(message(1, snapshot("A-USD")), conn=0)
+    assert kit.books["B-USD"].is_valid
+    assert kit.books["A-USD"].is_valid
+    assert (counts(kit, 0), counts(kit, 1)) == ((1, 1, 1), (0, 0, 0))
+
+
+def test_a_connection_made_anew_forgets_its_refused_frame() -> None:
+    kit = wired()
+    kit.feed(b"[")
+    kit.stream.reset_connection(0)
+    kit.feed(message(0, snapshot()))
+    assert counts(kit) == (0, 0, 0)
