@@ -33,8 +33,12 @@ class Pipeline(ConsumerCounts):
     duplicates: int
     late_dropped: int
     held: int
+    gap_holds: int
     rejected_frames: dict[str, int]
+    dead_letters: int
+    telemetry: dict[str, int]
     consumers: dict[str, ConsumerCounts]
+    pools: dict[str, int]
     pools_out: dict[str, int]
     balanced: bool
 

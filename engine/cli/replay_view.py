@@ -24,6 +24,9 @@ def print_result(result: ReplayResult, verdict: Verdict, *, verifying: bool, fac
             print(f"    {finding}")
     for name, count in result.summary.rejected.items():
         print(f"  refused frames: {name} {count:,}")
+    if result.summary.telemetry:
+        told = ", ".join(f"{name} {count:,}" for name, count in result.summary.telemetry.items())
+        print(f"  told: {told}; {result.summary.dead_letters:,} dead letters kept")
     for line in report_lines(result.setup):
         print(f"  {line}")
     for warning in result.warnings:

@@ -237,7 +237,14 @@ class Engine:
     def summary(self) -> EngineSummary:
         """Counts that balance (EVT-08), pools, latencies: everything a run report prints."""
         return summarize(
-            self.dispatcher, self.runners, self.recycler, self.timer, self.feeds, self.reporting.rejected_frames
+            self.dispatcher,
+            self.runners,
+            self.recycler,
+            self.timer,
+            self.feeds,
+            self.reporting.rejected_frames,
+            self.telemetry,
+            self.dlq,
         )
 
     # -- events the engine makes itself -----------------------------------------------------------------------

@@ -9,7 +9,9 @@ from typing import Any
 from engine.consumers.runner import InlineRunner
 from engine.dispatcher.counts import StreamCounts
 from engine.dispatcher.dispatcher import Dispatcher
+from engine.observability.dlq import DeadLetterQueue
 from engine.observability.latency import StageTimer
+from engine.observability.telemetry import TelemetryBus
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import RecyclerStatistics
 from engine.providers.feed import Feed
@@ -48,6 +50,12 @@ class EngineSummary:
     delivery: dict[str, Latency]
     frames: dict[str, int]
     rejected: dict[str, int]
+    gap_holds: int
+    """Events that waited for the one before them."""
+    telemetry: dict[str, int]
+    """Records for operators, by type."""
+    dead_letters: int
+    """Events and frames that could not be delivered and are kept."""
 
     @property
     def imbalances(self) -> list[str]:
@@ -71,11 +79,15 @@ class EngineSummary:
         totals = self.totals()
         return {
             **totals,
+            "gap_holds": self.gap_holds,
             "rejected_frames": dict(self.rejected),
+            "dead_letters": self.dead_letters,
+            "telemetry": self.telemetry,
             "consumers": {
                 name: {k: row[k] for k in ("offered", "delivered", "coalesced", "skipped", "dropped", "queued")}
                 for name, row in self.consumers.items()
             },
+            "pools": {name: row.acquired for name, row in self.pools.pools.items()},
             "pools_out": self.pools.out(),
             "balanced": not self.imbalances,
         }
@@ -94,6 +106,8 @@ def summarize(
     timer: StageTimer,
     feeds: Mapping[str, Feed],
     rejected: Mapping[tuple[str, str], int],
+    telemetry: TelemetryBus,
+    dlq: DeadLetterQueue,
 ) -> EngineSummary:
     """Read every counter of one engine's stages."""
     return EngineSummary(
@@ -104,4 +118,7 @@ def summarize(
         delivery={name: _latency(runner.delivery) for name, runner in runners.items()},
         frames={name: feed.stream.frames for name, feed in feeds.items()},
         rejected={f"{provider}:{code}": count for (provider, code), count in rejected.items()},
+        gap_holds=dispatcher.gap_hold.count,
+        telemetry=telemetry.statistics().emitted,
+        dead_letters=dlq.statistics().records_count,
     )

@@ -1,4 +1,5 @@
 from engine.base.plants cimport ENGINE_CHECKS
+from engine.base.plants cimport planted as planted_here
 
 cdef extern from *:
     """
@@ -32,3 +33,8 @@ def compiler() -> str:
 def has_plants() -> bool:
     """Whether planted faults are compiled in (ENGINE_PLANT chooses one)."""
     return bool(ENGINE_CHECKS)
+
+
+def planted(name: str) -> bool:
+    """Whether the fault of this name is switched on; for code that is not compiled. Always False in other builds."""
+    return bool(ENGINE_CHECKS) and planted_here(name.encode())
