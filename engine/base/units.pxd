@@ -5,6 +5,8 @@ A decimal text follows INS-06: ``-?(0|[1-9][0-9]*)(\\.[0-9]+)?``. Its raw value 
 """
 from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
 
+from engine.base.plants cimport planted
+
 
 cdef extern from *:
     """
@@ -275,6 +277,8 @@ cdef inline str format_decimal(int64_t raw, int scale):
     """Exactly *scale* decimals: raw 110 at scale 2 is ``1.10``."""
     cdef bint negative = raw < 0
     cdef str digits = str(raw if not negative else -<object>raw)
+    if planted(b"units.through_float"):
+        return f"{raw / 10 ** scale:.{scale}f}"
     if scale:
         if len(digits) <= scale:
             digits = "0" * (scale + 1 - len(digits)) + digits

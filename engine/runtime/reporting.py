@@ -27,14 +27,17 @@ class Reporting:
         self.watchers: list[Callable[[str, Mapping[str, Any]], None]] = []
         """Called with each telemetry kind and its metadata, beside the bus (a replay notes where a book was lost)."""
 
-    def tell(self, kind: str, **metadata: Any) -> None:
-        """Emit a telemetry record; a key that the row must have and the caller lacks is None."""
+    def tell(self, kind: str, *, trace_id: str | None = None, **metadata: Any) -> None:
+        """Emit a telemetry record; a key that the row must have and the caller lacks is None.
+
+        *trace_id* is that of the event that caused it, where there is one.
+        """
         for watch in self.watchers:
             watch(kind, metadata)
         row = _TYPES[kind]
         known = {key: metadata.get(key) for key in row.required}
         known.update({key: value for key, value in metadata.items() if value is not None})
-        self._telemetry.emit(row, known)
+        self._telemetry.emit(row, known, trace_id=trace_id)
 
     def rejected(self, provider: str, code: str, field: str | None, raw: bytes, length: int) -> None:
         """A frame that cannot be used: its bytes are kept."""

@@ -208,8 +208,8 @@ cdef class Dispatcher(EventSink):
         if (<Event>event).h.seq_first > expected:
             stream.gaps += 1
             (<Event>event).h.flags |= FLAG_GAP_BEFORE
-            self._tell("ordering.gap", stream_key=self.stream_key(index), expected=expected,
-                       got=(<Event>event).h.seq_first, waited_ms=waited_ns // 1_000_000)
+            self._tell("ordering.gap", trace_id=(<Event>event).trace_id, stream_key=self.stream_key(index),
+                       expected=expected, got=(<Event>event).h.seq_first, waited_ms=waited_ns // 1_000_000)
         note_emitted(stream, &(<Event>event).h, &self._rules)
         self._emit(event, index, stream)
         return 0
@@ -233,7 +233,7 @@ cdef class Dispatcher(EventSink):
             return self._emit(event, h.instrument_id * TYPE_STRIDE + (<Event>event).s.type, stream)
         stream.late_dropped += 1
         provider, symbol = instrument_keys[h.instrument_id]
-        self._tell("late_event.dropped", provider=provider, symbol=symbol,
+        self._tell("late_event.dropped", trace_id=(<Event>event).trace_id, provider=provider, symbol=symbol,
                    event_type=EventType((<Event>event).s.type).class_name, seq_provider=h.seq_provider,
                    lateness_ms=max(0, self._clock.now_ns() - h.ts_recv_ns) // 1_000_000)
         self._pool.release(event)

@@ -136,7 +136,7 @@ cdef class Recycler(EventPool):
     cdef PyObject* _acquire_last(self, int event_type) noexcept:
         """From a pool that holds its reserve or less: for critical kinds, then from the heap."""
         cdef Pool* pool = &self._pools[event_type]
-        if not is_critical(event_type):
+        if not is_critical(event_type) and not planted(b"recycler.grow"):
             pool.exhausted += 1
             return NULL
         return self._take(pool) if pool.free_count else self._overflow(event_type)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.twins import mutate
 from tests.twins.capture_io import read_records, write_records
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -41,7 +41,7 @@ consumers:
 def test_arc_04_each_component_is_seen_at_work_from_outside(captures: Path, tmp_path: Path) -> None:
     records = read_records(captures / "binance_spot_btcusdt_20240809.jsonl.gz")[:6000]
     trades = [at for at, record in enumerate(records) if '"e":"trade"' in record["raw"]]
-    first, second = next((a, b) for a, b in zip(trades[20:], trades[21:], strict=False) if b == a + 1)
+    first, second = next((a, b) for a, b in pairwise(trades[20:]) if b == a + 1)
     records[first]["raw"], records[second]["raw"] = records[second]["raw"], records[first]["raw"]   # one hold
     broken = trades[60]
     records[broken]["raw"] = records[broken]["raw"].replace('"p":', '"p":x', 1)                     # one dead letter

@@ -194,3 +194,18 @@ def test_money_is_text_and_no_float() -> None:
         to_raw(1.5, 2)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         to_text(1.5, 2)  # type: ignore[arg-type]
+
+
+def test_arc_19_prices_are_exact_in_order_and_one_level_however_spelled() -> None:
+    """The traps of floats: sums, 18 digits, trailing zeros, 9.9 before 10, and 10 and 10.0 as one price."""
+    assert to_text(to_raw("0.1", 17) + to_raw("0.2", 17), 17) == "0.30000000000000000"
+    assert to_text(to_raw("0.1", 1) + to_raw("0.2", 1), 1) == "0.3"
+    for text, scale in (("123456789012345678", 0), ("0.123456789012345678", 18), ("12345678.9012345678", 10)):
+        assert to_text(to_raw(text, scale), scale) == text
+    assert to_text(to_raw("1.10", 2), 2) == "1.10"
+    spelled = ["9.9", "10", "10.0", "9.90", "10.1"]
+    assert sorted(spelled, key=lambda text: to_raw(text, 1)) == ["9.9", "9.90", "10", "10.0", "10.1"]
+    assert to_raw("10", 1) == to_raw("10.0", 1) == 100
+    for beyond in ("9223372036854775808", "-9223372036854775808"):
+        with pytest.raises(ScaleOverflowError):
+            to_raw(beyond, 0)

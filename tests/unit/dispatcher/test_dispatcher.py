@@ -15,6 +15,7 @@ from engine.schema.enums import EventFlag, EventType, OrderingMode
 from tests.unit.event_kit import recycler
 from tests.unit.pipeline_kit import INSTRUMENT_ID, Collector, Line
 
+TRACE_ID = "5f0c1d2e-3a4b-5968-7786-a5b4c3d2e1f0"
 MS = 1_000_000
 CONTIGUOUS = OrderingMode.CONTIGUOUS
 KEY = "binance:BTC-USDT:Trade"
@@ -114,7 +115,8 @@ def test_str_07_a_gap_that_stays_open_is_told_and_marked() -> None:
     feed(line)
     assert collector.seqs() == [1, 4, 5]
     assert [EventFlag.GAP_BEFORE in event["flags"] for event in collector.events] == [False, True, False]
-    assert line.told == [("ordering.gap", {"stream_key": KEY, "expected": 2, "got": 4, "waited_ms": 170})]
+    gap = {"trace_id": collector.events[1]["trace_id"], "stream_key": KEY, "expected": 2, "got": 4, "waited_ms": 170}
+    assert line.told == [("ordering.gap", gap)]
     counts = line.dispatcher.statistics()[KEY]
     assert (counts.gaps, counts.held_total) == (1, 2)
 
@@ -129,7 +131,7 @@ def test_str_08_an_old_critical_event_arrives_marked_and_an_old_ticker_does_not(
     for event_type in (EventType.TICKER, EventType.CONTROL_ACK):
         feed(line, 5, 6, event_type=event_type)
         line.clock.advance(7 * MS)
-        feed(line, 2, event_type=event_type, ts_recv_ns=line.clock.now() - 7 * MS)
+        feed(line, 2, event_type=event_type, ts_recv_ns=line.clock.now() - 7 * MS, trace_id=TRACE_ID)
     assert tickers.seqs() == [5, 6]
     assert acks.seqs() == [5, 6, 2]
     assert [EventFlag.LATE in event["flags"] for event in acks.events] == [False, False, True]
@@ -140,6 +142,7 @@ def test_str_08_an_old_critical_event_arrives_marked_and_an_old_ticker_does_not(
     ((kind, metadata),) = line.told
     assert kind == "late_event.dropped"
     assert metadata == {
+        "trace_id": TRACE_ID,
         "provider": "binance",
         "symbol": "BTC-USDT",
         "event_type": "Ticker",

@@ -1,0 +1,95 @@
+"""QA-09: every planted fault, the mistake it is, and the test that must fail while it is on.
+
+A plant is a call of ``planted("name")`` in the code, compiled into the checks build alone; ENGINE_PLANT chooses one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutation(NamedTuple):
+    """One plant.
+
+    Attributes:
+        plant: its name.
+        guards: the requirement its test proves.
+        mistake: what is wrong while it is on.
+        test: the node that must fail.
+    """
+
+    plant: str
+    guards: str
+    mistake: str
+    test: str
+
+
+_DISPATCHER = "tests/unit/dispatcher/test_dispatcher.py::test_"
+_REORDER = "tests/unit/dispatcher/test_reorder.py::test_"
+_ROUTING = "tests/unit/dispatcher/test_routing.py::test_"
+_RUNNER = "tests/unit/consumers/test_runner.py::test_"
+_POOLS = "tests/unit/pools/"
+_FACTS = "tests/replay/test_facts.py::test_facts_equal_the_published_ones"
+_COMPONENTS = "tests/system/test_components.py::test_arc_04_each_component_is_seen_at_work_from_outside"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    # --- components switched off, seen from outside
+    Mutation("reorder.never_hold", "ARC-04", "events are not held for a gap", _COMPONENTS),
+    Mutation("dispatcher.keep_duplicates", "ARC-04", "repeated events are delivered", _COMPONENTS),
+    Mutation("dlq.off", "ARC-04", "dead letters are thrown away", _COMPONENTS),
+    Mutation("telemetry.off", "ARC-04", "operators are told nothing", _COMPONENTS),
+    Mutation("runner.leak_on_error", "ARC-04", "a batch whose callback raised is never given back", _COMPONENTS),
+    # --- money
+    Mutation("units.through_float", "ARC-19", "money is printed by way of a float",
+             "tests/unit/base/test_units.py::test_arc_19_prices_are_exact_in_order_and_one_level_however_spelled"),
+    # --- books
+    Mutation("ladder.keep_deleted", "BOOK-13", "deleted levels stay in the book",
+             f"{_FACTS}[binance_spot_2021_4pairs]"),
+    Mutation("ladder.no_cut", "BOOK-15", "the book is not cut to the subscribed depth",
+             f"{_FACTS}[kraken_v2_btc_eth_d10_20260707]"),
+    Mutation("checksum.always", "BOOK-16", "every checksum is 0", f"{_FACTS}[kraken_v2_btc_eth_d10_20260707]"),
+    Mutation("binance.no_gap", "BOOK-12", "a missing diff is not noticed",
+             "tests/replay/test_facts.py::test_losses_repeats_and_swaps"),
+    Mutation("coinbase.no_gap", "BOOK-12", "a missing number is not noticed",
+             "tests/unit/providers/coinbase/test_continuity.py::"
+             "test_a_gap_voids_every_book_of_that_connection_and_no_other"),
+    Mutation("kraken.no_gap", "BOOK-12", "a wrong checksum does not void the book",
+             "tests/unit/providers/kraken/test_stream.py::test_a_wrong_checksum_voids_the_book_until_the_next_snapshot"),
+    # --- order
+    Mutation("reorder.never_hold", "STR-03", "as above",
+             f"{_REORDER}str_03_permuted_inside_150_ms_leaves_in_exact_order"),
+    Mutation("reorder.never_hold", "STR-10", "as above",
+             f"{_DISPATCHER}str_10_450_interleaved_streams_keep_their_order_through_shutdown"),
+    Mutation("dispatcher.drop_late_critical", "STR-08", "a late critical event is dropped like a ticker",
+             f"{_DISPATCHER}str_08_an_old_critical_event_arrives_marked_and_an_old_ticker_does_not"),
+    Mutation("dispatcher.keep_duplicates", "STR-12", "as above",
+             f"{_DISPATCHER}str_12_a_duplicate_is_known_inside_the_horizon_and_late_outside"),
+    Mutation("dispatcher.newest_table", "RTE-04", "an event is routed by the newest table, not by that of its version",
+             f"{_ROUTING}rte_04_an_event_is_routed_by_the_table_it_was_stamped_with"),
+    # --- consumers
+    Mutation("mailbox.critical_last", "CON-02", "critical events do not leave first",
+             "tests/unit/consumers/test_mailbox.py::"
+             "test_con_02_critical_entries_leave_first_and_each_class_in_order"),
+    Mutation("runner.first_failure_only", "CON-12", "only the first of several failures is reported",
+             f"{_RUNNER}con_12_every_failure_of_a_batch_of_single_calls_is_reported"),
+    # --- memory
+    Mutation("recycler.keep_fields", "MEM-05", "a slot keeps fields of its last life",
+             f"{_POOLS}test_recycler.py::test_mem_05_a_recycled_slot_equals_a_fresh_one"),
+    Mutation("recycler.keep_generation", "MEM-10", "an old token reaches the new owner",
+             f"{_POOLS}test_recycler.py::test_mem_10_a_second_return_is_refused_and_the_new_owner_unharmed"),
+    Mutation("recycler.no_poison", "MEM-11", "a recycled event can still be read in debug",
+             f"{_POOLS}test_poison.py::test_mem_11_every_attribute_of_a_recycled_event_raises"),
+    Mutation("recycler.grow", "MEM-12", "market data beyond the pool goes to the heap",
+             f"{_POOLS}test_waiting.py::test_mem_12_market_data_finds_an_empty_pool_at_once"),
+    Mutation("runner.leak_on_error", "MEM-15", "as above", f"{_POOLS}test_balance.py::test_mem_15_every_way_out_returns_the_slot"),
+    # --- what operators see
+    Mutation("telemetry.no_bound", "OBS-01", "the ring grows with what nobody reads",
+             "tests/unit/runtime/test_observed.py::"
+             "test_obs_01_a_reader_that_never_reads_costs_records_and_nothing_else"),
+    Mutation("telemetry.fresh_trace", "OBS-06", "a record gets a trace of its own",
+             "tests/unit/runtime/test_observed.py::"
+             "test_obs_06_errors_and_telemetry_carry_the_trace_of_the_event_that_caused_them"),
+    Mutation("runner.stamp_late", "OBS-07", "the wait in the queue is not measured",
+             "tests/unit/runtime/test_observed.py::"
+             "test_obs_07_delivery_is_from_arrival_to_callback_with_the_wait_in_the_queue"),
+)  # fmt: skip
