@@ -48,7 +48,8 @@ def facts_over_websocket(path: Path, **options: Any) -> dict[str, Any]:
 
 def without_telemetry(facts: dict[str, Any]) -> dict[str, Any]:
     """What a socket tells of itself is no fact of the recording."""
-    return {**facts, "pipeline": {**facts["pipeline"], "telemetry": {}}}
+    facts.get("pipeline", {}).pop("telemetry", None)
+    return facts
 
 
 def facts_directly(path: Path, **options: Any) -> dict[str, Any]:
