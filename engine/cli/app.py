@@ -29,6 +29,12 @@ def _sim(app: typer.Typer) -> None:
     register(app)
 
 
+def _run(app: typer.Typer) -> None:
+    from engine.cli.run import register
+
+    register(app)
+
+
 def _replay(app: typer.Typer) -> None:
     from engine.cli.replay import register
 
@@ -55,6 +61,7 @@ def _instruments(app: typer.Typer) -> None:
 
 VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "demo": _demo,
+    "run": _run,
     "sim": _sim,
     "replay": _replay,
     "check": _check,

@@ -7,23 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from engine.cli.output import on_terminal, print_table
 from engine.cli.replay_view import consumer_text, streams_text
+from engine.cli.summary_view import duration_text, latency_cells, print_latencies
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
 
     from engine.runtime.demo import DemoResult, DemoView
-    from engine.runtime.summary import EngineSummary, Latency
+    from engine.runtime.summary import EngineSummary
 
-_UNITS = ((1_000, "ns"), (1_000_000, "us"), (1_000_000_000, "ms"))
-
-
-def duration_text(ns: int) -> str:
-    """``850 ns``, ``12.3 us``, ``4.5 ms``, ``1.2 s``."""
-    for limit, unit in _UNITS:
-        if ns < limit:
-            return f"{ns} ns" if unit == "ns" else f"{ns * 1000 / limit:.1f} {unit}"
-    return f"{ns / 1e9:.1f} s"
 
 
 # --- while it runs ------------------------------------------------------------------------------------------
@@ -107,11 +99,11 @@ def _screen(now: DemoView, seconds: float) -> Group:
     consumers = _grid("consumer", "delivered", "waiting", "delivery p50", "p99", "max")
     for name, row in now.summary.consumers.items():
         consumers.add_row(
-            name, f"{row['delivered']:,}", f"{row['queued']:,}", *_latency_cells(now.summary.delivery[name])
+            name, f"{row['delivered']:,}", f"{row['queued']:,}", *latency_cells(now.summary.delivery[name])
         )
     stages = _grid("stage", "frames timed", "p50", "p99", "max")
     for name, latency in now.summary.stages.items():
-        stages.add_row(name, f"{latency.count:,}", *_latency_cells(latency))
+        stages.add_row(name, f"{latency.count:,}", *latency_cells(latency))
     return Group(head, venues, consumers, stages, Text(_pools_text(now.summary)))
 
 
@@ -127,10 +119,6 @@ def _grid(*columns: str) -> Any:
     for place, column in enumerate(columns):
         table.add_column(column, justify="right" if place else "left", no_wrap=True)
     return table
-
-
-def _latency_cells(latency: Latency) -> tuple[str, str, str]:
-    return duration_text(latency.p50_ns), duration_text(latency.p99_ns), duration_text(latency.max_ns)
 
 
 def _pools_text(summary: EngineSummary) -> str:
@@ -157,12 +145,7 @@ def print_result(result: DemoResult) -> None:
     print_table(
         ("venue", "frames", "per second", "events", "books"), [_venue_row(result, name) for name in summary.frames]
     )
-    rows = [("stage", name, latency) for name, latency in summary.stages.items()]
-    rows += [("delivery", name, latency) for name, latency in summary.delivery.items()]
-    print_table(
-        ("latency", "of", "timed", "p50", "p99", "max"),
-        [(kind, name, latency.count, *_latency_cells(latency)) for kind, name, latency in rows],
-    )
+    print_latencies(summary)
     print(f"  {streams_text(summary)}")
     for name, row in summary.consumers.items():
         print(f"  {name}: {consumer_text(row)}")

@@ -50,7 +50,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "engine.namespace": NotBuilt(_ORDERS),
     "engine.state_dir": NotBuilt("parts that keep a state (journal, API token)"),
     "engine.idle": NotBuilt("the choice of an idle policy"),
-    "engine.shutdown_wait_ms": NotBuilt("the long-running verb `run` and its shutdown"),
     "providers[].venue": NotBuilt("the simulated venue's own feed", only=("simulated",)),
     "providers[].ws_private_endpoint": NotBuilt(_PRIVATE, off=(None,)),
     "providers[].book_refresh_interval_s": NotBuilt("the periodic refresh of books"),

@@ -68,14 +68,20 @@ class SubscriptionDesk:
         """What a consumer holds."""
         return tuple(self._held[consumer_id])
 
-    def subscribe(self, wanted: Subscription) -> None:
+    def subscribe(self, wanted: Subscription, *, is_awaited: bool = False) -> None:
         """Add a subscription; the same content again changes nothing.
+
+        Args:
+            wanted: the subscription.
+            is_awaited: the symbol may come later, with a venue that is not there yet; its routes come with it.
 
         Raises:
             ValidationError: an event type that cannot be subscribed.
             UnknownSymbolError: no provider, or not the one named, carries the symbol.
         """
-        self._check(wanted)
+        self._check_types(wanted)
+        if not is_awaited:
+            self._check_carried(wanted)
         held = self._held[wanted.consumer_id]
         if wanted not in held:
             held.append(wanted)
@@ -114,13 +120,15 @@ class SubscriptionDesk:
         for consumer_id in self._consumers:
             self._apply(consumer_id)
 
-    def _check(self, wanted: Subscription) -> None:
+    def _check_types(self, wanted: Subscription) -> None:
         for name in wanted.event_types:
             if name not in SUBSCRIBABLE_TYPES:
                 raise ValidationError(f"event type {name!r} is none of {', '.join(SUBSCRIBABLE_TYPES)}",
                                       op="subscribe")  # fmt: skip
         if not wanted.event_types:
             raise ValidationError("event_types is empty", op="subscribe")
+
+    def _check_carried(self, wanted: Subscription) -> None:
         carriers = self._carriers(wanted.symbol)
         for provider in wanted.providers or (None,):
             if not carriers or (provider is not None and provider not in carriers):

@@ -70,6 +70,7 @@ class Connection:
         self._listener: FrameListener | None = None
         self._transport: WSTransport | None = None
         self._closing = False
+        self.state: State = "down"
 
     @property
     def is_up(self) -> bool:
@@ -98,20 +99,22 @@ class Connection:
         if not self.is_up:
             raise NetworkError("closed at once", op="connection.open", provider=self.provider)
         self.send(self.plan.frames)
-        self._on_state(self, "up", "connected")
+        self._become("up", "connected")
 
     async def keep(self) -> None:
-        """Come back whenever the connection is lost; returns where the venue refuses for good.
+        """Stand, at once if it does not yet, and come back whenever lost; returns where the venue refuses for good.
 
         Raises:
             Exception: whatever a stage raised while it took a frame.
         """
-        while await self._gone():
-            try:
-                await self._come_back()
-            except AuthError as error:
-                self._on_state(self, "refused", error.reason)
-                return
+        try:
+            if self._transport is None:
+                await self._come_up()
+            while await self._gone():
+                await asyncio.sleep(self.backoff.next_s())
+                await self._come_up()
+        except AuthError as error:
+            self._become("refused", error.reason)
 
     def send(self, frames: tuple[bytes, ...]) -> None:
         """Send control frames, where the connection stands."""
@@ -157,7 +160,7 @@ class Connection:
     def _lost(self, listener: FrameListener) -> None:
         if not self._closing and listener is self._listener:
             self.lost_count += 1
-            self._on_state(self, "down", self._cause())
+            self._become("down", self._cause())
 
     async def _gone(self) -> bool:
         """Wait for the end of the connection; False if the venue ended it for good."""
@@ -171,19 +174,26 @@ class Connection:
         if loop.time() - stood_from_s >= HEALTHY_S:
             self.backoff.reset()
         if self._listener is not None and self._listener.close_code == _POLICY_VIOLATION:
-            self._on_state(self, "refused", self._cause())
+            self._become("refused", self._cause())
             return False
         return not self._closing
 
-    async def _come_back(self) -> None:
+    async def _come_up(self) -> None:
+        """Try until it stands; the first failure of a connection that never stood is told as its state."""
         while True:
-            await asyncio.sleep(self.backoff.next_s())
             try:
                 await self.open()
             except NetworkError as error:
                 log.warning("%s", error)
+                if self._transport is None and self.backoff.attempts == 0:
+                    self._become("down", error.reason)
             else:
                 return
+            await asyncio.sleep(self.backoff.next_s())
+
+    def _become(self, state: State, cause: str) -> None:
+        self.state = state
+        self._on_state(self, state, cause)
 
     def _cause(self) -> str:
         code = -1 if self._listener is None else self._listener.close_code

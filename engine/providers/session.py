@@ -12,7 +12,15 @@ from types import TracebackType
 from typing import Self
 
 from engine.base.clock import Clock
-from engine.base.errors import ProtocolError, UnknownSymbolError, ValidationError, VenueError
+from engine.base.errors import (
+    AuthError,
+    InvalidRequestError,
+    NotFoundError,
+    ProtocolError,
+    UnknownSymbolError,
+    ValidationError,
+    VenueError,
+)
 from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
 from engine.providers.backoff import Backoff
@@ -23,6 +31,8 @@ from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument
 from engine.schema.ports import FrameSink
 
+FINAL_REFUSALS = (AuthError, InvalidRequestError, NotFoundError)
+"""Answers that asking again does not change."""
 RESUBSCRIBED_MAX = 3
 RESUBSCRIBED_WITHIN_S = 60.0
 """A book that was begun anew this often within this long waits before it is again (BOOK-17)."""
@@ -66,6 +76,12 @@ class Session:
         self._random = random or Random()
         self._scope = TaskScope()
         self._closed = False
+        self.state = "starting"
+        """``starting``, ``up``, ``down`` (it comes back by itself) or ``refused`` (it does not)."""
+        self.cause = "not connected yet"
+        """What made it so, for a person to read."""
+        self.missing_symbols: tuple[str, ...] = ()
+        """Configured symbols that the venue does not list."""
         self._connection_of: dict[int, Connection] = {}
         self._down_since_s: dict[int, float] = {}
         self._fetches: dict[int, _Fetch] = {}
@@ -124,17 +140,72 @@ class Session:
             UnknownSymbolError: the venue does not list a symbol.
             VenueError: as for load_instruments().
         """
+        found, missing = await self.listed_instruments()
+        for error in missing:
+            raise error
+        return found
+
+    async def listed_instruments(self) -> tuple[list[Instrument], list[UnknownSymbolError]]:
+        """As configured_instruments(), with an error for each symbol that is not listed beside those that are.
+
+        Raises:
+            VenueError: as for load_instruments().
+        """
         listed: dict[str, Instrument] = {}
         for instrument in await self.load_instruments():
             for alias in instrument.aliases:
                 listed.setdefault(alias, instrument)
             listed[instrument.symbol] = instrument
-        for symbol in self.settings.symbols:
-            if symbol not in listed:
-                raise UnknownSymbolError(
-                    f"{symbol} is not listed", op="instruments.load", provider=self.feed.provider, symbol=symbol
-                )
-        return [listed[symbol] for symbol in self.settings.symbols]
+        missing = [
+            UnknownSymbolError(
+                f"{symbol} is not listed", op="instruments.load", provider=self.feed.provider, symbol=symbol
+            )
+            for symbol in self.settings.symbols
+            if symbol not in listed
+        ]
+        return [listed[symbol] for symbol in self.settings.symbols if symbol in listed], missing
+
+    # -- all of it, whatever the venue does -------------------------------------------------------------------
+
+    def start(self, carry: Callable[[Instrument], object]) -> None:
+        """Learn the instruments and connect in a task of this session, which tries for as long as the venue is away.
+
+        What the venue does raises nothing: it is told as the provider's state. A symbol that is not listed is told
+        and left out.
+
+        Args:
+            carry: takes each instrument before any frame of it comes.
+        """
+        self._scope.start(self._come_up(carry))
+
+    async def _come_up(self, carry: Callable[[Instrument], object]) -> None:
+        backoff = self._backoff()
+        while True:
+            try:
+                instruments, missing = await self.listed_instruments()
+                break
+            except VenueError as error:
+                is_final = isinstance(error, FINAL_REFUSALS)
+                self._provider_state("refused" if is_final else "down", error.reason)
+                log.log(logging.ERROR if is_final else logging.WARNING, "%s", error)
+                if is_final:
+                    return
+                await asyncio.sleep(max(error.retry_after_s or 0.0, backoff.next_s()))
+        for unknown in missing:
+            log.error("%s", unknown)
+            self._tell(
+                "instrument.skipped", provider=self.feed.provider, venue_symbol=unknown.symbol, why=unknown.reason
+            )
+        self.missing_symbols = tuple(unknown.symbol or "" for unknown in missing)
+        for instrument in instruments:
+            carry(instrument)
+        await self.connect(insist=True)
+
+    def _provider_state(self, state: str, cause: str) -> None:
+        """Note what stands in the provider's way, and tell a change of it."""
+        before, self.state, self.cause = self.state, state, cause
+        if state != before:
+            self._tell("provider.state", provider=self.feed.provider, cause=cause, **{"from": before, "to": state})
 
     # -- connections ------------------------------------------------------------------------------------------
 
@@ -143,12 +214,15 @@ class Session:
         settings = self.settings
         return self.feed.connections(settings.ws_endpoint, settings.streams, settings.kline_intervals)
 
-    async def connect(self, plans: Sequence[ConnectionPlan] | None = None, numbers: Sequence[int] = ()) -> None:
+    async def connect(
+        self, plans: Sequence[ConnectionPlan] | None = None, numbers: Sequence[int] = (), *, insist: bool = False
+    ) -> None:
         """Open each connection, one after the other; from then on each comes back by itself.
 
         Args:
             plans: None = those of plans().
             numbers: the provider's numbers of the connections; empty = from 0.
+            insist: leave the first attempt to the connection as well, which tries until it stands.
 
         Raises:
             VenueError: the first attempt failed.
@@ -169,7 +243,8 @@ class Session:
             self.connections.append(connection)
             for symbol in plan.venue_symbols:
                 self._connection_of[self.feed.stream.index_of(symbol.encode())] = connection
-            await connection.open()
+            if not insist:
+                await connection.open()
             self._scope.start(connection.keep())
 
     async def round_trip(self) -> None:
@@ -195,6 +270,10 @@ class Session:
                     del self._fetches[index]
             self.feed.connection_lost(connection.plan, connection.number)
             self.feed.stream.read_end()
+        if state != "up":
+            self._provider_state("refused" if self.state == "refused" else state, cause)
+        elif all(one.is_up for one in self.connections):
+            self._provider_state("up", cause)
         down_s = now_s - self._down_since_s.get(connection.number, now_s)
         self._tell(
             "connection.state",

@@ -175,8 +175,11 @@ class Engine:
         self.runners[consumer_id] = runner
         return runner
 
-    def add_configured_consumers(self) -> None:
+    def add_configured_consumers(self, *, venues_may_come_later: bool = False) -> None:
         """Load and connect the consumers of the configuration, and subscribe them.
+
+        Args:
+            venues_may_come_later: hold a subscription whose symbol no provider carries yet.
 
         Raises:
             ConfigError: a handler that cannot be loaded, or a subscription nobody can serve.
@@ -196,7 +199,8 @@ class Engine:
                         symbol=wanted.symbol,
                         providers=tuple(wanted.providers),
                         event_types=tuple(wanted.event_types),
-                    )
+                    ),
+                    is_awaited=venues_may_come_later,
                 )
 
     # -- life -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -118,7 +119,8 @@ class LiveEngine:
     """An engine and the sessions of its providers: an async context manager; the engine is closed by its owner.
 
     ``prepare()`` learns the instruments, then the owner subscribes and starts the engine, then ``connect()`` lets
-    the frames come.
+    the frames come; all venues must be there. ``start()`` does both for each venue on its own, and waits for those
+    that are not there.
 
     Args:
         engine: built, not started.
@@ -173,6 +175,11 @@ class LiveEngine:
             VenueError: a venue cannot be reached.
         """
         await self._each(lambda session: session.connect())
+
+    def start(self) -> None:
+        """Bring each provider up as soon as its venue lets it, whatever the others do."""
+        for session in self.sessions:
+            session.start(partial(self.engine.carry, session.feed))
 
     async def round_trip(self) -> None:
         """Return when all that the venues had sent has been taken.

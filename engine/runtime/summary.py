@@ -58,6 +58,11 @@ class EngineSummary:
     """Events and frames that could not be delivered and are kept."""
 
     @property
+    def faults(self) -> list[str]:
+        """Counts that do not add up, what is out of a pool left aside."""
+        return [line for line in self.imbalances if not line.startswith("pool ")]
+
+    @property
     def imbalances(self) -> list[str]:
         """What does not add up; empty is how it should be."""
         found = [f"stream {key}: {row}" for key, row in self.streams.items() if not row.balanced]

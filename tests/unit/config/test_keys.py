@@ -18,6 +18,7 @@ from tests.unit.config.documented_defaults import DEFAULTS
 READ_NOW = {
     "schema_version",
     "profile",
+    "engine.shutdown_wait_ms",
     "debug.recycler",
     "log.level",
     "log.format",

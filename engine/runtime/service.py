@@ -1,0 +1,159 @@
+"""The long run: an engine as its configuration says, with whatever venues are there, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from engine.base.workers import TaskScope
+from engine.config.sections import EngineConfig
+from engine.providers.session import Session
+from engine.runtime.assembly import Engine
+from engine.runtime.live import LiveEngine
+from engine.runtime.summary import EngineSummary
+
+READY_WITHIN_S = 30.0
+"""A venue that is neither ready nor known to be away after this long no longer keeps the others from being ready."""
+_LOOK_EVERY_S = 0.02
+log = logging.getLogger("engine.runtime")
+
+
+@dataclass(frozen=True)
+class ProviderReport:
+    """One provider at a moment.
+
+    Attributes:
+        name, venue: of the configuration.
+        state: ``starting``, ``up``, ``down`` or ``refused``.
+        cause: what made it so.
+        symbols: those that are carried.
+        missing_symbols: those that the venue does not list.
+        books_valid: of those symbols, where books are among the streams.
+        connections_up, connections: its sockets.
+    """
+
+    name: str
+    venue: str
+    state: str
+    cause: str
+    symbols: tuple[str, ...]
+    missing_symbols: tuple[str, ...]
+    books_valid: int
+    connections_up: int
+    connections: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether waiting for it any longer brings nothing soon: it is complete, or away."""
+        if self.state == "up":
+            return self.books_valid == len(self.symbols)
+        return self.state != "starting"
+
+
+@dataclass(frozen=True)
+class ReadyReport:
+    """What the engine started with."""
+
+    profile: str
+    consumers: tuple[str, ...]
+    providers: tuple[ProviderReport, ...]
+
+
+@dataclass(frozen=True)
+class ServiceResult:
+    """What a run came to.
+
+    Attributes:
+        seconds: from the start to the order to stop.
+        providers: as they were at the end.
+        summary: counts after all was drained.
+        outstanding: pools that have not everything back, and how much is out.
+    """
+
+    seconds: float
+    providers: tuple[ProviderReport, ...]
+    summary: EngineSummary
+    outstanding: Mapping[str, int]
+
+
+class Service:
+    """Runs once, on a loop.
+
+    Args:
+        config: validated.
+        on_ready: called once, when every venue is either complete or known to be away.
+    """
+
+    def __init__(self, config: EngineConfig, on_ready: Callable[[ReadyReport], None]) -> None:
+        self._config = config
+        self._on_ready = on_ready
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """End the run in order."""
+        self._stopped.set()
+
+    async def run(self) -> ServiceResult:
+        """Everything from the first connection to the last event delivered.
+
+        Raises:
+            ConfigError: a handler that cannot be loaded, or a subscription nobody can serve.
+            EngineErrorGroup: several consumers failed in on_stop.
+        """
+        started_s = time.monotonic()
+        with Engine(self._config) as engine:
+            for warning in engine.warnings:
+                log.warning("%s", warning)
+            engine.add_configured_consumers(venues_may_come_later=True)
+            engine.start()
+            async with LiveEngine(engine) as live:
+                live.start()
+                async with TaskScope() as scope:
+                    scope.start(self._tell_ready(live))
+                    await self._stopped.wait()
+                ran_s = time.monotonic() - started_s
+                providers = _reports(live)
+        outstanding = await self._drained(engine)
+        return ServiceResult(ran_s, providers, engine.summary(), outstanding)
+
+    async def _tell_ready(self, live: LiveEngine) -> None:
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        # Books become valid in many places, on the hot path; only the start waits for them.
+        while time.monotonic() < deadline_s and not all(one.is_settled for one in _reports(live)):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_EVERY_S)
+        self._on_ready(ReadyReport(self._config.profile, tuple(live.engine.runners), _reports(live)))
+
+    async def _drained(self, engine: Engine) -> dict[str, int]:
+        """Wait for events that consumers still hold, and tell of those that stay out (SHUT-03)."""
+        deadline_s = time.monotonic() + self._config.engine.shutdown_wait_ms / 1e3
+        while engine.recycler.statistics().out() and time.monotonic() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_EVERY_S)
+        out: dict[str, int] = engine.recycler.statistics().out()
+        for pool, count in out.items():
+            holders = sorted({str(row["holder"]) for row in engine.recycler.outstanding() if row["type"] == pool})
+            engine.reporting.tell("shutdown.outstanding", pool=pool, count=count, holders=holders)
+            log.error("pool %s has %d out, held by %s", pool, count, ", ".join(holders) or "nobody known")
+        return out
+
+
+def _reports(live: LiveEngine) -> tuple[ProviderReport, ...]:
+    return tuple(_report(session) for session in live.sessions)
+
+
+def _report(session: Session) -> ProviderReport:
+    feed = session.feed
+    with_books = "book" in session.settings.streams
+    return ProviderReport(
+        name=feed.provider,
+        venue=feed.venue,
+        state=session.state,
+        cause=session.cause,
+        symbols=tuple(instrument.symbol for instrument in feed.instruments.values()),
+        missing_symbols=session.missing_symbols,
+        books_valid=sum(book.is_valid or not with_books for book in feed.stream.book_list()),
+        connections_up=sum(connection.is_up for connection in session.connections),
+        connections=len(session.connections),
+    )

@@ -1,0 +1,28 @@
+"""Every example configuration is right, and its handlers can be loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.config.load import load_config
+from engine.runtime.assembly import load_handler
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_an_example_loads(path: Path) -> None:
+    config = load_config(path, (), {})
+    assert config.consumers
+    for consumer in config.consumers:
+        assert load_handler(consumer) is not None
+
+
+def test_each_venue_has_an_example_of_its_own() -> None:
+    named = {path.stem: load_config(path, (), {}).providers for path in EXAMPLES}
+    for venue in ("binance", "coinbase", "kraken"):
+        (provider,) = named[venue]
+        assert (provider.venue, provider.ws_endpoint, provider.rest_endpoint) == (venue, None, None)
+    assert [provider.venue for provider in named["three-venues"]] == ["binance", "coinbase", "kraken"]
