@@ -41,7 +41,6 @@ def _same(value: Any, other: Any) -> bool:
 _ORDERS = "orders, their journal and their risk checks"
 _REPORTS = "reports, their bus and their cache"
 _SURFACE = "the operator's HTTP and WebSocket surface"
-_LIVENESS = "the supervision of live connections"
 _PRIVATE = "private data and orders at a venue"
 
 # None: this key is read although its section is not.
@@ -56,12 +55,7 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "providers[].stale_after_s": NotBuilt("the watch over stale books"),
     "providers[].instrument_refresh_s": NotBuilt("the periodic refresh of instruments"),
     "providers[].credentials": NotBuilt(_PRIVATE, off=(None,)),
-    "providers[].connection.ping_interval_ms": NotBuilt(_LIVENESS),
-    "providers[].connection.pong_timeout_ms": NotBuilt(_LIVENESS),
-    "providers[].connection.heartbeat_timeout_ms": NotBuilt(_LIVENESS),
-    "providers[].connection.symbols_per_conn": NotBuilt("the spreading of symbols over connections"),
     "providers[].rest.limit_share": NotBuilt("the budget of REST calls"),
-    "providers[].rest.max_connections": NotBuilt("the budget of REST calls"),
     "providers[].orders": NotBuilt(_PRIVATE),
     "providers[].orders.enabled": NotBuilt(_PRIVATE, off=(False,)),
     "orchestrator.merge_rules": NotBuilt("merge windows", off=([],)),

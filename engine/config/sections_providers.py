@@ -7,6 +7,7 @@ from pydantic import Field
 from engine.config.types import (
     Distinct,
     EnvName,
+    FilePath,
     HttpUrl,
     ProviderName,
     Section,
@@ -94,6 +95,9 @@ class ProviderConfig(Section):
     ws_endpoint: WsUrl | None = Field(None, description="null = the venue's own")
     ws_private_endpoint: WsUrl | None = None
     rest_endpoint: HttpUrl | None = Field(None, description="null = the venue's own")
+    tls_ca_file: FilePath | None = Field(
+        None, description="PEM file of the authorities to believe, in place of the system's"
+    )
     book: BookConfig = Field(default_factory=BookConfig)
     book_refresh_interval_s: int = Field(180, ge=120, le=300)
     stale_after_s: int = Field(300, ge=30, le=3600)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from engine.base.errors import UnknownSymbolError
 from engine.providers.assembler import BookAssembler
+from engine.providers.limits import SocketLimits
+from engine.providers.sharding import shards
 from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument, Skipped
+
+RequestKind = Literal["subscribe", "unsubscribe"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,14 @@ class FeedPorts:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What is wanted of each symbol (``providers[].streams``, ``kline_intervals``)."""
+
+    streams: tuple[str, ...]
+    kline_intervals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ConnectionPlan:
     """One WebSocket connection: where to, the control frames to send once it stands, and whose books it feeds."""
 
@@ -63,6 +75,7 @@ class Feed(ABC):
     """One provider. Owned by the runtime; used on the engine's loop."""
 
     venue: ClassVar[str]
+    socket_limits: ClassVar[SocketLimits]
     stream: VenueStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
@@ -75,6 +88,8 @@ class Feed(ABC):
         """In place of the venue's own."""
         self.on_snapshot_request: Callable[[SnapshotRequest], None] | None = None
         self.on_resubscribe: Callable[[int, BookReason], None] | None = None
+        self.on_shutdown: Callable[[int], None] | None = None
+        """Called with the number of a connection that the venue is about to end."""
 
     @abstractmethod
     def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
@@ -92,11 +107,24 @@ class Feed(ABC):
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
         """A REST body in its place among the frames; returns what it was (``depth``, ``instruments``, ``other``)."""
 
-    @abstractmethod
     def connections(
-        self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
+        self, ws_endpoint: str | None, wanted: Wanted, symbols: Sequence[str], symbols_per_conn: int
     ) -> list[ConnectionPlan]:
-        """The connections that carry *streams* of every instrument added."""
+        """The connections that carry *wanted* of *symbols*, within the venue's limits and at most so many each."""
+        size = max(1, min(symbols_per_conn, self.symbols_per_connection(wanted)))
+        return [self.plan(ws_endpoint, wanted, part) for part in shards(symbols, size)]
+
+    @abstractmethod
+    def symbols_per_connection(self, wanted: Wanted) -> int:
+        """How many symbols the venue lets one connection carry."""
+
+    @abstractmethod
+    def plan(self, ws_endpoint: str | None, wanted: Wanted, symbols: Sequence[str]) -> ConnectionPlan:
+        """A connection that carries *wanted* of *symbols*."""
+
+    @abstractmethod
+    def requests(self, kind: RequestKind, wanted: Wanted, symbols: Sequence[str]) -> tuple[bytes, ...]:
+        """Control frames that change a standing connection, each of at most 100 streams."""
 
     def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
         """Control frames that bring a book's new snapshot over its connection; none where REST gives it."""

@@ -27,6 +27,8 @@ cdef class FrameListener(WSListener):
     cdef readonly unsigned long long frames  # text messages handed on
     cdef readonly unsigned long long reads   # socket reads that brought any frame
     cdef readonly unsigned long long ignored # messages that are not text
+    cdef readonly unsigned long long pings   # of the venue, answered
+    cdef readonly unsigned long long pongs   # answers to ours
 
     cdef int _take(self, WSTransport transport, WSFrame frame) except -1
     cdef int _message(self, WSFrame frame) except -1
@@ -42,3 +44,11 @@ cdef class FrameTap(FrameSink):
     cdef readonly int waiting_count
 
     cdef int _hand_on_waiting(self) except -1
+
+
+cdef class HeldFrames(FrameSink):
+    """Keeps the frames of a connection that is not to be heard yet."""
+    cdef list _frames                        # (bytes, ts_recv_ns, conn)
+    cdef readonly size_t held_bytes
+    cdef readonly bint is_overfull           # more came than may be kept: what is held is of no use
+    cdef size_t _bytes_max

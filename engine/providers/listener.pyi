@@ -14,6 +14,8 @@ class FrameListener(WSListener):
     frames: int
     reads: int
     ignored: int
+    pings: int
+    pongs: int
     def __init__(
         self,
         sink: FrameSink,
@@ -28,9 +30,17 @@ class FrameListener(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None: ...
     def is_user_specific_pong(self, frame: WSFrame) -> bool: ...
     def send(self, text: bytes) -> bool: ...
+    def hear(self, sink: FrameSink) -> None: ...
 
 @disjoint_base
 class FrameTap(FrameSink):
     waiting_count: int
     def __init__(self, next: FrameSink, turn: Callable[[int, int], int]) -> None: ...
     def look(self) -> None: ...
+
+@disjoint_base
+class HeldFrames(FrameSink):
+    held_bytes: int
+    is_overfull: bool
+    def __init__(self, bytes_max: int) -> None: ...
+    def hand_on(self, to: FrameSink) -> int: ...

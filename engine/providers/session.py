@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -24,18 +24,20 @@ from engine.base.errors import (
 from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
 from engine.providers.backoff import Backoff
-from engine.providers.connection import Connection, State
-from engine.providers.feed import ConnectionPlan, Feed, SnapshotRequest
+from engine.providers.connection import Connection, SocketSettings, State
+from engine.providers.feed import ConnectionPlan, Feed, SnapshotRequest, Wanted
+from engine.providers.gate import VenueGate
+from engine.providers.handover import hand_over, replace_at_s
+from engine.providers.network import tls_context
 from engine.providers.rest import RestClient
+from engine.providers.snapshots import SnapshotDesk
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument
 from engine.schema.ports import FrameSink
 
 FINAL_REFUSALS = (AuthError, InvalidRequestError, NotFoundError)
 """Answers that asking again does not change."""
-RESUBSCRIBED_MAX = 3
-RESUBSCRIBED_WITHIN_S = 60.0
-"""A book that was begun anew this often within this long waits before it is again (BOOK-17)."""
+_LOOK_AGAIN_S = 1.0
 
 log = logging.getLogger("engine.providers")
 
@@ -50,6 +52,7 @@ class Session:
         tell: called as tell(kind, **metadata): telemetry.
         sink: takes the frames in place of the feed's stream.
         random: source of the jitter.
+        gate: what this provider shares with others at the same venue; None = it is alone there.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Session:
         tell: Callable[..., None],
         sink: FrameSink | None = None,
         random: Random | None = None,
+        gate: VenueGate | None = None,
     ) -> None:
         self.feed = feed
         self.settings = settings
@@ -84,8 +88,18 @@ class Session:
         """Configured symbols that the venue does not list."""
         self._connection_of: dict[int, Connection] = {}
         self._down_since_s: dict[int, float] = {}
-        self._fetches: dict[int, _Fetch] = {}
-        self._renewals: dict[tuple[int, tuple[bytes, ...]], _Renewal] = {}
+        self.wanted = Wanted(settings.streams, settings.kline_intervals)
+        self._socket_settings = _socket_settings(settings, feed, gate or VenueGate(feed.socket_limits))
+        self.snapshots = SnapshotDesk(
+            feed,
+            self.rest,
+            self._scope,
+            connection_of=self._connection_of.get,
+            take_body=self.take_body,
+            new_backoff=self._backoff,
+            timeout_s=settings.book.snapshot_timeout_ms / 1e3,
+        )
+        feed.on_shutdown = self._shutdown_announced
         feed.rest_endpoint = settings.rest_endpoint
         feed.on_snapshot_request = self.snapshot_wanted
         feed.on_resubscribe = self.resubscription_wanted
@@ -212,7 +226,8 @@ class Session:
     def plans(self) -> list[ConnectionPlan]:
         """The connections that carry the configured streams of every instrument added to the feed."""
         settings = self.settings
-        return self.feed.connections(settings.ws_endpoint, settings.streams, settings.kline_intervals)
+        symbols = list(self.feed.instruments)
+        return self.feed.connections(settings.ws_endpoint, self.wanted, symbols, settings.connection.symbols_per_conn)
 
     async def connect(
         self, plans: Sequence[ConnectionPlan] | None = None, numbers: Sequence[int] = (), *, insist: bool = False
@@ -227,25 +242,85 @@ class Session:
         Raises:
             VenueError: the first attempt failed.
         """
-        settings = self.settings.connection
         for place, plan in enumerate(self.plans() if plans is None else plans):
-            connection = Connection(
-                self.feed.provider,
-                numbers[place] if numbers else place,
-                plan,
-                self._sink,
-                self._clock,
-                backoff=self._backoff(),
-                connect_timeout_s=settings.connect_timeout_ms / 1e3,
-                message_bytes_max=settings.max_frame_bytes,
-                on_state=self._state_changed,
-            )
-            self.connections.append(connection)
-            for symbol in plan.venue_symbols:
-                self._connection_of[self.feed.stream.index_of(symbol.encode())] = connection
+            connection = self._new_connection(numbers[place] if numbers else place, plan, self._sink)
+            self._take_charge(connection)
             if not insist:
                 await connection.open()
-            self._scope.start(connection.keep())
+            self._scope.start(self._keep(connection))
+
+    async def _keep(self, connection: Connection) -> None:
+        """Keep a connection up, and see to its planned end where the venue has one."""
+        lifetime_s = self.feed.socket_limits.lifetime_s
+        if lifetime_s is None:
+            await connection.keep()
+            return
+        async with TaskScope() as scope:
+            scope.start(self._replace_in_time(connection, lifetime_s))
+            await connection.keep()
+
+    async def _replace_in_time(self, connection: Connection, lifetime_s: float) -> None:
+        """Replace a connection before the venue ends it, by age or because it said so; try again where that fails."""
+        loop = asyncio.get_running_loop()
+        share, backoff = self._random.random(), self._backoff()
+        while True:
+            due_s = replace_at_s(connection.stood_from_s, lifetime_s, share)
+            if connection.is_up and not connection.is_ending and loop.time() < due_s:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(due_s):
+                        await connection.ending.wait()
+                continue
+            if not connection.is_up:
+                # It comes back as a new one; its age begins again.
+                await asyncio.sleep(_LOOK_AGAIN_S)
+                continue
+            new = await hand_over(connection, self.feed.stream, partial(self._new_like, connection))
+            if new is not None:
+                self._take_charge(new, in_place_of=connection)
+                self._scope.start(self._keep(new))
+                self._told_state(new, "up", "took over from a connection that was about to end")
+                await connection.close()
+                return
+            await asyncio.sleep(backoff.next_s())
+
+    def _new_like(self, connection: Connection, sink: FrameSink) -> Connection:
+        return self._new_connection(max(one.number for one in self.connections) + 1, connection.plan, sink)
+
+    def _new_connection(self, number: int, plan: ConnectionPlan, sink: FrameSink) -> Connection:
+        return Connection(
+            self.feed.provider,
+            number,
+            plan,
+            sink,
+            self._clock,
+            settings=self._socket_settings,
+            backoff=self._backoff(),
+            on_state=self._state_changed,
+        )
+
+    def _take_charge(self, connection: Connection, in_place_of: Connection | None = None) -> None:
+        """From now on the connection feeds the books of its plan."""
+        if in_place_of is not None:
+            self.connections.remove(in_place_of)
+        self.connections.append(connection)
+        for symbol in connection.plan.venue_symbols:
+            self._connection_of[self.feed.stream.index_of(symbol.encode())] = connection
+
+    def _shutdown_announced(self, conn: int) -> None:
+        """Hook of the feed: the venue is about to end a connection."""
+        for connection in self.connections:
+            if connection.number == conn:
+                connection.ending.set()
+
+    def pause(self) -> None:
+        """Stop reading from the venue; what it sends waits on its side. Again does nothing."""
+        for connection in self.connections:
+            connection.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        for connection in self.connections:
+            connection.resume()
 
     async def round_trip(self) -> None:
         """Return when all that the venue had sent on any connection has been taken.
@@ -261,19 +336,21 @@ class Session:
         return Backoff(settings.backoff_min_ms / 1e3, settings.backoff_max_ms / 1e3, self._random)
 
     def _state_changed(self, connection: Connection, state: State, cause: str) -> None:
-        now_s = time.monotonic()
+        if connection not in self.connections:
+            return  # it does not feed anything yet, or not any more
         if state == "down":
-            self._down_since_s[connection.number] = now_s
-            for index, fetch in list(self._fetches.items()):
-                if self._connection_of.get(index) is connection:
-                    fetch.task.cancel()
-                    del self._fetches[index]
+            self._down_since_s[connection.number] = asyncio.get_running_loop().time()
+            self.snapshots.connection_lost(connection)
             self.feed.connection_lost(connection.plan, connection.number)
             self.feed.stream.read_end()
         if state != "up":
             self._provider_state("refused" if self.state == "refused" else state, cause)
         elif all(one.is_up for one in self.connections):
             self._provider_state("up", cause)
+        self._told_state(connection, state, cause)
+
+    def _told_state(self, connection: Connection, state: State, cause: str) -> None:
+        now_s = asyncio.get_running_loop().time()
         down_s = now_s - self._down_since_s.get(connection.number, now_s)
         self._tell(
             "connection.state",
@@ -289,7 +366,7 @@ class Session:
             "%s connection %d is %s: %s", self.feed.provider, connection.number, state, cause,
         )  # fmt: skip
 
-    # -- snapshots by REST ------------------------------------------------------------------------------------
+    # -- snapshots --------------------------------------------------------------------------------------------
 
     def refresh(self, venue_symbol: str) -> None:
         """Ask for a new snapshot of a book, in sync or not."""
@@ -298,7 +375,7 @@ class Session:
 
     def is_fetching(self, venue_symbol: str) -> bool:
         """Whether a snapshot of the book is on its way."""
-        return self.feed.stream.index_of(venue_symbol.encode()) in self._fetches
+        return self.snapshots.is_fetching(self.feed.stream.index_of(venue_symbol.encode()))
 
     async def take_body(self, url: str, body: bytes) -> None:
         """Hand a snapshot's body on, at the clock's time; a replay waits for its place first."""
@@ -306,86 +383,26 @@ class Session:
         self.feed.stream.read_end()
 
     def snapshot_wanted(self, request: SnapshotRequest) -> None:
-        """Hook of the feed: fetch a snapshot; one is on its way for a book at any time."""
-        fetch = self._fetches.get(request.symbol_index)
-        if fetch is not None:
-            fetch.again = True
-        elif not self._closed and self._is_up(request.symbol_index):
-            self._fetches[request.symbol_index] = fetch = _Fetch()
-            fetch.task = self._scope.start(self._fetch(request, fetch))
-
-    def _is_up(self, symbol_index: int) -> bool:
-        # A book whose connection is down asks again with its first message.
-        connection = self._connection_of.get(symbol_index)
-        return connection is not None and connection.is_up
-
-    async def _fetch(self, request: SnapshotRequest, fetch: _Fetch) -> None:
-        """Ask until the book has what it needs: too old a snapshot makes it ask again."""
-        backoff = self._backoff()
-        timeout_s = self.settings.book.snapshot_timeout_ms / 1e3
-        while True:
-            wait_s = 0.0
-            try:
-                body = await self.rest.get(request.url, timeout_s)
-            except VenueError as error:
-                log.warning("%s", error)
-                fetch.again, wait_s = True, error.retry_after_s or 0.0
-            else:
-                fetch.again = False
-                await self.take_body(request.url, body)
-            if not fetch.again:
-                break
-            await asyncio.sleep(max(wait_s, backoff.next_s()))
-        if self._fetches.get(request.symbol_index) is fetch:
-            del self._fetches[request.symbol_index]
-
-    # -- snapshots by subscription ----------------------------------------------------------------------------
+        """Hook of the feed: fetch a snapshot."""
+        if not self._closed:
+            self.snapshots.fetch(request)
 
     def resubscription_wanted(self, symbol_index: int, reason: BookReason) -> None:
         """Hook of the feed: begin a book anew by a new subscription."""
-        if self._closed or not self._is_up(symbol_index):
-            return
-        connection = self._connection_of[symbol_index]
-        frames = self.feed.resubscription(connection.plan, symbol_index)
-        if not frames:
-            return
-        key = (connection.number, frames)
-        renewal = self._renewals.setdefault(key, _Renewal(self._backoff()))
-        # Books that one loss took together are begun anew by one request.
-        if not renewal.is_due:
-            renewal.is_due = True
-            self._scope.start(self._renew(connection, frames, renewal))
-
-    async def _renew(self, connection: Connection, frames: tuple[bytes, ...], renewal: _Renewal) -> None:
-        await asyncio.sleep(renewal.wait_s(time.monotonic()))
-        renewal.is_due = False
-        connection.send(frames)
+        if not self._closed:
+            self.snapshots.resubscribe(symbol_index, reason)
 
 
-class _Fetch:
-    """A snapshot on its way."""
-
-    task: asyncio.Task[None]
-
-    def __init__(self) -> None:
-        self.again = False
-
-
-class _Renewal:
-    """How often a subscription was made anew of late."""
-
-    def __init__(self, backoff: Backoff) -> None:
-        self.is_due = False
-        self._backoff = backoff
-        self._times_s: deque[float] = deque(maxlen=RESUBSCRIBED_MAX)
-
-    def wait_s(self, now_s: float) -> float:
-        """How long to wait before the next one: nothing, unless there were too many."""
-        too_often = (
-            len(self._times_s) == RESUBSCRIBED_MAX and now_s - self._times_s[0] < RESUBSCRIBED_WITHIN_S
-        )
-        self._times_s.append(now_s)
-        if too_often:
-            return self._backoff.next_s()
-        self._backoff.reset()
-        return 0.0
+def _socket_settings(settings: ProviderConfig, feed: Feed, gate: VenueGate) -> SocketSettings:
+    connection = settings.connection
+    return SocketSettings(
+        limits=feed.socket_limits,
+        connects=gate.connects,
+        messages=gate.messages,
+        connect_timeout_s=connection.connect_timeout_ms / 1e3,
+        ping_interval_s=connection.ping_interval_ms / 1e3,
+        pong_timeout_s=connection.pong_timeout_ms / 1e3,
+        heartbeat_timeout_s=connection.heartbeat_timeout_ms / 1e3,
+        message_bytes_max=connection.max_frame_bytes,
+        tls=tls_context(settings.tls_ca_file),
+    )

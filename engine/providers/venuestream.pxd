@@ -41,6 +41,7 @@ cdef class VenueStream(FrameSink):
     cdef object on_want_snapshot             # (stream, symbol index, reason)
     cdef object on_telemetry                 # (kind, **metadata)
     cdef public int64_t record_index         # replay: the record in hand, else -1
+    cdef public bint catching_up             # frames held back pass: what has no number was told by others already
     cdef readonly uint64_t frames
     cdef readonly uint64_t frame_bytes
     cdef readonly uint64_t ignored           # well-formed, of no stream we have an event for

@@ -18,6 +18,7 @@ class VenueStream(FrameSink):
     @property
     def provider(self) -> Any: ...
     record_index: int
+    catching_up: bool
     @property
     def frames(self) -> Any: ...
     @property

@@ -19,6 +19,7 @@ from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.providers.feed import BookRules
+from engine.providers.gate import VenueGate
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 
@@ -143,9 +144,11 @@ class LiveEngine:
         await self._stack.__aenter__()
         self._timer = DeadlineTimer(engine.dispatcher, engine.clock)
         self._stack.callback(self._timer.close)
+        gates: dict[tuple[str, str | None], VenueGate] = {}
         for provider in self._providers:
             feed = engine.open_provider(provider.venue, provider.name, book_rules(provider))
-            session = Session(feed, provider, engine.clock, tell=engine.reporting.tell)
+            gate = gates.setdefault((provider.venue, provider.ws_endpoint), VenueGate(feed.socket_limits))
+            session = Session(feed, provider, engine.clock, tell=engine.reporting.tell, gate=gate)
             self.sessions.append(await self._stack.enter_async_context(session))
         return self
 

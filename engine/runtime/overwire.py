@@ -34,6 +34,7 @@ from engine.simulator.playback import PlaybackError, PlaybackServer
 from engine.simulator.recording import Recording, depth_symbol
 
 _OP = "replay.over_websocket"
+_ALL_ON_ONE = 1024
 _RETRY_MS = 10
 # A request waits at the server until the place of its snapshot is reached, however long the recording.
 _SNAPSHOT_TIMEOUT_MS = 7 * 24 * 3_600_000
@@ -307,5 +308,7 @@ def _settings(venue: Any, server: PlaybackServer) -> ProviderConfig:
         ws_endpoint=server.ws_url,
         rest_endpoint=server.rest_url,
         book=BookConfig.model_construct(snapshot_timeout_ms=_SNAPSHOT_TIMEOUT_MS),
-        connection=ConnectionConfig(backoff_min_ms=_RETRY_MS, backoff_max_ms=_RETRY_MS),
+        connection=ConnectionConfig(
+            backoff_min_ms=_RETRY_MS, backoff_max_ms=_RETRY_MS, symbols_per_conn=_ALL_ON_ONE
+        ),
     )

@@ -60,6 +60,7 @@ cdef class FrameListener(WSListener):
         """A pong that picows waits for is not shown as a frame; it may end a read all the same."""
         if frame.msg_type != WSMsgType.PONG:
             return False
+        self.pongs += 1
         if frame.last_in_buffer and not self._failed:
             self._end_read()
         return True
@@ -77,6 +78,10 @@ cdef class FrameListener(WSListener):
         (<WSTransport>self.transport).send(WSMsgType.TEXT, text)
         return True
 
+    def hear(self, FrameSink sink not None) -> None:
+        """Hand what comes from now on to *sink*; between two reads only."""
+        self._sink = sink
+
     cdef int _take(self, WSTransport transport, WSFrame frame) except -1:
         if self._ts_recv_ns == 0:
             self._ts_recv_ns = self._clock.now_ns()
@@ -86,11 +91,14 @@ cdef class FrameListener(WSListener):
             return self._sink.on_frame(frame.payload_ptr, frame.payload_size, self._ts_recv_ns, self.conn)
         if frame.msg_type == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
+            self.pings += 1
         elif frame.msg_type == WSMsgType.CLOSE:
             self.close_code = <int>frame.get_close_code()
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
-        elif frame.msg_type != WSMsgType.PONG:
+        elif frame.msg_type == WSMsgType.PONG:
+            self.pongs += 1
+        else:
             self._message(frame)
         return 0
 
@@ -194,3 +202,39 @@ cdef class FrameTap(FrameSink):
                     self._next.on_frame(frame, len(frame), stamp_ns, conn)
                     moved = True
         return 0
+
+
+cdef class HeldFrames(FrameSink):
+    """Keeps frames until somebody wants them.
+
+    Args:
+        bytes_max: what is held is dropped, and nothing kept any more, once it is larger than this.
+    """
+
+    def __init__(self, bytes_max: int):
+        self._frames = []
+        self._bytes_max = bytes_max
+
+    cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
+        if self.is_overfull:
+            return 0
+        self.held_bytes += length
+        if self.held_bytes > self._bytes_max:
+            self.is_overfull = True
+            self._frames.clear()
+            return 0
+        self._frames.append((text[:length], ts_recv_ns, conn))
+        return 0
+
+    cdef int on_read_end(self) except -1:
+        return 0
+
+    def hand_on(self, FrameSink to not None) -> int:
+        """Give every frame to *to*, in order, and forget them; returns how many."""
+        cdef bytes frame
+        frames, self._frames = self._frames, []
+        self.held_bytes = 0
+        for frame, ts_recv_ns, conn in frames:
+            to.on_frame(frame, len(frame), ts_recv_ns, conn)
+        to.on_read_end()
+        return len(frames)

@@ -196,6 +196,8 @@ cdef class VenueStream:
     cdef int publish_ticker(self, int index, const TickerData* data, int64_t ts_venue_ns,
                             int64_t ts_recv_ns) except -1:
         """Tickers have no number of their own; they are counted per connection and kept in arrival order."""
+        if self.catching_up:
+            return 0
         cdef PyObject* event = self.lease(TICKER)
         if event == NULL:
             return 0
@@ -206,6 +208,8 @@ cdef class VenueStream:
     cdef int publish_kline(self, int index, const KlineData* candle, bint infer_close, int64_t ts_venue_ns,
                            int64_t ts_recv_ns) except -1:
         """A candle, unless its interval has closed; *infer_close*: a newer open time closes the one before."""
+        if self.catching_up:
+            return 0
         key = (index, candle.interval_ns)
         cdef KlineGate gate = self._klines.get(key)
         if gate is None:

@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
+from engine.base.jsontext import encode
 from engine.providers.assembler import BookAssembler
-from engine.providers.binance.manifest import REST_ENDPOINT, SNAPSHOT_LIMIT, STREAMS_PER_CONNECTION, VENUE, WS_ENDPOINT
+from engine.providers.binance.manifest import (
+    REST_ENDPOINT,
+    SNAPSHOT_LIMIT,
+    SOCKET_LIMITS,
+    STREAMS_PER_CONNECTION,
+    VENUE,
+    WS_ENDPOINT,
+)
 from engine.providers.binance.stream import BinanceStream
 from engine.providers.binance.symbols import instruments_of, split_symbol
-from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, SnapshotRequest, share
+from engine.providers.feed import (
+    BookRules,
+    ConnectionPlan,
+    Feed,
+    FeedPorts,
+    RequestKind,
+    SnapshotRequest,
+    Wanted,
+    share,
+)
+from engine.providers.limits import STREAMS_PER_FRAME
+from engine.providers.sharding import chunks
 from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
@@ -21,10 +40,12 @@ class BinanceFeed(Feed):
     """Diff streams joined to REST snapshots; combined streams, lower-case names."""
 
     venue = VENUE
+    socket_limits = SOCKET_LIMITS
     stream: BinanceStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
         super().__init__(provider, rules, ports)
+        self._last_request_id = 0
         self.stream = BinanceStream(
             provider,
             ports.pool,
@@ -34,6 +55,7 @@ class BinanceFeed(Feed):
             on_reject=ports.on_reject,
             on_telemetry=ports.on_telemetry,
             on_want_snapshot=self.want_snapshot,
+            on_shutdown=self._shutdown_announced,
             timer=ports.timer,
         )
 
@@ -91,25 +113,27 @@ class BinanceFeed(Feed):
         """GET /api/v3/exchangeInfo, weight 20."""
         return f"{rest_endpoint or REST_ENDPOINT}/api/v3/exchangeInfo"
 
-    def connections(
-        self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
-    ) -> list[ConnectionPlan]:
-        """Combined streams by URL, at most 1024 a connection: nothing has to be sent."""
-        wanted = [
-            name
-            for stream in streams
-            for name in (
-                [f"kline_{interval}" for interval in kline_intervals]
-                if stream == "kline"
-                else _STREAM_NAMES[stream]
-            )
-        ]
-        symbols = list(self.instruments)
-        # A symbol's streams stay together: its book is then fed by one connection.
-        size = STREAMS_PER_CONNECTION // max(1, len(wanted))
-        return [
-            _plan(ws_endpoint or WS_ENDPOINT, symbols[i : i + size], wanted) for i in range(0, len(symbols), size)
-        ]
+    def symbols_per_connection(self, wanted: Wanted) -> int:
+        """A symbol's streams stay together, so that its book is fed by one connection; at most 1024 streams."""
+        return STREAMS_PER_CONNECTION // max(1, len(_suffixes(wanted)))
+
+    def plan(self, ws_endpoint: str | None, wanted: Wanted, symbols: Sequence[str]) -> ConnectionPlan:
+        """Combined streams by URL, as far as they fit a frame; what is beyond is subscribed once it stands."""
+        names = _names(wanted, symbols)
+        url = f"{ws_endpoint or WS_ENDPOINT}/stream?streams={'/'.join(names[:STREAMS_PER_FRAME])}"
+        return ConnectionPlan(url, self._frames("SUBSCRIBE", names[STREAMS_PER_FRAME:]), tuple(symbols))
+
+    def requests(self, kind: RequestKind, wanted: Wanted, symbols: Sequence[str]) -> tuple[bytes, ...]:
+        """SUBSCRIBE and UNSUBSCRIBE by stream name."""
+        return self._frames(kind.upper(), _names(wanted, symbols))
+
+    def _frames(self, method: str, names: Sequence[str]) -> tuple[bytes, ...]:
+        parts = chunks(names, STREAMS_PER_FRAME)
+        self._last_request_id += len(parts)
+        first_id = self._last_request_id - len(parts) + 1
+        return tuple(
+            encode({"method": method, "params": part, "id": number}) for number, part in enumerate(parts, first_id)
+        )
 
     def void_books(self, plan: ConnectionPlan, conn: int) -> None:
         """What was missed no snapshot of before can join: the next diff asks for a new one."""
@@ -136,6 +160,10 @@ class BinanceFeed(Feed):
             "nothing on the wire proves the other quantities"
         ]
 
+    def _shutdown_announced(self, conn: int) -> None:
+        if self.on_shutdown is not None:
+            self.on_shutdown(conn)
+
     def want_snapshot(self, stream: VenueStream, index: int, reason: BookReason) -> None:
         """A book that is not in sync needs GET /api/v3/depth, weight 50 at limit 1000."""
         if self.on_snapshot_request is not None:
@@ -144,6 +172,17 @@ class BinanceFeed(Feed):
             self.on_snapshot_request(SnapshotRequest(index, url, reason))
 
 
-def _plan(base: str, symbols: list[str], streams: list[str]) -> ConnectionPlan:
-    names = [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in streams]
-    return ConnectionPlan(f"{base}/stream?streams={'/'.join(names)}", (), tuple(symbols))
+def _suffixes(wanted: Wanted) -> list[str]:
+    return [
+        name
+        for stream in wanted.streams
+        for name in (
+            [f"kline_{interval}" for interval in wanted.kline_intervals]
+            if stream == "kline"
+            else _STREAM_NAMES[stream]
+        )
+    ]
+
+
+def _names(wanted: Wanted, symbols: Sequence[str]) -> list[str]:
+    return [f"{symbol.lower()}@{suffix}" for symbol in symbols for suffix in _suffixes(wanted)]

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from engine.providers.limits import SocketLimits
+
 VENUE = "binance"
 WS_ENDPOINT = "wss://stream.binance.com:9443"
 REST_ENDPOINT = "https://api.binance.com"
 SNAPSHOT_LIMIT = 1000
 STREAMS_PER_CONNECTION = 1024
-MESSAGES_PER_S = 5
+SOCKET_LIMITS = SocketLimits(
+    control_gap_s=0.25,
+    messages_per_s=5,
+    connects=300,
+    connects_within_s=300.0,
+    has_heartbeat=False,
+    lifetime_s=24 * 3600.0,
+)
 BOOK_DEPTHS: tuple[int, ...] = ()
 """The venue does not cut its book: any published depth can be had."""
 

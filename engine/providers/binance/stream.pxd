@@ -40,6 +40,6 @@ cdef class BinanceStream(VenueStream):
     cdef int _trade(self, int index, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1
     cdef int _ticker(self, int index, BookAssembler book, const char* text, int64_t ts_recv_ns) except -1
     cdef int _kline(self, int index, BookAssembler book, const char* text, int64_t ts_recv_ns) except -1
-    cdef int _rare(self, const char* text, size_t length, int64_t ts_recv_ns) except -1
+    cdef int _rare(self, const char* text, size_t length, int conn) except -1
     cdef int _lose(self, int index, BinanceSymbol state, int reason, int64_t ts_recv_ns) except -1
     cdef int _sync_scales(self, BinanceSymbol state) except -1

@@ -11,7 +11,9 @@ from engine.providers.assembler import BookAssembler
 from engine.providers.coinbase import manifest
 from engine.providers.coinbase.stream import CoinbaseStream
 from engine.providers.coinbase.symbols import ORDERING, instruments_of
-from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, share
+from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share
+from engine.providers.limits import STREAMS_PER_FRAME
+from engine.providers.sharding import chunks
 from engine.schema.instrument import Instrument, InstrumentStatus, Skipped, public_symbol
 
 _CHANNELS = {
@@ -26,6 +28,7 @@ class CoinbaseFeed(Feed):
     """Snapshots and updates of one channel, proven whole by the number of each connection."""
 
     venue = manifest.VENUE
+    socket_limits = manifest.SOCKET_LIMITS
     stream: CoinbaseStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
@@ -94,23 +97,23 @@ class CoinbaseFeed(Feed):
         """GET /api/v3/brokerage/market/products, spot only."""
         return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_PRODUCTS}?product_type=SPOT"
 
-    def connections(
-        self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
-    ) -> list[ConnectionPlan]:
-        """One channel a message; heartbeats on every connection, else the venue closes a quiet one.
+    def symbols_per_connection(self, wanted: Wanted) -> int:
+        """As many products as public clients keep to."""
+        return manifest.PRODUCTS_PER_CONNECTION
 
-        Candles have one interval here, whatever *kline_intervals* says.
-        """
-        products = list(self.instruments)
+    def plan(self, ws_endpoint: str | None, wanted: Wanted, symbols: Sequence[str]) -> ConnectionPlan:
+        """Heartbeats first, on every connection: else the venue closes a quiet one."""
         heartbeats = _request("subscribe", manifest.CHANNEL_HEARTBEATS)
-        return [
-            ConnectionPlan(
-                ws_endpoint or manifest.WS_ENDPOINT,
-                (heartbeats, *(_request("subscribe", _CHANNELS[name], part) for name in streams)),
-                tuple(part),
-            )
-            for part in _parts(products, manifest.STREAMS_PER_CONNECTION)
-        ]
+        frames = (heartbeats, *self.requests("subscribe", wanted, symbols))
+        return ConnectionPlan(ws_endpoint or manifest.WS_ENDPOINT, frames, tuple(symbols))
+
+    def requests(self, kind: RequestKind, wanted: Wanted, symbols: Sequence[str]) -> tuple[bytes, ...]:
+        """One channel a message. Candles have one interval here, whatever is wanted."""
+        return tuple(
+            _request(kind, _CHANNELS[stream], part)
+            for stream in wanted.streams
+            for part in chunks(symbols, STREAMS_PER_FRAME)
+        )
 
     def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
         """A lost number may have been any product's: all books of the connection begin again."""
@@ -141,6 +144,3 @@ def _request(kind: str, channel: str, products: Sequence[str] = ()) -> bytes:
         body["product_ids"] = list(products)
     return encode(body)
 
-
-def _parts(items: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [items[i : i + size] for i in range(0, len(items), size)]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from engine.providers.limits import SocketLimits
+
 VENUE = "coinbase"
 WS_ENDPOINT = "wss://advanced-trade-ws.coinbase.com"
 REST_ENDPOINT = "https://api.coinbase.com"
 REST_PRODUCTS = "/api/v3/brokerage/market/products"
 REST_TIME = "/api/v3/brokerage/time"
-STREAMS_PER_CONNECTION = 30
+PRODUCTS_PER_CONNECTION = 30
 """Products a connection: no limit is published, public clients keep to this many for level2."""
-MESSAGES_PER_S = 8
-CONNECTIONS_PER_S = 8
-FIRST_SUBSCRIBE_WITHIN_S = 5
-HEARTBEAT_EVERY_S = 1
+SOCKET_LIMITS = SocketLimits(
+    control_gap_s=0.2,
+    messages_per_s=8,
+    connects=8,
+    connects_within_s=1.0,
+    has_heartbeat=True,
+    messages_are_per_address=True,
+)
 FRAME_MAX_BYTES = 16 * 1024 * 1024
 """A whole book of BTC-USD is 4.8 MB."""
 

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 from engine.base.jsontext import encode
 from engine.book.checksum import BookChecksum
 from engine.providers.assembler import BookAssembler
-from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, share
+from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share
 from engine.providers.kraken import manifest
 from engine.providers.kraken.stream import KrakenStream
 from engine.providers.kraken.symbols import ORDERING, instruments_of, split_symbol
+from engine.providers.limits import STREAMS_PER_FRAME
+from engine.providers.sharding import chunks
 from engine.schema.instrument import ChecksumKind, Instrument, InstrumentStatus, Skipped
 
 
@@ -19,6 +21,7 @@ class KrakenFeed(Feed):
     """Books cut at the subscribed depth, each message of them proven by a checksum."""
 
     venue = manifest.VENUE
+    socket_limits = manifest.SOCKET_LIMITS
     stream: KrakenStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
@@ -96,24 +99,29 @@ class KrakenFeed(Feed):
         """GET /0/public/AssetPairs."""
         return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_PAIRS}"
 
-    def connections(
-        self, ws_endpoint: str | None, streams: Sequence[str], kline_intervals: Sequence[str]
-    ) -> list[ConnectionPlan]:
-        """One connection for all pairs; one message a channel, and one an interval of candles."""
-        symbols = list(self.instruments)
-        if not symbols:
-            return []
-        wanted: list[dict[str, object]] = []
-        for stream in streams:
+    def symbols_per_connection(self, wanted: Wanted) -> int:
+        """The venue publishes no limit."""
+        return manifest.PAIRS_PER_CONNECTION
+
+    def plan(self, ws_endpoint: str | None, wanted: Wanted, symbols: Sequence[str]) -> ConnectionPlan:
+        """Everything is subscribed once the connection stands."""
+        frames = (_INSTRUMENTS, *self.requests("subscribe", wanted, symbols))
+        return ConnectionPlan(ws_endpoint or manifest.WS_ENDPOINT, frames, tuple(symbols))
+
+    def requests(self, kind: RequestKind, wanted: Wanted, symbols: Sequence[str]) -> tuple[bytes, ...]:
+        """One message a channel, and one an interval of candles."""
+        channels: list[dict[str, object]] = []
+        for stream in wanted.streams:
             if stream == "kline":
-                wanted += [
+                channels += [
                     {"channel": manifest.CHANNEL_CANDLES, "interval": manifest.KLINE_INTERVALS_MIN[interval]}
-                    for interval in kline_intervals
+                    for interval in wanted.kline_intervals
                 ]
             else:
-                wanted.append(self._params(stream))
-        frames = (_INSTRUMENTS, *(_request("subscribe", symbols, params) for params in wanted))
-        return [ConnectionPlan(ws_endpoint or manifest.WS_ENDPOINT, frames, tuple(symbols))]
+                channels.append(self._params(stream))
+        return tuple(
+            _request(kind, part, params) for params in channels for part in chunks(symbols, STREAMS_PER_FRAME)
+        )
 
     def _params(self, stream: str) -> dict[str, object]:
         if stream == "book":

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from engine.providers.limits import SocketLimits
+
 VENUE = "kraken"
 WS_ENDPOINT = "wss://ws.kraken.com/v2"
 REST_ENDPOINT = "https://api.kraken.com"
 REST_PAIRS = "/0/public/AssetPairs"
 REST_TIME = "/0/public/Time"
-CONNECTIONS_PER_10_MIN = 150
-HEARTBEAT_EVERY_S = 1
-IDLE_CLOSE_S = 60
-"""A socket without a subscription is closed after about a minute."""
+SOCKET_LIMITS = SocketLimits(
+    control_gap_s=0.2,
+    messages_per_s=5,
+    connects=150,
+    connects_within_s=600.0,
+    has_heartbeat=True,
+)
+"""The venue publishes no rate of messages; it is what the gap allows."""
+PAIRS_PER_CONNECTION = 1000
+"""No limit is published."""
 
 BOOK_DEPTHS: tuple[int, ...] = (10, 25, 100, 500, 1000)
 """Levels a side that may be subscribed; the venue cuts its book there, and so do we."""

@@ -55,7 +55,7 @@ cdef class BinanceStream(VenueStream):
     Args:
         diff_buffer_max: diffs a symbol kept while a snapshot is awaited; past it the wait starts over.
         on_reply: called as on_reply(id, refusal) for each answer to a control frame.
-        on_shutdown: called without arguments when the venue announces the end of the connection.
+        on_shutdown: called as on_shutdown(conn) when the venue announces the end of that connection.
     """
 
     def __init__(self, provider: str, EventPool pool not None, EventSink sink not None, Clock clock not None, *,
@@ -105,7 +105,7 @@ cdef class BinanceStream(VenueStream):
         if unlikely(code != WIRE_OK):
             return self.reject(code, self.decoder.error_field, text, length)
         if unlikely(m.kind == BINANCE_IGNORED or m.kind >= BINANCE_REPLY):
-            return self._rare(text, length, ts_recv_ns)
+            return self._rare(text, length, conn)
         index = self._find(text)
         if unlikely(index < 0):
             return self.reject(WIRE_UNKNOWN_SYMBOL, b"s", text, length)
@@ -132,7 +132,7 @@ cdef class BinanceStream(VenueStream):
             return self.reject(code, self.decoder.error_field, text, length)
         return 0
 
-    cdef int _rare(self, const char* text, size_t length, int64_t ts_recv_ns) except -1:
+    cdef int _rare(self, const char* text, size_t length, int conn) except -1:
         cdef BinanceMessage* m = &self.decoder.message
         if m.kind == BINANCE_REPLY or m.kind == BINANCE_REFUSAL:
             if self.on_reply is not None:
@@ -140,7 +140,7 @@ cdef class BinanceStream(VenueStream):
         elif m.kind == BINANCE_SHUTDOWN:
             self.shutdown_announced = True
             if self.on_shutdown is not None:
-                self.on_shutdown()
+                self.on_shutdown(conn)
         else:
             self.ignored += 1
         return 0

@@ -18,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "providers[].ws_endpoint": None,
     "providers[].ws_private_endpoint": None,
     "providers[].rest_endpoint": None,
+    "providers[].tls_ca_file": None,
     "providers[].book.depth_levels": 1000,
     "providers[].book.kept_levels_max": 65536,
     "providers[].book.diff_buffer_max": 10000,

@@ -11,7 +11,7 @@ import pytest
 from engine.base.clock import ManualClock
 from engine.base.errors import MisuseError, ValidationError
 from engine.config.load import default_config
-from engine.providers.feed import BookRules, ConnectionPlan, Feed
+from engine.providers.feed import BookRules, ConnectionPlan, Feed, Wanted
 from engine.providers.registry import VENUES, facts_of, feed_class
 from engine.runtime.assembly import Engine
 from engine.schema.enums import BookReason
@@ -32,13 +32,19 @@ def opened(engine: Engine, venue: str, symbols: list[str], rules: BookRules | No
     return feed
 
 
+def plans_of(
+    feed: Feed, endpoint: str | None, streams: tuple[str, ...], intervals: tuple[str, ...], size: int = 1024
+) -> list[ConnectionPlan]:
+    return feed.connections(endpoint, Wanted(streams, intervals), list(feed.instruments), size)
+
+
 def told(plan: ConnectionPlan) -> list[Any]:
     return [json.loads(frame) for frame in plan.frames]
 
 
 def test_binance_names_its_streams_in_the_address(engine: Engine) -> None:
     feed = opened(engine, "binance", ["BTCUSDT", "ETHBTC"])
-    (plan,) = feed.connections("ws://venue:1", STREAMS, ("1m", "1h"))
+    (plan,) = plans_of(feed, "ws://venue:1", STREAMS, ("1m", "1h"))
     path, _, names = plan.url.partition("?streams=")
     assert path == "ws://venue:1/stream"
     of_btc = ["depth@100ms", "trade", "bookTicker", "ticker", "kline_1m", "kline_1h"]
@@ -48,24 +54,56 @@ def test_binance_names_its_streams_in_the_address(engine: Engine) -> None:
     assert plan.venue_symbols == ("BTCUSDT", "ETHBTC")
 
 
-def test_binance_keeps_to_1024_streams_and_a_symbol_to_one_connection(engine: Engine) -> None:
+def test_binance_keeps_to_1024_streams_and_a_symbol_to_one_connection_BOOK_06(engine: Engine) -> None:
     feed = opened(engine, "binance", [f"X{number}USDT" for number in range(300)])
-    plans = feed.connections(None, ("book", "trade", "ticker"), ())
-    assert [plan.url.count("@depth@100ms") for plan in plans] == [256, 44]
-    assert max(plan.url.count("/") - 3 for plan in plans) <= 1024
+    plans = plans_of(feed, None, ("book", "trade", "ticker"), ())
+    assert [len(plan.venue_symbols) for plan in plans] == [150, 150]
     assert plans[0].url.startswith("wss://stream.binance.com:9443/stream?streams=")
     assert sum((plan.venue_symbols for plan in plans), ()) == tuple(feed.instruments)
+    for plan in plans:
+        in_url = plan.url.partition("?streams=")[2].split("/")
+        in_frames = [frame["params"] for frame in told(plan)]
+        assert [len(in_url), *map(len, in_frames)] == [100] * 6
+        assert all(frame["method"] == "SUBSCRIBE" for frame in told(plan))
+        wanted = [
+            f"{symbol.lower()}@{name}"
+            for symbol in plan.venue_symbols
+            for name in ("depth@100ms", "trade", "bookTicker", "ticker")
+        ]
+        assert sum(in_frames, in_url) == wanted
+    ids = [frame["id"] for plan in plans for frame in told(plan)]
+    assert ids == list(range(1, 11))
+
+
+def test_symbols_are_spread_evenly_over_connections(engine: Engine) -> None:
+    feed = opened(engine, "kraken", [f"X{number}/USD" for number in range(101)])
+    plans = plans_of(feed, None, ("book",), (), 50)
+    assert [len(plan.venue_symbols) for plan in plans] == [34, 34, 33]
+    assert sum((plan.venue_symbols for plan in plans), ()) == tuple(feed.instruments)
+
+
+@pytest.mark.parametrize("venue", ["coinbase", "kraken"])
+def test_a_control_frame_names_at_most_100_streams_BOOK_06(venue: str, engine: Engine) -> None:
+    between = {"coinbase": "-", "kraken": "/"}[venue]
+    symbols = [f"X{number}{between}USD" for number in range(250)]
+    feed = opened(engine, venue, symbols)
+    for kind in ("subscribe", "unsubscribe"):
+        frames = [json.loads(frame) for frame in feed.requests(kind, Wanted(("book",)), symbols)]  # type: ignore[arg-type]
+        named = [frame["product_ids"] if venue == "coinbase" else frame["params"]["symbol"] for frame in frames]
+        assert [len(part) for part in named] == [100, 100, 50]
+        assert sum(named, []) == symbols
+        assert {frame.get("type") or frame["method"] for frame in frames} == {kind}
 
 
 def test_coinbase_subscribes_one_channel_a_message_heartbeats_first(engine: Engine) -> None:
     feed = opened(engine, "coinbase", [f"X{number}-USD" for number in range(31)])
-    first, second = feed.connections(None, STREAMS, ("5m",))
+    first, second = plans_of(feed, None, STREAMS, ("5m",))
     assert first.url == "wss://advanced-trade-ws.coinbase.com"
     channels = [message["channel"] for message in told(first)]
     assert channels == ["heartbeats", "level2", "market_trades", "ticker", "candles"]
     assert "product_ids" not in told(first)[0]
     assert all(message["product_ids"] == list(first.venue_symbols) for message in told(first)[1:])
-    assert (len(first.venue_symbols), second.venue_symbols) == (30, ("X30-USD",))
+    assert (len(first.venue_symbols), len(second.venue_symbols)) == (16, 15)
 
 
 @pytest.mark.parametrize(("published", "subscribed"), [(10, 10), (11, 25), (500, 500), (501, 1000), (0, 1000)])
@@ -73,7 +111,7 @@ def test_kraken_subscribes_the_least_depth_that_holds_what_is_published(
     published: int, subscribed: int, engine: Engine
 ) -> None:
     feed = opened(engine, "kraken", ["BTC/USD", "ETH/USD"], BookRules(depth_levels=published))
-    (plan,) = feed.connections("ws://venue:1/v2", STREAMS, ("1m", "1d"))
+    (plan,) = plans_of(feed, "ws://venue:1/v2", STREAMS, ("1m", "1d"))
     symbols = ["BTC/USD", "ETH/USD"]
     assert told(plan) == [
         {"method": "subscribe", "params": {"channel": "instrument"}},
@@ -88,7 +126,7 @@ def test_kraken_subscribes_the_least_depth_that_holds_what_is_published(
 
 
 def test_nothing_subscribed_connects_to_nothing(engine: Engine) -> None:
-    assert [opened(engine, venue, []).connections(None, STREAMS, ("5m",)) for venue in VENUES] == [[], [], []]
+    assert [plans_of(opened(engine, venue, []), None, STREAMS, ("5m",)) for venue in VENUES] == [[], [], []]
 
 
 @pytest.mark.parametrize(

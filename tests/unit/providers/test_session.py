@@ -26,7 +26,8 @@ from engine.config.load import default_config
 from engine.config.sections_providers import ConnectionConfig, ProviderConfig
 from engine.providers.backoff import Backoff
 from engine.providers.feed import Feed
-from engine.providers.session import RESUBSCRIBED_MAX, Session
+from engine.providers.session import Session
+from engine.providers.snapshots import RESUBSCRIBED_MAX
 from engine.runtime.assembly import Engine
 from engine.schema.enums import BookReason
 from tests.unit.providers.coinbase import frames as coinbase

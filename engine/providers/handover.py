@@ -1,0 +1,71 @@
+"""A planned change of connection (BOOK-05): the new one is brought level with the old before that one closes.
+
+For venues whose numbers hold across connections. What the new connection brings is held back while the old one is
+still heard; then it is carried through from its beginning, where the stream drops by number what it has already and
+would see a gap, and the old connection is closed. Nothing is joined unchecked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from engine.base.errors import NetworkError, VenueError
+from engine.providers.connection import Connection
+from engine.providers.listener import HeldFrames
+from engine.providers.venuestream import VenueStream
+
+OVERLAP_S = 1.0
+"""Both are heard for at least this long, so that what is under way on the old one arrives on both."""
+BEFORE_END_S = 600.0
+"""A connection is replaced this long before the venue would end it, and up to twice as long: not all at once."""
+HELD_BYTES_MAX = 256 * 1024 * 1024
+
+log = logging.getLogger("engine.providers")
+
+
+def replace_at_s(stood_from_s: float, lifetime_s: float, share: float) -> float:
+    """When a connection is to be replaced; *share* in 0..1 spreads those that began together."""
+    return stood_from_s + lifetime_s - BEFORE_END_S * (1.0 + share)
+
+
+async def hand_over(
+    old: Connection, stream: VenueStream, make: Callable[[HeldFrames], Connection], overlap_s: float = OVERLAP_S
+) -> Connection | None:
+    """Bring a second connection in and let it take the place of *old*, which is not closed yet.
+
+    Args:
+        old: stands, and is heard by *stream*.
+        stream: takes the frames.
+        make: a connection like *old*, not opened, that is heard by what it is given.
+        overlap_s: how long both are heard.
+
+    Returns:
+        The connection that is heard from now on; None where that could not be: *old* stays what it was.
+    """
+    held = HeldFrames(HELD_BYTES_MAX)
+    new = make(held)
+    try:
+        await new.open()
+        await new.settled()
+        await new.round_trip()
+        await asyncio.sleep(overlap_s)
+        if not old.is_up or not new.is_up or held.is_overfull:
+            raise NetworkError("lost or overrun while both were heard", op="connection.replace", provider=old.provider)
+    except VenueError as error:
+        log.warning("%s", error)
+        await new.close()
+        return None
+    except BaseException:
+        await new.close()
+        raise
+    # From here to the end nothing else runs: no frame is missed and none is heard twice.
+    old.hear(HeldFrames(0))
+    stream.catching_up = True
+    try:
+        held.hand_on(stream)
+    finally:
+        stream.catching_up = False
+    new.hear(stream)
+    return new
