@@ -61,7 +61,7 @@ cdef class BookAssembler:
     cdef uint64_t verified_through_id
     cdef bint _dirty                         # a delta could not be published: a snapshot comes next
     cdef int _reason                         # why the next snapshot is published
-    cdef int64_t last_recv_ns
+    cdef readonly int64_t last_recv_ns       # of the last message that was applied, 0 = none yet
     # -- scratch of the message in hand, its stream's once it has one: a snapshot's levels are as large as the book
     cdef LevelRaws changes
     cdef LevelRaws published

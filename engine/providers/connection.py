@@ -98,7 +98,8 @@ class Connection:
         """By the loop's clock; of the socket that stands or stood last."""
         self.ending = asyncio.Event()
         """Set when the venue has said that it is about to end this connection."""
-        self._sink = sink
+        self.sink = sink
+        """Who hears it now."""
         self._clock = clock
         self._settings = settings
         self._on_state = on_state
@@ -112,11 +113,6 @@ class Connection:
         self._is_paused = False
         self._closing = False
         self._death = ""
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether the venue has said that it is about to end this connection."""
-        return self.ending.is_set()
 
     @property
     def is_up(self) -> bool:
@@ -201,7 +197,7 @@ class Connection:
 
     def hear(self, sink: FrameSink) -> None:
         """Hand the frames to *sink* from now on."""
-        self._sink = sink
+        self.sink = sink
         if self._listener is not None:
             self._listener.hear(sink)
 
@@ -312,7 +308,7 @@ class Connection:
         """Wait until the venue allows one more attempt, and count it."""
         loop = asyncio.get_running_loop()
         connects = self._settings.connects
-        while (wait_s := connects.wait_s(loop.time())) > 0.0:
+        while (wait_s := connects.wait_s(loop.time())) > 0.0:  # noqa: ASYNC110
             await asyncio.sleep(wait_s)
         connects.note(loop.time())
 
@@ -336,7 +332,7 @@ class Connection:
     def _new_listener(self) -> FrameListener:
         # Kept from here on: frames may come before the task that connects runs again.
         self._listener = FrameListener(
-            self._sink,
+            self.sink,
             self._clock,
             self.number,
             message_bytes_max=self._settings.message_bytes_max,

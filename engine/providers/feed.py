@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from engine.base.errors import UnknownSymbolError
+from engine.base.errors import UnknownSymbolError, ValidationError
 from engine.providers.assembler import BookAssembler
+from engine.providers.budget import RestLimits
 from engine.providers.limits import SocketLimits
 from engine.providers.sharding import shards
 from engine.providers.venuestream import VenueStream
@@ -69,6 +70,7 @@ class SnapshotRequest:
     symbol_index: int
     url: str
     reason: BookReason
+    weight: int = 1
 
 
 class Feed(ABC):
@@ -76,6 +78,9 @@ class Feed(ABC):
 
     venue: ClassVar[str]
     socket_limits: ClassVar[SocketLimits]
+    rest_limits: ClassVar[RestLimits]
+    has_positions: ClassVar[bool] = False
+    """Whether the venue numbers the states of a book, and gives snapshots with such a number by REST."""
     stream: VenueStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
@@ -147,6 +152,30 @@ class Feed(ABC):
     def instruments_url(self, rest_endpoint: str | None) -> str:
         """Where the venue's instrument metadata is."""
 
+    @abstractmethod
+    def time_url(self, rest_endpoint: str | None) -> str:
+        """Where the venue tells its time."""
+
+    @abstractmethod
+    def read_time(self, body: bytes) -> tuple[int, int]:
+        """The venue's time in ns since 1970 and the ns it is counted in, of what time_url() answers.
+
+        Raises:
+            ValidationError: it is something else.
+        """
+
+    def position(self, symbol_index: int) -> int:
+        """The number of a book's state; only where there are such numbers."""
+        raise NotImplementedError(self.venue)
+
+    def snapshot_request(self, symbol_index: int, reason: BookReason) -> SnapshotRequest:
+        """How to ask for a snapshot by REST; only where that gives a numbered one."""
+        raise NotImplementedError(self.venue)
+
+    def snapshot_reach(self, body: bytes, book: BookAssembler) -> tuple[int, int]:
+        """Prices at the scale of *book* beyond which a snapshot by REST says nothing: of bids, of asks."""
+        raise NotImplementedError(self.venue)
+
     def second_view_differences(self) -> list[tuple[int, str]]:
         """(record, what) of the first difference of each book from a second view of it (BOOK-26)."""
         return []
@@ -156,9 +185,9 @@ class Feed(ABC):
         """One line: what share of the messages was proven by what, and what nothing on the wire proves."""
 
     def add_instrument(self, instrument: Instrument) -> BookAssembler:
-        """Subscribe an instrument: from here on its frames have a book to go to."""
-        known = self.instruments.get(instrument.venue_symbol)
-        if known is not None:
+        """Subscribe an instrument: from here on its frames have a book to go to; one that is known is renewed."""
+        if instrument.venue_symbol in self.instruments:
+            self.instruments[instrument.venue_symbol] = instrument
             return self.book_of(instrument.venue_symbol)
         book = self.book_for(instrument)
         self.stream.add_book(book)
@@ -199,6 +228,21 @@ class Feed(ABC):
         """Hook of the stream: a book needs a snapshot. By default the venue sends one upon a new subscription."""
         if self.on_resubscribe is not None:
             self.on_resubscribe(index, reason)
+
+
+def time_field(body: bytes, *names: str) -> int:
+    """An integer of a venue's JSON answer, by the names that lead to it; digits in a text will do.
+
+    Raises:
+        ValidationError: there is none.
+    """
+    try:
+        value: Any = msgspec.json.decode(body)
+        for name in names:
+            value = value[name]
+        return int(value)
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+        raise ValidationError(f"the answer has no {'.'.join(names)}", op="time.read", raw=body) from None
 
 
 def share(part: int, whole: int) -> str:

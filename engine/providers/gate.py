@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from engine.providers.budget import RestBudget, RestLimits
+from engine.providers.clock_offset import ClockOffset
 from engine.providers.limits import SocketLimits
 from engine.providers.pacing import SlidingWindow
 
@@ -10,13 +12,19 @@ class VenueGate:
     """The way to one venue. Owned by the runtime, used on the engine's loop.
 
     Args:
-        limits: the venue's.
+        limits: the venue's, of sockets.
+        rest_limits: the venue's, of REST.
+        share: of the limit of REST that snapshots may use.
     """
 
-    def __init__(self, limits: SocketLimits) -> None:
+    def __init__(self, limits: SocketLimits, rest_limits: RestLimits, share: float = 0.8) -> None:
         self.connects = SlidingWindow(limits.connects, limits.connects_within_s)
         """Attempts to open a socket."""
         self.messages = (
             SlidingWindow(limits.messages_per_s, 1.0) if limits.messages_are_per_address else None
         )
         """Control frames of all sockets together, where the venue counts them so."""
+        self.budget = RestBudget(rest_limits, share)
+        """Calls by REST."""
+        self.clock = ClockOffset()
+        """The venue's clock."""

@@ -52,3 +52,9 @@ cdef class HeldFrames(FrameSink):
     cdef readonly size_t held_bytes
     cdef readonly bint is_overfull           # more came than may be kept: what is held is of no use
     cdef size_t _bytes_max
+
+
+cdef class FrameTee(FrameSink):
+    """Hands each frame to two sinks."""
+    cdef FrameSink _first
+    cdef FrameSink _second

@@ -14,7 +14,7 @@ _HTTP_SCHEME = {"ws": "http", "wss": "https"}
 def proxy_for(url: str) -> str | None:
     """The proxy to reach *url* through, by ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY`` (CFG-05); None = none."""
     parts = urlsplit(url)
-    if urllib.request.proxy_bypass_environment(parts.netloc.rpartition("@")[2]):
+    if urllib.request.proxy_bypass_environment(parts.netloc.rpartition("@")[2]):  # type: ignore[attr-defined]
         return None
     return urllib.request.getproxies_environment().get(_HTTP_SCHEME.get(parts.scheme, parts.scheme))
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import aiohttp
 
 from engine.base.errors import (
@@ -13,10 +19,20 @@ from engine.base.errors import (
     UnavailableError,
     VenueError,
 )
+from engine.providers.backoff import Backoff
+from engine.providers.budget import CallClass, RestBudget
+from engine.providers.network import proxy_for
 
+KEPT_OPEN_S = 75.0
+"""A connection that was not used for this long is given up."""
+_BAN_MIN_S, _BAN_MAX_S = 1.0, 60.0
 _MESSAGE_CHARS = 200
 _OP = "rest.call"
-_RATE_LIMITED = frozenset({418, 429})
+_RATE_LIMITED = 429
+_BANNED = 418
+_USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
+
+log = logging.getLogger("engine.providers")
 
 
 class RestClient:
@@ -26,28 +42,60 @@ class RestClient:
         provider: for the texts of errors.
         timeout_s: of a whole request, unless it says its own.
         max_connections: at once.
+        budget: what may be asked of the venue; None = as much as one likes.
+        tls: how the server is verified; None = by the system's authorities.
+        tell: called as tell(kind, **metadata): telemetry.
     """
 
-    def __init__(self, provider: str, *, timeout_s: float = 5.0, max_connections: int = 4) -> None:
+    def __init__(
+        self,
+        provider: str,
+        *,
+        timeout_s: float = 5.0,
+        max_connections: int = 4,
+        budget: RestBudget | None = None,
+        tls: ssl.SSLContext | None = None,
+        tell: Callable[..., None] | None = None,
+    ) -> None:
         self._provider = provider
         self._timeout_s = timeout_s
         self._max_connections = max_connections
+        self._budget = budget
+        self._tls = tls
+        self._tell = tell
+        self._bans = Backoff(_BAN_MIN_S, _BAN_MAX_S)
         self._client: aiohttp.ClientSession | None = None
 
-    async def get(self, url: str, timeout_s: float | None = None) -> bytes:
-        """The body of a successful answer.
+    async def get(
+        self, url: str, timeout_s: float | None = None, *, weight: int = 1, call: CallClass = CallClass.RESYNC
+    ) -> bytes:
+        """The body of a successful answer, asked for as soon as the venue's limit allows.
+
+        Args:
+            url: with its query.
+            timeout_s: of the request; None = the client's own.
+            weight: that the venue counts for it.
+            call: what it is for.
 
         Raises:
-            RateLimitedError: status 418 or 429, with ``retry_after_s`` where the venue says it.
+            RateLimitedError: status 418 or 429, or such an answer still stands; ``retry_after_s`` says how long.
             UnavailableError: status 5xx.
             AuthError, NotFoundError, InvalidRequestError: status 401 and 403, 404, other 4xx.
             NetworkError: no answer in time, or none at all.
         """
-        return await self._call("GET", url, timeout_s or self._timeout_s)
+        return await self._call("GET", url, timeout_s, weight, call, None, None)
 
-    async def post(self, url: str) -> bytes:
-        """As get(), for a call without a body."""
-        return await self._call("POST", url, self._timeout_s)
+    async def post(
+        self,
+        url: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        weight: int = 1,
+        call: CallClass = CallClass.ORDERS,
+    ) -> bytes:
+        """As get(), with a body and headers."""
+        return await self._call("POST", url, None, weight, call, body, headers)
 
     async def close(self) -> None:
         """Close every connection; again does nothing."""
@@ -55,26 +103,83 @@ class RestClient:
         if client is not None:
             await client.close()
 
-    async def _call(self, method: str, url: str, timeout_s: float) -> bytes:
-        client = self._client
-        if client is None:
-            connector = aiohttp.TCPConnector(limit=self._max_connections)
-            client = self._client = aiohttp.ClientSession(connector=connector)
+    async def _call(
+        self,
+        method: str,
+        url: str,
+        timeout_s: float | None,
+        weight: int,
+        call: CallClass,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> bytes:
+        await self._admitted(weight, call)
+        options: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=timeout_s or self._timeout_s)}
+        if (proxy := proxy_for(url)) is not None:
+            options["proxy"] = proxy
+        if self._tls is not None:
+            options["ssl"] = self._tls
         try:
-            async with client.request(method, url, timeout=aiohttp.ClientTimeout(total=timeout_s)) as response:
-                body = await response.read()
+            async with self._opened().request(method, url, data=body, headers=headers, **options) as response:
+                answer = await response.read()
+                self._note_used(response.headers.get(_USED_WEIGHT))
                 if response.status < 400:
-                    return body
-                raise self._refusal(url, response.status, body, response.headers.get("Retry-After"))
+                    return answer
+                raise self._refusal(url, response.status, answer, response.headers.get("Retry-After"), call)
         except TimeoutError:
             raise NetworkError(f"{url}: no answer in time", op=_OP, provider=self._provider) from None
         except aiohttp.ClientError as error:
             raise NetworkError(f"{url}: {error}", op=_OP, provider=self._provider) from error
 
-    def _refusal(self, url: str, status: int, body: bytes, retry_after: str | None) -> VenueError:
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._client is None:
+            connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=KEPT_OPEN_S)
+            self._client = aiohttp.ClientSession(connector=connector)
+        return self._client
+
+    # -- limits -----------------------------------------------------------------------------------------------
+
+    async def _admitted(self, weight: int, call: CallClass) -> None:
+        """Wait until the call is within the limit, and count it; a ban is not waited for."""
+        if self._budget is None:
+            return
+        loop = asyncio.get_running_loop()
+        while True:
+            banned_s = self._budget.banned_s(loop.time(), call)
+            if banned_s > 0.0:
+                raise RateLimitedError(
+                    f"the venue said to wait; {banned_s:.1f} s are left",
+                    op=_OP,
+                    provider=self._provider,
+                    retry_after_s=banned_s,
+                )
+            wait_s = self._budget.wait_s(loop.time(), weight, call)
+            if wait_s <= 0.0:
+                break
+            await asyncio.sleep(wait_s)
+        self._budget.spend(loop.time(), weight)
+
+    def _note_used(self, used: str | None) -> None:
+        if self._budget is not None and used and used.isdecimal():
+            self._budget.told(asyncio.get_running_loop().time(), int(used))
+
+    def _banned(self, status: int, retry_after_s: float | None, call: CallClass) -> float:
+        """Stop this class of call, or all of them; returns for how long."""
+        for_s = self._bans.next_s() + _BAN_MIN_S if retry_after_s is None else retry_after_s
+        if self._budget is not None:
+            concerned = CallClass.ORDERS if status == _BANNED else call
+            self._budget.ban(asyncio.get_running_loop().time(), concerned, for_s)
+        if self._tell is not None:
+            scope = "all calls" if status == _BANNED else call.name.lower()
+            self._tell("rate_limit.hit", provider=self._provider, scope=scope, retry_after_ms=int(for_s * 1e3))
+        return for_s
+
+    def _refusal(self, url: str, status: int, body: bytes, retry_after: str | None, call: CallClass) -> VenueError:
         kind: type[VenueError] = InvalidRequestError
-        if status in _RATE_LIMITED:
+        wait_s = float(retry_after) if retry_after and retry_after.isdecimal() else None
+        if status in (_RATE_LIMITED, _BANNED):
             kind = RateLimitedError
+            wait_s = self._banned(status, wait_s, call)
         elif status >= 500:
             kind = UnavailableError
         elif status in (401, 403):
@@ -87,6 +192,6 @@ class RestClient:
             provider=self._provider,
             http_status=status,
             venue_message=body[:_MESSAGE_CHARS].decode("utf-8", "replace") or None,
-            retry_after_s=float(retry_after) if retry_after and retry_after.isdecimal() else None,
+            retry_after_s=wait_s,
             raw=body,
         )

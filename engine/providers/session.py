@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -26,18 +25,19 @@ from engine.config.sections_providers import ProviderConfig
 from engine.providers.backoff import Backoff
 from engine.providers.connection import Connection, SocketSettings, State
 from engine.providers.feed import ConnectionPlan, Feed, SnapshotRequest, Wanted
+from engine.providers.fleet import Fleet
 from engine.providers.gate import VenueGate
-from engine.providers.handover import hand_over, replace_at_s
 from engine.providers.network import tls_context
+from engine.providers.refresh import BookRefresh
 from engine.providers.rest import RestClient
 from engine.providers.snapshots import SnapshotDesk
+from engine.providers.upkeep import Upkeep
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument
 from engine.schema.ports import FrameSink
 
 FINAL_REFUSALS = (AuthError, InvalidRequestError, NotFoundError)
 """Answers that asking again does not change."""
-_LOOK_AGAIN_S = 1.0
 
 log = logging.getLogger("engine.providers")
 
@@ -68,38 +68,71 @@ class Session:
     ) -> None:
         self.feed = feed
         self.settings = settings
+        self.gate = gate or VenueGate(feed.socket_limits, feed.rest_limits, settings.rest.limit_share)
+        tls = tls_context(settings.tls_ca_file)
         self.rest = RestClient(
             feed.provider,
             timeout_s=settings.rest.timeout_ms / 1e3,
             max_connections=settings.rest.max_connections,
+            budget=self.gate.budget,
+            tls=tls,
+            tell=tell,
         )
-        self.connections: list[Connection] = []
         self._clock = clock
         self._tell = tell
-        self._sink: FrameSink = sink or feed.stream
         self._random = random or Random()
         self._scope = TaskScope()
         self._closed = False
+        self._carry: Callable[[Instrument], object] = feed.add_instrument
         self.state = "starting"
         """``starting``, ``up``, ``down`` (it comes back by itself) or ``refused`` (it does not)."""
         self.cause = "not connected yet"
         """What made it so, for a person to read."""
         self.missing_symbols: tuple[str, ...] = ()
         """Configured symbols that the venue does not list."""
-        self._connection_of: dict[int, Connection] = {}
         self._down_since_s: dict[int, float] = {}
-        self.wanted = Wanted(settings.streams, settings.kline_intervals)
-        self._socket_settings = _socket_settings(settings, feed, gate or VenueGate(feed.socket_limits))
+        self.fleet = Fleet(
+            feed,
+            clock,
+            self._scope,
+            sink=sink or feed.stream,
+            socket=_socket_settings(settings, feed, self.gate, tls),
+            wanted=Wanted(settings.streams, settings.kline_intervals),
+            symbols_per_conn=settings.connection.symbols_per_conn,
+            ws_endpoint=settings.ws_endpoint,
+            new_backoff=self._backoff,
+            random=self._random,
+            on_lost=self._connection_lost,
+            on_state=self._state_changed,
+        )
         self.snapshots = SnapshotDesk(
             feed,
             self.rest,
             self._scope,
-            connection_of=self._connection_of.get,
+            connection_of=self.fleet.connection_of,
             take_body=self.take_body,
             new_backoff=self._backoff,
             timeout_s=settings.book.snapshot_timeout_ms / 1e3,
         )
-        feed.on_shutdown = self._shutdown_announced
+        self.refreshes = BookRefresh(
+            feed,
+            self.rest,
+            clock,
+            ws_endpoint=settings.ws_endpoint,
+            connection_of=self.fleet.connection_of,
+            new_connection=self.fleet.second_connection,
+            timeout_s=settings.book.snapshot_timeout_ms / 1e3,
+        )
+        self.upkeep = Upkeep(
+            feed,
+            self.rest,
+            rest_endpoint=settings.rest_endpoint,
+            clock=clock,
+            offset=self.gate.clock,
+            refresh=self.refreshes,
+            is_fed=self.fleet.is_fed,
+            reload_instruments=self.reload_instruments,
+        )
         feed.rest_endpoint = settings.rest_endpoint
         feed.on_snapshot_request = self.snapshot_wanted
         feed.on_resubscribe = self.resubscription_wanted
@@ -122,8 +155,7 @@ class Session:
             return
         self._closed = True
         self._scope.cancel()
-        for connection in self.connections:
-            await connection.close()
+        await self.fleet.close()
         await self.rest.close()
 
     # -- instruments ------------------------------------------------------------------------------------------
@@ -134,7 +166,9 @@ class Session:
         Raises:
             VenueError: the venue cannot be reached, refuses, or answers with something else.
         """
-        body = await self.rest.get(self.feed.instruments_url(self.settings.rest_endpoint))
+        body = await self.rest.get(
+            self.feed.instruments_url(self.settings.rest_endpoint), weight=self.feed.rest_limits.instruments_weight
+        )
         try:
             instruments, skipped = self.feed.read_instruments(body)
         except ValidationError as error:
@@ -165,8 +199,13 @@ class Session:
         Raises:
             VenueError: as for load_instruments().
         """
+        return self._pick(await self.load_instruments(), self.settings.symbols)
+
+    def _pick(
+        self, instruments: Sequence[Instrument], symbols: Sequence[str]
+    ) -> tuple[list[Instrument], list[UnknownSymbolError]]:
         listed: dict[str, Instrument] = {}
-        for instrument in await self.load_instruments():
+        for instrument in instruments:
             for alias in instrument.aliases:
                 listed.setdefault(alias, instrument)
             listed[instrument.symbol] = instrument
@@ -174,10 +213,10 @@ class Session:
             UnknownSymbolError(
                 f"{symbol} is not listed", op="instruments.load", provider=self.feed.provider, symbol=symbol
             )
-            for symbol in self.settings.symbols
+            for symbol in symbols
             if symbol not in listed
         ]
-        return [listed[symbol] for symbol in self.settings.symbols if symbol in listed], missing
+        return [listed[symbol] for symbol in symbols if symbol in listed], missing
 
     # -- all of it, whatever the venue does -------------------------------------------------------------------
 
@@ -190,9 +229,10 @@ class Session:
         Args:
             carry: takes each instrument before any frame of it comes.
         """
-        self._scope.start(self._come_up(carry))
+        self._carry = carry
+        self._scope.start(self._come_up())
 
-    async def _come_up(self, carry: Callable[[Instrument], object]) -> None:
+    async def _come_up(self) -> None:
         backoff = self._backoff()
         while True:
             try:
@@ -212,8 +252,26 @@ class Session:
             )
         self.missing_symbols = tuple(unknown.symbol or "" for unknown in missing)
         for instrument in instruments:
-            carry(instrument)
+            self._carry(instrument)
         await self.connect(insist=True)
+        settings = self.settings
+        self._scope.start(
+            self.upkeep.run(
+                instruments_s=settings.instrument_refresh_s,
+                books_s=settings.book_refresh_interval_s if "book" in settings.streams else None,
+                stale_s=settings.stale_after_s,
+            )
+        )
+
+    async def reload_instruments(self) -> None:
+        """Learn the instruments anew; what is carried and has changed is carried again (INS-22).
+
+        Raises:
+            VenueError: as for load_instruments().
+        """
+        for instrument in await self.load_instruments():
+            if instrument.venue_symbol in self.feed.instruments:
+                self._carry(instrument)
 
     def _provider_state(self, state: str, cause: str) -> None:
         """Note what stands in the provider's way, and tell a change of it."""
@@ -223,11 +281,14 @@ class Session:
 
     # -- connections ------------------------------------------------------------------------------------------
 
+    @property
+    def connections(self) -> list[Connection]:
+        """Those that feed the provider's books."""
+        return self.fleet.connections
+
     def plans(self) -> list[ConnectionPlan]:
         """The connections that carry the configured streams of every instrument added to the feed."""
-        settings = self.settings
-        symbols = list(self.feed.instruments)
-        return self.feed.connections(settings.ws_endpoint, self.wanted, symbols, settings.connection.symbols_per_conn)
+        return self.fleet.plans(list(self.feed.instruments))
 
     async def connect(
         self, plans: Sequence[ConnectionPlan] | None = None, numbers: Sequence[int] = (), *, insist: bool = False
@@ -242,85 +303,27 @@ class Session:
         Raises:
             VenueError: the first attempt failed.
         """
-        for place, plan in enumerate(self.plans() if plans is None else plans):
-            connection = self._new_connection(numbers[place] if numbers else place, plan, self._sink)
-            self._take_charge(connection)
-            if not insist:
-                await connection.open()
-            self._scope.start(self._keep(connection))
+        await self.fleet.open(self.plans() if plans is None else plans, numbers, insist=insist)
 
-    async def _keep(self, connection: Connection) -> None:
-        """Keep a connection up, and see to its planned end where the venue has one."""
-        lifetime_s = self.feed.socket_limits.lifetime_s
-        if lifetime_s is None:
-            await connection.keep()
-            return
-        async with TaskScope() as scope:
-            scope.start(self._replace_in_time(connection, lifetime_s))
-            await connection.keep()
+    async def subscribe(self, symbols: Sequence[str]) -> None:
+        """Carry more symbols (``BASE-QUOTE``) while running; those that are carried already are left alone.
 
-    async def _replace_in_time(self, connection: Connection, lifetime_s: float) -> None:
-        """Replace a connection before the venue ends it, by age or because it said so; try again where that fails."""
-        loop = asyncio.get_running_loop()
-        share, backoff = self._random.random(), self._backoff()
-        while True:
-            due_s = replace_at_s(connection.stood_from_s, lifetime_s, share)
-            if connection.is_up and not connection.is_ending and loop.time() < due_s:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout_at(due_s):
-                        await connection.ending.wait()
-                continue
-            if not connection.is_up:
-                # It comes back as a new one; its age begins again.
-                await asyncio.sleep(_LOOK_AGAIN_S)
-                continue
-            new = await hand_over(connection, self.feed.stream, partial(self._new_like, connection))
-            if new is not None:
-                self._take_charge(new, in_place_of=connection)
-                self._scope.start(self._keep(new))
-                self._told_state(new, "up", "took over from a connection that was about to end")
-                await connection.close()
-                return
-            await asyncio.sleep(backoff.next_s())
+        Raises:
+            UnknownSymbolError: the venue does not list one; none was subscribed.
+            VenueError: as for load_instruments().
+        """
+        found, missing = self._pick(await self.load_instruments(), symbols)
+        for error in missing:
+            raise error
+        for instrument in found:
+            self._carry(instrument)
+        await self.fleet.subscribe([instrument.venue_symbol for instrument in found])
 
-    def _new_like(self, connection: Connection, sink: FrameSink) -> Connection:
-        return self._new_connection(max(one.number for one in self.connections) + 1, connection.plan, sink)
-
-    def _new_connection(self, number: int, plan: ConnectionPlan, sink: FrameSink) -> Connection:
-        return Connection(
-            self.feed.provider,
-            number,
-            plan,
-            sink,
-            self._clock,
-            settings=self._socket_settings,
-            backoff=self._backoff(),
-            on_state=self._state_changed,
+    def unsubscribe(self, symbols: Sequence[str]) -> None:
+        """Carry symbols no longer: their books are void and nothing more is sent of them."""
+        self.fleet.unsubscribe(
+            [name for name, instrument in self.feed.instruments.items() if instrument.symbol in symbols]
         )
-
-    def _take_charge(self, connection: Connection, in_place_of: Connection | None = None) -> None:
-        """From now on the connection feeds the books of its plan."""
-        if in_place_of is not None:
-            self.connections.remove(in_place_of)
-        self.connections.append(connection)
-        for symbol in connection.plan.venue_symbols:
-            self._connection_of[self.feed.stream.index_of(symbol.encode())] = connection
-
-    def _shutdown_announced(self, conn: int) -> None:
-        """Hook of the feed: the venue is about to end a connection."""
-        for connection in self.connections:
-            if connection.number == conn:
-                connection.ending.set()
-
-    def pause(self) -> None:
-        """Stop reading from the venue; what it sends waits on its side. Again does nothing."""
-        for connection in self.connections:
-            connection.pause()
-
-    def resume(self) -> None:
-        """Read again."""
-        for connection in self.connections:
-            connection.resume()
 
     async def round_trip(self) -> None:
         """Return when all that the venue had sent on any connection has been taken.
@@ -328,21 +331,19 @@ class Session:
         Raises:
             NetworkError: a connection is not there.
         """
-        for connection in self.connections:
-            await connection.round_trip()
+        await self.fleet.round_trip()
 
     def _backoff(self) -> Backoff:
         settings = self.settings.connection
         return Backoff(settings.backoff_min_ms / 1e3, settings.backoff_max_ms / 1e3, self._random)
 
+    def _connection_lost(self, connection: Connection) -> None:
+        self._down_since_s[connection.number] = asyncio.get_running_loop().time()
+        self.snapshots.connection_lost(connection)
+        self.feed.connection_lost(connection.plan, connection.number)
+        self.feed.stream.read_end()
+
     def _state_changed(self, connection: Connection, state: State, cause: str) -> None:
-        if connection not in self.connections:
-            return  # it does not feed anything yet, or not any more
-        if state == "down":
-            self._down_since_s[connection.number] = asyncio.get_running_loop().time()
-            self.snapshots.connection_lost(connection)
-            self.feed.connection_lost(connection.plan, connection.number)
-            self.feed.stream.read_end()
         if state != "up":
             self._provider_state("refused" if self.state == "refused" else state, cause)
         elif all(one.is_up for one in self.connections):
@@ -393,7 +394,9 @@ class Session:
             self.snapshots.resubscribe(symbol_index, reason)
 
 
-def _socket_settings(settings: ProviderConfig, feed: Feed, gate: VenueGate) -> SocketSettings:
+def _socket_settings(
+    settings: ProviderConfig, feed: Feed, gate: VenueGate, tls: ssl.SSLContext
+) -> SocketSettings:
     connection = settings.connection
     return SocketSettings(
         limits=feed.socket_limits,
@@ -404,5 +407,5 @@ def _socket_settings(settings: ProviderConfig, feed: Feed, gate: VenueGate) -> S
         pong_timeout_s=connection.pong_timeout_ms / 1e3,
         heartbeat_timeout_s=connection.heartbeat_timeout_ms / 1e3,
         message_bytes_max=connection.max_frame_bytes,
-        tls=tls_context(settings.tls_ca_file),
+        tls=tls,
     )

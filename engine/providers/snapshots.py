@@ -10,14 +10,18 @@ from collections.abc import Awaitable, Callable
 from engine.base.errors import VenueError
 from engine.base.workers import TaskScope
 from engine.providers.backoff import Backoff
+from engine.providers.budget import CallClass
 from engine.providers.connection import Connection
-from engine.providers.feed import Feed, SnapshotRequest
+from engine.providers.feed import Feed, RequestKind, SnapshotRequest, Wanted
 from engine.providers.rest import RestClient
 from engine.schema.enums import BookReason
 
 RESUBSCRIBED_MAX = 3
 RESUBSCRIBED_WITHIN_S = 60.0
 """A book that was begun anew this often within this long waits before it is again (BOOK-17)."""
+
+_OF_ONE_BOOK = frozenset({BookReason.STALENESS, BookReason.DIVERGENCE})
+_ANEW: tuple[RequestKind, ...] = ("unsubscribe", "subscribe")
 
 log = logging.getLogger("engine.providers")
 
@@ -91,7 +95,8 @@ class SnapshotDesk:
         while True:
             wait_s = 0.0
             try:
-                body = await self._rest.get(request.url, self._timeout_s)
+                call = CallClass.REFRESH if request.reason is BookReason.REFRESH else CallClass.RESYNC
+                body = await self._rest.get(request.url, self._timeout_s, weight=request.weight, call=call)
             except VenueError as error:
                 log.warning("%s", error)
                 fetch.again, wait_s = True, error.retry_after_s or 0.0
@@ -111,9 +116,13 @@ class SnapshotDesk:
         connection = self._connection_of(symbol_index)
         if connection is None or not connection.is_up:
             return
-        frames = self._feed.resubscription(connection.plan, symbol_index)
-        if not frames:
-            return
+        if reason in _OF_ONE_BOOK:
+            symbol = self._feed.stream.book_list()[symbol_index].venue_symbol.decode()
+            frames = tuple(
+                frame for kind in _ANEW for frame in self._feed.requests(kind, Wanted(("book",)), [symbol])
+            )
+        else:
+            frames = self._feed.resubscription(connection.plan, symbol_index)
         key = (connection.number, frames)
         renewal = self._renewals.setdefault(key, _Renewal(self._new_backoff()))
         # Books that one loss took together are begun anew by one request.

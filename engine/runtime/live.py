@@ -147,7 +147,11 @@ class LiveEngine:
         gates: dict[tuple[str, str | None], VenueGate] = {}
         for provider in self._providers:
             feed = engine.open_provider(provider.venue, provider.name, book_rules(provider))
-            gate = gates.setdefault((provider.venue, provider.ws_endpoint), VenueGate(feed.socket_limits))
+            # Who use one venue from here share its limits; the first one's share of them counts.
+            gate = gates.setdefault(
+                (provider.venue, provider.rest_endpoint),
+                VenueGate(feed.socket_limits, feed.rest_limits, provider.rest.limit_share),
+            )
             session = Session(feed, provider, engine.clock, tell=engine.reporting.tell, gate=gate)
             self.sessions.append(await self._stack.enter_async_context(session))
         return self

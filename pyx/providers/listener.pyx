@@ -238,3 +238,19 @@ cdef class HeldFrames(FrameSink):
             to.on_frame(frame, len(frame), ts_recv_ns, conn)
         to.on_read_end()
         return len(frames)
+
+
+cdef class FrameTee(FrameSink):
+    """Hands each frame to one sink, then to another."""
+
+    def __init__(self, FrameSink first not None, FrameSink second not None):
+        self._first = first
+        self._second = second
+
+    cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
+        self._first.on_frame(text, length, ts_recv_ns, conn)
+        return self._second.on_frame(text, length, ts_recv_ns, conn)
+
+    cdef int on_read_end(self) except -1:
+        self._first.on_read_end()
+        return self._second.on_read_end()

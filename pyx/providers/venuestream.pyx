@@ -12,7 +12,7 @@ from engine.providers.tape cimport KlineGate
 from engine.schema.event cimport (KLINE_SUMMARY, ORDER_CONTIGUOUS, ORDER_NONE, TICKER, TRADE, Event,
                                   FLAG_SYNTHETIC, publish)
 from engine.schema.market cimport (
-    KlineData, REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, TickerData, Trade)
+    KlineData, REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, REASON_RECONNECT, TickerData, Trade)
 from engine.schema.quotes cimport KlineSummary, Ticker
 from engine.schema.ports cimport EventPool, EventSink
 
@@ -95,6 +95,14 @@ cdef class VenueStream:
     def book_list(self) -> list[BookAssembler]:
         """The books by symbol index."""
         return list(self.books)
+
+    def abandon(self, index: int, reason: int) -> None:
+        """Void a book for a reason (BookReason) that is not in its messages, and ask for a snapshot."""
+        raise NotImplementedError(type(self).__name__)
+
+    def drop_book(self, index: int, reason: int = REASON_RECONNECT) -> None:
+        """The book is not fed any more: forget it, and ask for nothing."""
+        raise NotImplementedError(type(self).__name__)
 
     def index_of(self, bytes venue_symbol not None) -> int:
         """Symbol index of a venue spelling, -1 when unknown."""

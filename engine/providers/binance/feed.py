@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
+
+from engine.base.decimals import to_raw
 from engine.base.jsontext import encode
 from engine.providers.assembler import BookAssembler
 from engine.providers.binance.manifest import (
     REST_ENDPOINT,
+    REST_LIMITS,
+    REST_TIME,
     SNAPSHOT_LIMIT,
     SOCKET_LIMITS,
     STREAMS_PER_CONNECTION,
@@ -26,6 +31,7 @@ from engine.providers.feed import (
     SnapshotRequest,
     Wanted,
     share,
+    time_field,
 )
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.sharding import chunks
@@ -33,6 +39,7 @@ from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
 
+_NO_BID, _NO_ASK = -(2**63), 2**63 - 1
 _STREAM_NAMES = {"book": ("depth@100ms",), "trade": ("trade",), "ticker": ("bookTicker", "ticker")}
 
 
@@ -40,7 +47,9 @@ class BinanceFeed(Feed):
     """Diff streams joined to REST snapshots; combined streams, lower-case names."""
 
     venue = VENUE
+    has_positions = True
     socket_limits = SOCKET_LIMITS
+    rest_limits = REST_LIMITS
     stream: BinanceStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
@@ -113,6 +122,14 @@ class BinanceFeed(Feed):
         """GET /api/v3/exchangeInfo, weight 20."""
         return f"{rest_endpoint or REST_ENDPOINT}/api/v3/exchangeInfo"
 
+    def time_url(self, rest_endpoint: str | None) -> str:
+        """GET /api/v3/time, weight 1."""
+        return f"{rest_endpoint or REST_ENDPOINT}{REST_TIME}"
+
+    def read_time(self, body: bytes) -> tuple[int, int]:
+        """``serverTime``, in ms."""
+        return time_field(body, "serverTime") * 1_000_000, 1_000_000
+
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """A symbol's streams stay together, so that its book is fed by one connection; at most 1024 streams."""
         return STREAMS_PER_CONNECTION // max(1, len(_suffixes(wanted)))
@@ -165,11 +182,33 @@ class BinanceFeed(Feed):
             self.on_shutdown(conn)
 
     def want_snapshot(self, stream: VenueStream, index: int, reason: BookReason) -> None:
-        """A book that is not in sync needs GET /api/v3/depth, weight 50 at limit 1000."""
+        """A book that is not in sync needs a snapshot by REST."""
         if self.on_snapshot_request is not None:
-            symbol = list(self.instruments)[index]
-            url = f"{self.rest_endpoint or REST_ENDPOINT}/api/v3/depth?symbol={symbol}&limit={SNAPSHOT_LIMIT}"
-            self.on_snapshot_request(SnapshotRequest(index, url, reason))
+            self.on_snapshot_request(self.snapshot_request(index, reason))
+
+    def snapshot_request(self, symbol_index: int, reason: BookReason) -> SnapshotRequest:
+        """GET /api/v3/depth, weight 50 at limit 1000."""
+        symbol = list(self.instruments)[symbol_index]
+        url = f"{self.rest_endpoint or REST_ENDPOINT}/api/v3/depth?symbol={symbol}&limit={SNAPSHOT_LIMIT}"
+        return SnapshotRequest(symbol_index, url, reason, REST_LIMITS.snapshot_weight)
+
+    def position(self, symbol_index: int) -> int:
+        """The id of the last diff or snapshot in the book."""
+        return int(self.stream.symbol_states()[symbol_index].continuity.book_id)
+
+    def snapshot_reach(self, body: bytes, book: BookAssembler) -> tuple[int, int]:
+        """The worst price of each side that is as long as was asked for; a shorter one is whole."""
+        sides = msgspec.json.decode(body, type=_Depth)
+        reach = [_NO_BID, _NO_ASK]
+        for side, levels in enumerate((sides.bids, sides.asks)):
+            if len(levels) >= SNAPSHOT_LIMIT:
+                reach[side] = to_raw(levels[-1][0], book.price_scale)
+        return reach[0], reach[1]
+
+
+class _Depth(msgspec.Struct):
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
 
 
 def _suffixes(wanted: Wanted) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.providers.budget import RestLimits
 from engine.providers.limits import SocketLimits
 
 VENUE = "binance"
@@ -9,6 +10,8 @@ WS_ENDPOINT = "wss://stream.binance.com:9443"
 REST_ENDPOINT = "https://api.binance.com"
 SNAPSHOT_LIMIT = 1000
 STREAMS_PER_CONNECTION = 1024
+REST_LIMITS = RestLimits(weight=6000, within_s=60.0, instruments_weight=20, snapshot_weight=50)
+REST_TIME = "/api/v3/time"
 SOCKET_LIMITS = SocketLimits(
     control_gap_s=0.25,
     messages_per_s=5,

@@ -11,7 +11,7 @@ from engine.providers.assembler import BookAssembler
 from engine.providers.coinbase import manifest
 from engine.providers.coinbase.stream import CoinbaseStream
 from engine.providers.coinbase.symbols import ORDERING, instruments_of
-from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share
+from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.sharding import chunks
 from engine.schema.instrument import Instrument, InstrumentStatus, Skipped, public_symbol
@@ -29,6 +29,7 @@ class CoinbaseFeed(Feed):
 
     venue = manifest.VENUE
     socket_limits = manifest.SOCKET_LIMITS
+    rest_limits = manifest.REST_LIMITS
     stream: CoinbaseStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
@@ -96,6 +97,14 @@ class CoinbaseFeed(Feed):
     def instruments_url(self, rest_endpoint: str | None) -> str:
         """GET /api/v3/brokerage/market/products, spot only."""
         return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_PRODUCTS}?product_type=SPOT"
+
+    def time_url(self, rest_endpoint: str | None) -> str:
+        """GET /api/v3/brokerage/time."""
+        return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_TIME}"
+
+    def read_time(self, body: bytes) -> tuple[int, int]:
+        """``epochMillis``."""
+        return time_field(body, "epochMillis") * 1_000_000, 1_000_000
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """As many products as public clients keep to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.providers.budget import RestLimits
 from engine.providers.limits import SocketLimits
 
 VENUE = "coinbase"
@@ -11,6 +12,8 @@ REST_PRODUCTS = "/api/v3/brokerage/market/products"
 REST_TIME = "/api/v3/brokerage/time"
 PRODUCTS_PER_CONNECTION = 30
 """Products a connection: no limit is published, public clients keep to this many for level2."""
+REST_LIMITS = RestLimits(weight=10, within_s=1.0)
+"""Public calls of an address; figures disagree, this is the least."""
 SOCKET_LIMITS = SocketLimits(
     control_gap_s=0.2,
     messages_per_s=8,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from engine.base.jsontext import encode
 from engine.book.checksum import BookChecksum
 from engine.providers.assembler import BookAssembler
-from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share
+from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
 from engine.providers.kraken import manifest
 from engine.providers.kraken.stream import KrakenStream
 from engine.providers.kraken.symbols import ORDERING, instruments_of, split_symbol
@@ -22,6 +22,7 @@ class KrakenFeed(Feed):
 
     venue = manifest.VENUE
     socket_limits = manifest.SOCKET_LIMITS
+    rest_limits = manifest.REST_LIMITS
     stream: KrakenStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
@@ -98,6 +99,14 @@ class KrakenFeed(Feed):
     def instruments_url(self, rest_endpoint: str | None) -> str:
         """GET /0/public/AssetPairs."""
         return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_PAIRS}"
+
+    def time_url(self, rest_endpoint: str | None) -> str:
+        """GET /0/public/Time."""
+        return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_TIME}"
+
+    def read_time(self, body: bytes) -> tuple[int, int]:
+        """``unixtime``, in whole seconds."""
+        return time_field(body, "result", "unixtime") * 1_000_000_000, 1_000_000_000
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """The venue publishes no limit."""

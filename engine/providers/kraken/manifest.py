@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.providers.budget import RestLimits
 from engine.providers.limits import SocketLimits
 
 VENUE = "kraken"
@@ -9,6 +10,8 @@ WS_ENDPOINT = "wss://ws.kraken.com/v2"
 REST_ENDPOINT = "https://api.kraken.com"
 REST_PAIRS = "/0/public/AssetPairs"
 REST_TIME = "/0/public/Time"
+REST_LIMITS = RestLimits(weight=3, within_s=3.0)
+"""The venue's guidance for public calls is about one a second."""
 SOCKET_LIMITS = SocketLimits(
     control_gap_s=0.2,
     messages_per_s=5,

@@ -180,7 +180,7 @@ cdef class BinanceStream(VenueStream):
                 self.buffer_overflows += 1
                 state.waiting.clear()
                 ids.first_buffered_id = first_id
-                self.want_snapshot(index, REASON_OVERFLOW)
+                self.lost(state.book, index, REASON_OVERFLOW, ts_recv_ns)
             elif not state.waiting and verdict == VERDICT_BUFFER and not replayed:
                 self.want_snapshot(index, REASON_INITIAL)
             state.waiting.append((text[:length], ts_recv_ns))
@@ -204,8 +204,8 @@ cdef class BinanceStream(VenueStream):
         state.second_view.reached(m.final_id, state.book.ladder, self.record_index)
         return WIRE_OK
 
-    def drop_book(self, int index) -> None:
-        """The connection that fed the book has gone: forget it and what waits for its snapshot.
+    def drop_book(self, index: int, reason: int = REASON_RECONNECT) -> None:
+        """What fed the book has gone: forget it and what waits for its snapshot.
 
         No snapshot is asked for: the first diff that comes again does.
         """
@@ -213,7 +213,14 @@ cdef class BinanceStream(VenueStream):
         state.waiting.clear()
         state.continuity.lose()
         if state.book.is_valid:
-            self.give_up(state.book, REASON_RECONNECT, self.clock.now_ns())
+            self.give_up(state.book, reason, self.clock.now_ns())
+
+    def abandon(self, index: int, reason: int) -> None:
+        """Void a book for a reason (BookReason) that is not in its messages, and ask for a snapshot."""
+        cdef BinanceSymbol state = self.states[index]
+        state.waiting.clear()
+        state.continuity.lose()
+        self.lost(state.book, index, reason, self.clock.now_ns())
 
     cdef int _lose(self, int index, BinanceSymbol state, int reason, int64_t ts_recv_ns) except -1:
         if reason != REASON_GAP:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -53,5 +54,5 @@ def test_no_second_holds_more_than_the_venue_allows_pongs_included_BOOK_06(seed:
             control.append(now_s)
     assert len(control) > 100
     assert most_within(sent, 1.0) <= 5
-    gaps = [later - earlier for earlier, later in zip(control, control[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(control)]
     assert min(gaps) >= 0.25 - 1e-9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from engine.providers.sharding import chunks, shards
@@ -12,7 +14,7 @@ from engine.providers.sharding import chunks, shards
 def test_parts_are_few_and_even(count: int, size_max: int) -> None:
     items = list(range(count))
     parts = shards(items, size_max)
-    assert sum(parts, []) == items
+    assert list(chain.from_iterable(parts)) == items
     assert len(parts) == -(-count // size_max)
     sizes = [len(part) for part in parts]
     assert max(sizes, default=0) <= size_max

@@ -15,7 +15,7 @@ from engine.base.clock import ManualClock
 
 START_NS = 1_800_000_000_000_000_000
 LOOKS = 3
-LIMIT_S = 20.0
+LIMIT_S = 10.0
 _LATE_S = 1e-6
 
 

@@ -94,7 +94,7 @@ def test_control_replies_and_the_announced_end() -> None:
     told: list[tuple[int, str | None]] = []
     ended: list[bool] = []
     kit = wired(
-        on_reply=lambda number, text: told.append((number, text)), on_shutdown=lambda: ended.append(True)
+        on_reply=lambda number, text: told.append((number, text)), on_shutdown=lambda conn: ended.append(True)
     )
     kit.feed({"result": None, "id": 1})
     kit.feed({"result": ["abusdt@trade"], "id": 2})

@@ -1,0 +1,1 @@
+"""Where two assemblies of one book differ."""
