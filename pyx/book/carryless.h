@@ -23,15 +23,15 @@ static inline uint64_t engine_product(uint32_t a, uint32_t b) {
          | (((a0 * b3) ^ (a1 * b2) ^ (a2 * b1) ^ (a3 * b0)) & (every4 << 3));
 }
 
-/* The sum of text[i].crc * x^(8 * bytes behind it), 64 bits yet to be divided; *length becomes that of all.
-   moves[n] = x^(8n - 1): a product of two reflected words stands one place too high. The texts lie stride apart. */
+/* The sum of text[i].crc * x^(8 * bytes behind it), 64 bits yet to be divided; *length becomes that of all. Behind a
+   text come those before it in memory, which lie stride apart. moves[n] = x^(8n - 1): a product of two reflected words
+   stands one place too high. */
 static inline uint64_t engine_join_portable(const char *texts, uint32_t count, uint32_t stride, const uint32_t *moves,
                                             uint32_t *length) {
     uint64_t sum = 0;
     uint32_t behind = 0;
-    const char *at = texts + (uint64_t)count * stride;
-    while (count--) {
-        const engine_text *text = (const engine_text *)(at -= stride);
+    for (uint32_t i = 0; i < count; i++) {
+        const engine_text *text = (const engine_text *)(texts + (uint64_t)i * stride);
         sum ^= engine_product(text->crc, moves[behind]);
         behind += text->length;
     }
@@ -45,9 +45,8 @@ static uint64_t engine_join_pclmul(const char *texts, uint32_t count, uint32_t s
                                    uint32_t *length) {
     __m128i sum = _mm_setzero_si128();
     uint32_t behind = 0;
-    const char *at = texts + (uint64_t)count * stride;
-    while (count--) {
-        const engine_text *text = (const engine_text *)(at -= stride);
+    for (uint32_t i = 0; i < count; i++) {
+        const engine_text *text = (const engine_text *)(texts + (uint64_t)i * stride);
         sum = _mm_xor_si128(sum, _mm_clmulepi64_si128(_mm_cvtsi32_si128((int)text->crc),
                                                       _mm_cvtsi32_si128((int)moves[behind]), 0));
         behind += text->length;

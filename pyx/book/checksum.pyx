@@ -1,9 +1,9 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memmove, memset
 
 from engine.base.plants cimport planted
 from engine.base.units cimport ENGINE_POW10, likely, unlikely
-from engine.book.ladder cimport SIDE_ASK, SIDE_BID, BookSide, Ladder
+from engine.book.ladder cimport SIDE_ASK, SIDE_BID, BookSide, Ladder, key_of
 from engine.schema.market cimport Level
 
 from engine.base.errors import MisuseError
@@ -102,7 +102,7 @@ cdef inline uint32_t step8(uint32_t crc, uint64_t text) noexcept nogil:
 
 
 cdef inline void join(LevelSum* texts, uint32_t count, LevelSum* whole) noexcept nogil:
-    """Sum and length of texts one after the other, from those of each."""
+    """Sum and length of texts, the last one first and so on, from those of each."""
     cdef uint64_t sum
     if likely(_pclmul):
         sum = engine_join_pclmul(<const char*>texts, count, sizeof(LevelSum), _moves, &whole.length)
@@ -149,16 +149,24 @@ cdef inline uint32_t sum_digits(uint64_t value, uint32_t* length) noexcept nogil
     return crc
 
 
-cdef inline bint same_levels(const Level* a, const Level* b, uint32_t count) noexcept nogil:
+cdef inline bint same_levels(const Level* a, const Level* b) noexcept nogil:
     cdef int64_t difference = 0
-    cdef uint32_t i
-    if likely(count == CHECKSUM_LEVELS):
-        for i in range(CHECKSUM_LEVELS):
-            difference |= (a[i].price_raw ^ b[i].price_raw) | (a[i].qty_raw ^ b[i].qty_raw)
-    else:
-        for i in range(count):
-            difference |= (a[i].price_raw ^ b[i].price_raw) | (a[i].qty_raw ^ b[i].qty_raw)
+    cdef int i
+    for i in range(CHECKSUM_LEVELS):
+        difference |= (a[i].price_raw ^ b[i].price_raw) | (a[i].qty_raw ^ b[i].qty_raw)
     return difference == 0
+
+
+cdef int pad(const BookSide* side, Level* room) noexcept nogil:
+    """A side of fewer levels than count, as one of ten: behind its worst stands nothing."""
+    cdef int none = CHECKSUM_LEVELS - <int>side.count
+    cdef int i
+    for i in range(none):
+        room[i].price_raw = INT64_MIN
+        room[i].qty_raw = 0
+    for i in range(none, CHECKSUM_LEVELS):
+        room[i] = side.levels[side.head + i - none]
+    return 0
 
 
 cdef class BookChecksum:
@@ -179,27 +187,21 @@ cdef class BookChecksum:
         """Tell the decimals beyond the venue's precision again, after the engine's scale was widened."""
         self._price_spare = price_spare
         self._qty_spare = qty_spare
-        self._count[0] = 0
-        self._count[1] = 0
+        cdef int i
+        memset(self._levels, 0, sizeof(self._levels))
+        for i in range(CHECKSUM_LEVELS):
+            self._levels[0][i].price_raw = INT64_MIN
+            self._levels[1][i].price_raw = INT64_MIN
+        memset(self._sums, 0, sizeof(self._sums))
         memset(self._parts, 0, sizeof(self._parts))
-        self._parts[0].crc = <uint32_t>0xFFFFFFFF
+        self._parts[2].crc = <uint32_t>0xFFFFFFFF
         self._value = 0
 
     cdef uint32_t of(self, Ladder book) noexcept:
         """Checksum of the book as it stands: asks from the lowest up, then bids from the highest down."""
-        cdef const BookSide* side
-        cdef const Level* top
-        cdef uint32_t count
         cdef LevelSum whole
-        cdef bint changed = False
-        cdef int s
-        for s in (SIDE_ASK, SIDE_BID):
-            side = &book.sides[s]
-            count = side.count if side.count < CHECKSUM_LEVELS else CHECKSUM_LEVELS
-            top = side.levels + side.head + side.count - count
-            if count != self._count[s] or not same_levels(top, self._levels[s], count):
-                self._renew(s, top, count)
-                changed = True
+        cdef bint changed = self._refresh(&book.sides[SIDE_BID], SIDE_BID)
+        changed |= self._refresh(&book.sides[SIDE_ASK], SIDE_ASK)
         if changed:
             join(self._parts, 3, &whole)
             self._value = ~whole.crc
@@ -207,47 +209,61 @@ cdef class BookChecksum:
             return 0
         return self._value
 
-    cdef int _renew(self, int side, const Level* top, uint32_t count) noexcept:
-        """Sum a side again: levels that stood anywhere in it before bring their sums along."""
-        cdef LevelSum[CHECKSUM_LEVELS] fresh
+    cdef inline bint _refresh(self, const BookSide* side, int side_index) noexcept:
+        """Follow a side; whether any of its ten best moved."""
+        cdef Level[CHECKSUM_LEVELS] room
+        cdef const Level* top = room
+        if likely(side.count >= CHECKSUM_LEVELS):
+            top = side.levels + side.head + side.count - CHECKSUM_LEVELS
+        else:
+            pad(side, room)
+        if same_levels(top, self._levels[side_index]):
+            return False
+        self._follow(side_index, top)
+        join(self._sums[side_index], CHECKSUM_LEVELS, &self._parts[side_index])
+        return True
+
+    cdef int _follow(self, int side_index, const Level* top) noexcept:
+        """Make of the kept levels those of *top*, from the best on; a level that only moves keeps its sum."""
+        cdef Level* held = self._levels[side_index]
+        cdef LevelSum* sums = self._sums[side_index]
+        cdef int at = CHECKSUM_LEVELS - 1
+        while at >= 0:
+            if held[at].price_raw > top[at].price_raw:        # gone: what is worse moves up
+                memmove(held + 1, held, at * sizeof(Level))
+                memmove(sums + 1, sums, at * sizeof(LevelSum))
+                held[0].price_raw = INT64_MIN
+                held[0].qty_raw = 0
+                memset(sums, 0, sizeof(LevelSum))
+                continue
+            if held[at].price_raw != top[at].price_raw:       # new: what is worse moves down
+                memmove(held, held + 1, at * sizeof(Level))
+                memmove(sums, sums + 1, at * sizeof(LevelSum))
+                held[at] = top[at]
+                self._sum_price(side_index, top[at].price_raw, &sums[at])
+                self._sum_qty(top[at].qty_raw, &sums[at])
+            elif held[at].qty_raw != top[at].qty_raw:
+                held[at].qty_raw = top[at].qty_raw
+                self._sum_qty(top[at].qty_raw, &sums[at])
+            at -= 1
+        return 0
+
+    cdef int _sum_price(self, int side_index, int64_t key, LevelSum* sum) noexcept:
+        cdef int64_t value = key_of(side_index, key)
+        if unlikely(self._price_spare != 0):
+            value //= ENGINE_POW10[self._price_spare]
+        sum.price_crc = sum_digits(<uint64_t>value, &sum.price_length)
+        return 0
+
+    cdef int _sum_qty(self, int64_t qty_raw, LevelSum* sum) noexcept:
+        """The quantity's digits behind those of the price."""
         cdef LevelSum[2] halves
-        cdef LevelSum* sum
-        cdef const LevelSum* held = self._sums[side]
-        cdef const Level* place = top + count
-        cdef const Level* old = &self._levels[side][0] + self._count[side]
-        cdef uint32_t i
-        cdef uint32_t left = self._count[side]
-        cdef int64_t value
-        for i in range(count):
-            place -= 1
-            sum = &fresh[i]
-            while left and old[-1].price_raw > place.price_raw:
-                old -= 1
-                held += 1
-                left -= 1
-            if left and old[-1].price_raw == place.price_raw:
-                sum[0] = held[0]
-                old -= 1
-                held += 1
-                left -= 1
-                if likely(old.qty_raw == place.qty_raw):
-                    continue
-            else:
-                value = place.price_raw if side == SIDE_BID else -place.price_raw
-                if unlikely(self._price_spare != 0):
-                    value //= ENGINE_POW10[self._price_spare]
-                sum.price_crc = sum_digits(<uint64_t>value, &sum.price_length)
-            value = place.qty_raw
-            if unlikely(self._qty_spare != 0):
-                value //= ENGINE_POW10[self._qty_spare]
-            halves[0].crc = sum.price_crc
-            halves[0].length = sum.price_length
-            halves[1].crc = sum_digits(<uint64_t>value, &halves[1].length)
-            join(halves, 2, sum)
-        memcpy(self._sums[side], fresh, sizeof(fresh))
-        memcpy(self._levels[side], top, count * sizeof(Level))
-        self._count[side] = count
-        join(fresh, count, &self._parts[1 if side == SIDE_ASK else 2])
+        if unlikely(self._qty_spare != 0):
+            qty_raw //= ENGINE_POW10[self._qty_spare]
+        halves[0].crc = sum_digits(<uint64_t>qty_raw, &halves[0].length)
+        halves[1].crc = sum.price_crc
+        halves[1].length = sum.price_length
+        join(halves, 2, sum)
         return 0
 
     def value(self, Ladder book not None) -> int:

@@ -221,6 +221,31 @@ def test_rte_04_under_churn_a_kept_table_of_its_version_routes_each_delivered_ev
     assert line.pools.statistics().balanced
 
 
+def test_a_callback_may_replace_the_table_that_an_event_is_being_routed_by() -> None:
+    """A full mailbox is emptied in the middle of a fan-out; its handler changes routes and lets old tables go."""
+    line = Line()
+
+    class Replacing(Collector):
+        def on_batch(self, events: list[Any], ctx: Any) -> None:
+            super().on_batch(events, ctx)
+            if not last.seqs():
+                for streams in ({TICKERS}, {TRADES, TICKERS}, {TRADES}):
+                    line.route(0, streams)
+                line.dispatcher.deliver()
+
+    first, last = Replacing(), Collector()
+    line.add(first, capacity=16)
+    others = [Collector() for _ in range(40)]
+    for collector in [*others, last]:
+        line.add(collector)
+    for number in range(1, 21):
+        line.offer(seq_provider=number)
+    line.flush()
+    for collector in [first, *others, last]:
+        assert collector.seqs() == list(range(1, 21))
+    assert not line.errors
+
+
 def test_old_tables_are_forgotten_when_nothing_is_held() -> None:
     line = Line()
     line.add(Collector())
