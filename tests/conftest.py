@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +33,10 @@ sys.meta_path.insert(0, _Helpers())
 
 if (ROOT / "tests" / "fixtures_pools.py").is_file():
     pytest_plugins = ["tests.fixtures_pools"]
+
+# The same examples in every run (QA-03), and one kind of time limit: that of the whole test, below.
+settings.register_profile("engine", deadline=None, derandomize=True, database=None)
+settings.load_profile("engine")
 
 
 # --- the wheel is what is tested ----------------------------------------------------------------------------

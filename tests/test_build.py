@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from types import ModuleType
 
@@ -146,6 +149,57 @@ def test_an_unknown_mode_is_told_in_one_line(build: ModuleType, monkeypatch: pyt
     monkeypatch.setenv("ENGINE_BUILD", "fast")
     with pytest.raises(SystemExit, match="ENGINE_BUILD=fast is not one of release, checks, trace, asan"):
         build.chosen_mode()
+
+
+OVERFLOWS = r"""
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv) {
+    volatile int sum = INT_MAX;
+    volatile char *volatile block = malloc(atoi(argv[2]));
+    if (argv[1][0] == 's') sum += 1;
+    block[argv[1][0] == 'h' ? 8 : 7] = 1;
+    puts("went on");
+    free((void *)block);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "fault", "report"),
+    [
+        ("release", "signed", None),
+        ("checks", "none", None),
+        ("checks", "signed", ""),
+        ("asan", "none", None),
+        ("asan", "signed", "signed integer overflow"),
+        ("asan", "heap", "heap-buffer-overflow"),
+    ],
+)
+@pytest.mark.timeout(30)
+def test_qa_05_a_planted_overflow_ends_the_program(
+    mode: str, fault: str, report: str | None, build: ModuleType, tmp_path: Path
+) -> None:
+    """A mode's flags stand behind Python's own, which ask for wrapping; both are given here as the build gives them."""
+    source, program = tmp_path / "overflow.c", tmp_path / "overflow"
+    source.write_text(OVERFLOWS)
+    chosen = build.MODES[mode]
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    own_flags = shlex.split(sysconfig.get_config_var("CFLAGS") or "")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("LD_", "ASAN_", "UBSAN_"))}
+    subprocess.run(
+        [*compiler, *own_flags, *chosen.c_flags, str(source), "-o", str(program), *chosen.link_flags],
+        check=True, capture_output=True, env=plain,
+    )  # fmt: skip
+    done = subprocess.run([program, fault, "8"], capture_output=True, text=True, check=False, env=plain)
+    if report is None:
+        assert (done.returncode, done.stdout) == (0, "went on\n"), done.stderr
+    else:
+        assert done.returncode != 0
+        assert done.stdout == ""
+        assert report in done.stderr
 
 
 # --- what is missing ----------------------------------------------------------------------------------------

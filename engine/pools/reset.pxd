@@ -47,11 +47,10 @@ cdef inline void clean(PyObject* event) noexcept:
     cdef Slot* slot = &(<Event>event).s
     slot.state = SLOT_FREE
     zero(&(<Event>event).h, sizeof(EventHeader))
-    if not planted(b"recycler.keep_fields"):
-        if likely(holds_levels(slot.type)):
-            zero(&(<BookEvent>event).b, sizeof(BookData))
-        else:
-            memset(slot.data, 0, slot.data_size)
+    if likely(holds_levels(slot.type)):
+        zero(&(<BookEvent>event).b, sizeof(BookData))
+    elif not planted(b"recycler.keep_fields"):
+        memset(slot.data, 0, slot.data_size)
 
 
 cdef inline void poison(Event event) noexcept:

@@ -112,6 +112,7 @@ def test_the_walk_sees_every_frame_and_refuses_what_is_no_json() -> None:
         Feeder([b"{}", b'{"a":']).walk()
 
 
+@pytest.mark.serial
 def test_full_path_gives_both_figures(no_captures: None) -> None:
     figure, walk = full_path(Sources(frames=FRAMES).spot(), cython_consumers, 0.001, 64)
     assert figure.median > walk.median > 0

@@ -22,6 +22,7 @@ def test_allocations_are_counted_between_start_and_stop() -> None:
     assert stop_counting() == made
 
 
+@pytest.mark.serial
 def test_the_heap_tells_what_it_gave_out() -> None:
     before = heap_bytes()
     if before < 0:
@@ -36,6 +37,7 @@ def test_the_build_says_how_it_was_made() -> None:
     assert "-O" in flags
 
 
+@pytest.mark.serial
 def test_mem_06_no_allocation_an_event() -> None:
     report = memory.watch(events=40_000, counted=20_000, warm_up=20_000)
     assert report.counted_events >= 20_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import os
 import pickle
 import subprocess
 import sys
@@ -165,7 +166,7 @@ def test_evt_02_a_pickle_means_the_same_in_a_process_with_other_ids() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", script], input=pickle.dumps([trade, candle]), capture_output=True, check=True, timeout=5,
-        env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
+        env={**os.environ, "PYTHONPATH": ":".join(path for path in sys.path if path)},
     )  # fmt: skip
     assert done.stdout.decode().split() == ["far-away:X-Y:Trade:5", "engine::KlineSummary:60.4"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
-from engine.schema.enums import BookReason
-from tests.unit.providers.binance.frames import depth_body, diff, wired
+from engine.schema.enums import BookReason, UpdateType
+from tests.unit.providers.binance.frames import depth_body, diff, synced, wired
 from tests.unit.providers.stream_kit import Wired
 
 HUGEST = "92233720368547758.07"
@@ -83,4 +83,18 @@ def test_a_bad_diff_in_sync_is_a_gap_and_a_bad_stale_one_is_not() -> None:
     assert kit.rejects == [("bad_number", None), ("bad_value", None)]
     assert kit.books["AB-USDT"].counts_by_reason() == {"gap": 1}
     assert kit.wanted == [("AB-USDT", BookReason.GAP)]
+    kit.assert_balanced()
+
+
+def test_a_lost_diff_voids_the_book_until_a_snapshot_that_joins_BOOK_11() -> None:
+    kit = synced(10)
+    kit.feed(raw(11, 12, ["9.00", "5.00"]))
+    (voided,) = kit.feed(raw(14, 15, ["9.50", "5.00"]))
+    assert (voided.update_type, voided.invalid_reason) == (UpdateType.INVALID, BookReason.GAP)
+    assert kit.books["AB-USDT"].counts_by_reason() == {"gap": 1}
+    assert kit.wanted == [("AB-USDT", BookReason.GAP)]
+    assert kit.feed(raw(16, 16, ["8.00", "1.00"])) == []
+    assert snapshot(kit, depth_body(12)) == "too_old"
+    assert snapshot(kit, depth_body(13)) == "taken"
+    assert [price for price, _ in bids_of(kit)] == [Decimal("10.00"), Decimal("9.50"), Decimal("8.00")]
     kit.assert_balanced()
