@@ -46,6 +46,7 @@ class Pipeline(ConsumerCounts):
 class ConsumerSetup(TypedDict):
     """One consumer as it ran."""
 
+    name: str
     mode: str
     handler: str
     mailbox_capacity: int

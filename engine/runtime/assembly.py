@@ -89,6 +89,7 @@ class Engine:
         )
         self.feeds: dict[str, Feed] = {}
         self.runners: dict[str, InlineRunner] = {}
+        self.names: dict[str, str] = {}
         self._closed = False
 
     def _build_recycler(self) -> Recycler:
@@ -141,11 +142,14 @@ class Engine:
         consumer_id: str,
         handler: object,
         *,
+        name: str | None = None,
         params: Mapping[str, Any] | None = None,
         capacity: int = 256,
         budget_ms: int = 50,
     ) -> InlineRunner:
         """Connect an inline consumer; it gets events once it is subscribed and :meth:`start` was called.
+
+        *name* is what a person calls it, in the run report; none = its id.
 
         Raises:
             ConfigError: the name is taken, or the handler has no method to call.
@@ -173,6 +177,7 @@ class Engine:
             raise InternalError(f"bus index {index} is not {runner.index}", op="consumers.add")
         self.desk.register(consumer_id, index)
         self.runners[consumer_id] = runner
+        self.names[consumer_id] = name or consumer_id
         return runner
 
     def add_configured_consumers(self, *, venues_may_come_later: bool = False) -> None:
@@ -188,6 +193,7 @@ class Engine:
             self.add_consumer(
                 consumer.consumer_id,
                 load_handler(consumer),
+                name=consumer.name,
                 params=consumer.params,
                 capacity=consumer.mailbox_capacity,
                 budget_ms=consumer.callback_budget_ms,

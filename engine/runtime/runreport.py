@@ -55,6 +55,7 @@ def run_report(engine: Engine, loop: str = NO_LOOP) -> dict[str, Any]:
         "quantum_events": config.dispatcher.quantum_events,
         "consumers": {
             name: {
+                "name": engine.names[name],
                 "mode": "inline",
                 "handler": type(runner.handler).__name__,
                 "mailbox_capacity": runner.mailbox.capacity,
@@ -73,7 +74,7 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     versions = report["versions"]
     pools = ", ".join(f"{name} {size:,}" for name, size in report["pools"].items())
     rows = report["consumers"].items()
-    consumers = ", ".join(f"{name} ({row['mode']}, {row['mailbox_capacity']:,})" for name, row in rows)
+    consumers = ", ".join(f"{row['name']} ({row['mode']}, {row['mailbox_capacity']:,})" for _, row in rows)
     return [
         f"profile {report['profile']}, {report['build']} build; engine {versions['engine']}, "
         f"python {versions['python']}, {report['parser']}, picows {versions['picows']}; loop {report['loop']}",

@@ -230,7 +230,7 @@ def test_qa_14_the_run_report_tells_what_ran(captures: Path, tmp_path: Path) -> 
         "profile: throughput\n"
         "dispatcher: {quantum_events: 9, stream_ordering: {lateness_tolerance_ms: 70, max_buffer_size: 77}}\n"
         "pools: {Trade: {capacity: 70000}}\nbus: {critical_reserve: 11}\n"
-        "consumers: [{consumer_id: idle, mode: inline, handler: 'desk:Idle', mailbox_capacity: 33,\n"
+        "consumers: [{consumer_id: idle, name: Idle hands, mode: inline, handler: 'desk:Idle', mailbox_capacity: 33,\n"
         "  subscriptions: [{symbol: BTC-USD, event_types: [Trade]}]}]\n"
     )
     for how, loop in ((("--over-websocket",), "uvloop.Loop"), ((), "none: frames are read from the file")):
@@ -243,7 +243,7 @@ def test_qa_14_the_run_report_tells_what_ran(captures: Path, tmp_path: Path) -> 
         assert told["quantum_events"] == 9
         assert told["ordering"] == {"lateness_tolerance_ms": 70, "flush_overrun_ms": 50, "max_buffer_size": 77}
         assert told["consumers"] == {
-            "idle": {"mode": "inline", "handler": "Idle", "mailbox_capacity": 33, "critical_reserve": 11}
+            "idle": {"name": "Idle hands", "mode": "inline", "handler": "Idle", "mailbox_capacity": 33, "critical_reserve": 11}
         }
         assert told["pools"]["Trade"] == 70000
         assert re.fullmatch(r"simdjson 3\.\d+\.\d+", told["parser"])
