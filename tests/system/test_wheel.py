@@ -49,7 +49,7 @@ print(strategy.events, strategy.qty_raw, result.summary.imbalances)
 """
 
 
-def test_an_outside_cython_module_cimports_the_installed_engine(captures: Path, tmp_path: Path) -> None:
+def test_qa_07_an_outside_cython_module_cimports_the_installed_engine(captures: Path, tmp_path: Path) -> None:
     for name, text in (("desk.pyx", STRATEGY), ("setup.py", SETUP), ("use.py", USE)):
         (tmp_path / name).write_text(textwrap.dedent(text))
     env = {**os.environ, "CFLAGS": "-O0"}
@@ -67,7 +67,7 @@ def test_an_outside_cython_module_cimports_the_installed_engine(captures: Path, 
     assert counts == "19904 43791552000 []"
 
 
-def test_importing_engine_configures_nothing_and_loads_little() -> None:
+def test_obs_12_importing_engine_configures_nothing_and_loads_little() -> None:
     """OBS-12: root logger and signal handlers stay as they were; the heavy parts come when first used."""
     code = (
         "import logging, signal, sys\n"
