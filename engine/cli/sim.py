@@ -84,7 +84,6 @@ def register(app: typer.Typer) -> None:
             raise typer.BadParameter("sim reads no configuration; leave --config and --set out")
         if capture is not None and (faults or scenario or load):
             raise typer.BadParameter("--capture plays what was recorded; leave --faults, --scenario and --load out")
-        from engine.observability.logs import start_logging
         from engine.runtime.simulate import SimulatorOptions, fault_plan, play_capture, simulate
 
         options = SimulatorOptions(
@@ -96,8 +95,8 @@ def register(app: typer.Typer) -> None:
             seed=seed,
             symbols=symbols,
             rules=fault_plan([name for name in (faults or "").split(",") if name], scenario),
+            log_level=flags.log_level or "info",
         )
-        start_logging(flags.log_level or "info", "text")
 
         def ready(endpoints: dict[str, dict[str, str]]) -> None:
             _print_ready(endpoints, flags.as_json)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import UnavailableError, ValidationError
+from engine.observability.logs import start_logging
 from engine.runtime.capture import CaptureRecord, read_capture
 from engine.runtime.live import run_on_loop, stopping
 from engine.runtime.prescan import scan
@@ -45,6 +46,7 @@ class SimulatorOptions:
         seed: of the markets and of the faults.
         symbols: how many instruments a venue.
         rules: the fault plan.
+        log_level: from which level lines go to stderr.
     """
 
     venues: Sequence[str]
@@ -55,6 +57,7 @@ class SimulatorOptions:
     seed: int
     symbols: int
     rules: Sequence[FaultRule]
+    log_level: str
 
 
 def fault_plan(names: Sequence[str], scenario: Path | None) -> list[FaultRule]:
@@ -86,6 +89,7 @@ def simulate(options: SimulatorOptions, ready: Ready) -> dict[str, Any]:
         CapacityError: a port is taken.
         ValidationError: a rule fits no venue here, or a library for TLS is missing.
     """
+    start_logging(options.log_level, "text")
     with ExitStack() as stack:
         tls, told = _tls(options.tls, stack)
 
@@ -118,6 +122,7 @@ def play_capture(path: Path, options: SimulatorOptions, speed: float | None, rea
         raise ValidationError(
             f"{path}: no record of {', '.join(options.venues)}", op=_OP, hint=f"it has {', '.join(found) or 'none'}"
         )
+    start_logging(options.log_level, "text")
     with ExitStack() as stack:
         tls, told = _tls(options.tls, stack)
 

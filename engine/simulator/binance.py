@@ -147,7 +147,7 @@ class BinanceVenue(Venue):
         if any(now_us - sent_us >= _PONG_WITHIN_US for sent_us in session.unanswered_us.values()):
             self.breach("pong")
             session.close(_POLICY, "Pong timeout")
-        elif session.is_open and not session.is_muted:
+        elif not session.is_muted:
             payload = str(self.now_us // 1000).encode()
             session.unanswered_us[payload] = now_us
             session.ping(payload)

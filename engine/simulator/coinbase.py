@@ -89,7 +89,7 @@ class CoinbaseVenue(Venue):
 
     def _check_quiet(self, session: CoinbaseSession) -> None:
         """A connection on which nothing is sent is closed; heartbeats are what clients keep it open with."""
-        if session.is_open and not session.is_muted and self.timeline.now_us - session.last_sent_us >= _QUIET_US:
+        if not session.is_muted and self.timeline.now_us - session.last_sent_us >= _QUIET_US:
             session.close(_GOING_AWAY, "no updates")
 
     def on_message(self, session: Session, frame: bytes) -> None:

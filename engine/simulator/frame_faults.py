@@ -44,7 +44,8 @@ class FrameFaults:
             self._deliver(session, *before)
             return
         now_us = self._timeline.now_us
-        armed = None if session.is_muted else self._plan.draw(Point.FRAME, now_us, symbol, fits)
+        # What is not sent anyway is no chance for a fault.
+        armed = None if session.is_muted or not session.is_open else self._plan.draw(Point.FRAME, now_us, symbol, fits)
         if armed is None:
             self._deliver(session, kind, frame)
             return

@@ -93,7 +93,7 @@ class KrakenVenue(Venue):
         return session
 
     def _check_idle(self, session: KrakenSession) -> None:
-        if session.is_open and not session.streams:
+        if not session.streams:
             session.close(_GOING_AWAY, "idle")
 
     def on_too_many_messages(self, session: Session) -> None:

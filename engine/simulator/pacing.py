@@ -75,5 +75,7 @@ class Pacer:
     def _wait_s(self) -> float:
         """Until the next thing is due; the loop's timers count whole milliseconds."""
         due = [due_us for timeline in self._timelines if (due_us := timeline.next_due_us()) is not None]
-        wait_us = min(due, default=self._now_us()) - self._now_us()
+        if not due:
+            return _LONGEST_WAIT_S
+        wait_us = min(due) - self._now_us()
         return min(_LONGEST_WAIT_S, max(1, -(-wait_us // 1000)) / 1000)

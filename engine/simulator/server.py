@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
-from weakref import WeakSet
 
 from aiohttp import web
 
@@ -82,8 +80,7 @@ class Simulator:
         self._pacer = Pacer([venue.timeline for venue in self.venues.values()], self._start_us)
         self._log = Log("simulator")
         self._rules_count = 0
-        self._rest_clients: dict[str, WeakSet[object]] = {name: WeakSet() for name in self.venues}
-        self._rest_connections: Counter[str] = Counter()
+        self._rest_clients: dict[str, set[object]] = {name: set() for name in self.venues}
         for venue in self.venues.values():
             venue.faults.told = self._tell
             venue.true_us = _true_us
@@ -162,7 +159,7 @@ class Simulator:
                 "breaches": dict(venue.breaches),
                 "calls": dict(venue.calls),
                 "connections": venue.connections_count,
-                "rest_connections": self._rest_connections[name],
+                "rest_connections": len(self._rest_clients[name]),
             }
             for name, venue in self.venues.items()
         }
@@ -258,9 +255,8 @@ class Simulator:
         return application
 
     def _note_client(self, venue: Venue, request: web.Request) -> None:
-        if request.transport is not None and request.transport not in self._rest_clients[venue.name]:
-            self._rest_clients[venue.name].add(request.transport)
-            self._rest_connections[venue.name] += 1
+        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+        self._rest_clients[venue.name].add(peer)
 
 
 def _true_us() -> int:

@@ -195,12 +195,12 @@ class Venue(ABC):
             self.deliver(session, kind, frame)
 
     def every(self, period_us: int, session: Session, action: Callable[[], None]) -> None:
-        """Run *action* each *period_us*, without drift, for as long as *session* is here."""
+        """Run *action* each *period_us*, without drift, for as long as *session* is open."""
         due_us = self.timeline.now_us + period_us
 
         def run() -> None:
             nonlocal due_us
-            if session in self.sessions:
+            if session.is_open:
                 action()
                 due_us += period_us
                 self.timeline.at(due_us, run)

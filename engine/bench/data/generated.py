@@ -8,6 +8,7 @@ from typing import Any
 from engine.bench.data.corpus import Corpus
 from engine.bench.data.wire import BookMessage, Level, write_kraken_update
 from engine.simulator.binance_payloads import depth_image, depth_update
+from engine.simulator.images import image_of
 from engine.simulator.instruments import BINANCE, KRAKEN, SimInstrument, default_coins, list_instruments
 from engine.simulator.market import SymbolMarket
 from engine.simulator.texts import fixed_text, rfc3339_us
@@ -39,7 +40,9 @@ def generated_spot(frame_count: int = 20_000, seed: int = SEED) -> Corpus:
     """
     rng = random.Random(seed)
     markets = _markets(BINANCE, SYMBOLS, seed)
-    snapshots = {m.instrument.venue_symbol: depth_image(m, DEPTH_LEVELS).encode() for m in markets}
+    snapshots = {
+        m.instrument.venue_symbol: depth_image(image_of(m), m.instrument, DEPTH_LEVELS).encode() for m in markets
+    }
     frames: list[bytes] = []
     level_count = 0
     at_us = START_US

@@ -1,0 +1,121 @@
+"""The market's time against the true one: no drift, and lateness told as it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from engine.simulator import pacing
+from engine.simulator.pacing import Pacer
+from engine.simulator.timeline import Timeline
+
+START_US = 1_700_000_000_000_000
+
+
+class FakeLoop:
+    """Turns that are given by hand; what is scheduled is kept."""
+
+    def __init__(self) -> None:
+        self.turn: Callable[[], None] = lambda: None
+        self.wait_s = 0.0
+
+    def call_soon(self, callback: Callable[[], None]) -> Any:
+        return self.call_later(0.0, callback)
+
+    def call_later(self, wait_s: float, callback: Callable[[], None]) -> Any:
+        self.turn, self.wait_s = callback, wait_s
+        return self
+
+    def cancel(self) -> None:
+        self.turn = lambda: None
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> FakeLoop:
+    made = FakeLoop()
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: made)
+    return made
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Nanoseconds of the monotonic clock, moved by hand."""
+    now_ns = [5_000_000_000]
+    monkeypatch.setattr(pacing.time, "monotonic_ns", lambda: now_ns[0])
+    return now_ns
+
+
+def every_ms(timeline: Timeline, ran_us: list[int]) -> None:
+    due_us = count(START_US, 1000)
+
+    def run() -> None:
+        ran_us.append(timeline.now_us)
+        timeline.at(next(due_us), run)
+
+    timeline.at(next(due_us), run)
+
+
+def test_a_late_turn_shifts_nothing_after_it(loop: FakeLoop, clock: list[int]) -> None:
+    timeline, ran_us = Timeline(START_US), []  # type: tuple[Timeline, list[int]]
+    pacer = Pacer([timeline], START_US)
+    every_ms(timeline, ran_us)
+    pacer.start()
+    for wait_ns in (1_000_000, 7_000_000, 2_000_000, 1_000_000):
+        clock[0] += wait_ns
+        loop.turn()
+    assert timeline.now_us == START_US + 11_000
+    assert ran_us == [START_US + ms * 1000 for ms in range(12)]
+
+
+def test_lateness_is_from_when_a_thing_was_due(loop: FakeLoop, clock: list[int]) -> None:
+    timeline = Timeline(START_US)
+    pacer = Pacer([timeline], START_US)
+    timeline.at(START_US + 1000, lambda: None)
+    timeline.at(START_US + 2000, lambda: None)
+    pacer.start()
+    clock[0] += 2_500_000
+    loop.turn()
+    assert pacer.lateness.count == 2
+    assert pacer.lateness.max_ns == pytest.approx(1_500_000, rel=0.05)
+    assert pacer.lateness.min_ns == pytest.approx(500_000, rel=0.05)
+
+
+def test_the_next_turn_comes_when_the_next_thing_is_due(loop: FakeLoop, clock: list[int]) -> None:
+    timelines = [Timeline(START_US), Timeline(START_US)]
+    pacer = Pacer(timelines, START_US)
+    timelines[0].at(START_US + 50_000, lambda: None)
+    timelines[1].at(START_US + 7_300, lambda: None)
+    pacer.start()
+    loop.turn()
+    assert loop.wait_s == 0.008
+    timelines[1].advance(START_US + 8_000)
+    timelines[0].advance(START_US + 60_000)
+    loop.turn()
+    assert loop.wait_s == 0.1
+
+
+def test_who_fell_far_behind_gives_the_sockets_turns_between(loop: FakeLoop, clock: list[int]) -> None:
+    timeline, ran_us = Timeline(START_US), []  # type: tuple[Timeline, list[int]]
+    pacer = Pacer([timeline], START_US)
+    every_ms(timeline, ran_us)
+    pacer.start()
+    clock[0] += 1_000_000_000
+    loop.turn()
+    assert (len(ran_us), loop.wait_s) == (51, 0.0)
+    pacer.catch_up()
+    assert timeline.now_us == START_US + 1_000_000
+
+
+def test_a_stopped_pacer_lets_no_time_pass(loop: FakeLoop, clock: list[int]) -> None:
+    timeline = Timeline(START_US)
+    pacer = Pacer([timeline], START_US)
+    pacer.start()
+    pacer.stop()
+    clock[0] += 1_000_000
+    pacer.catch_up()
+    loop.turn()
+    assert (timeline.now_us, pacer.is_running) == (START_US, False)
