@@ -33,6 +33,11 @@ FLOORS: Mapping[str, Mapping[EventType, int]] = {
         EventType.CONTROL_ACK: 1024,
     },
 }
+FRAME_FLOORS: Mapping[str, dict[str, int]] = {
+    "service": {"WsFrame": 200, "ProviderRaw": 200},
+    "throughput": {"WsFrame": 1024, "ProviderRaw": 1024},
+}
+"""Slots of the pools of venue bytes. ProviderRaw grows with the books that may keep diffs (MEM-02)."""
 RESERVES: Mapping[EventType, int] = {EventType.CONTROL_ACK: CRITICAL_RESERVE}
 
 
@@ -97,3 +102,14 @@ def capacities(
                     "the size computed from mailboxes, buffers and windows"
                 )
     return sizes, warnings
+
+
+def frame_warnings(explicit: Mapping[str, int], waiting: int) -> list[str]:
+    """What is to be said of set sizes for venue bytes when books may keep *waiting* messages at once."""
+    set_to = explicit.get("ProviderRaw")
+    if set_to is None or set_to >= HEADROOM * waiting:
+        return []
+    return [
+        f"pools.ProviderRaw.capacity {set_to} is below {HEADROOM * waiting}, the size computed from the symbols and "
+        "their book.diff_buffer_max"
+    ]

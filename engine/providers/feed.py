@@ -213,6 +213,10 @@ class Feed(ABC):
     def adopt(self, record: Instrument, known: Instrument) -> None:
         """What the venue's stream has to know of a change; nothing where scales widen by the digits that come."""
 
+    def close(self) -> None:
+        """Give back what waits for a snapshot; nothing is fed from here on. Idempotent."""
+        self.stream.close()
+
     def book_of(self, venue_symbol: str) -> BookAssembler:
         """The book of a venue spelling.
 

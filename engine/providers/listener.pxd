@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 from picows.picows cimport WSFrame, WSListener, WSTransport
 
 from engine.base.clock cimport Clock
-from engine.schema.ports cimport FrameSink
+from engine.schema.ports cimport FrameKeeper, FrameSink, RawFrame
 
 
 cdef class FrameListener(WSListener):
@@ -17,9 +17,8 @@ cdef class FrameListener(WSListener):
     cdef int64_t _ts_recv_ns                 # of the read in hand, 0 = the next frame begins a read
     cdef bint _failed                        # a stage raised: what else the read holds is not handed on
     # -- a message in several frames
-    cdef char* _parts
-    cdef size_t _parts_bytes
-    cdef size_t _parts_room
+    cdef FrameKeeper _frames
+    cdef RawFrame* _parts                    # NULL = none is being put together
     cdef size_t _message_bytes_max
     cdef bint _in_parts                      # its first frame has come, its last has not
     cdef bint _in_text                       # and that first frame was text
@@ -33,6 +32,7 @@ cdef class FrameListener(WSListener):
     cdef int _take(self, WSTransport transport, WSFrame frame) except -1
     cdef int _message(self, WSFrame frame) except -1
     cdef int _add_part(self, const char* text, size_t length) except -1
+    cdef int _drop_parts(self) noexcept
     cdef int _end_read(self) except -1
 
 

@@ -25,7 +25,8 @@ from engine.observability.latency import StageTimer
 from engine.observability.telemetry import TelemetryBus
 from engine.orchestrator.merge import Orchestrator
 from engine.pools.recycler import Recycler
-from engine.pools.sizes import FLOORS, RESERVES, capacities
+from engine.pools.frames import FramePools
+from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
 from engine.providers.assembler import BookAssembler
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
@@ -102,12 +103,18 @@ class Engine:
         held = sum(consumer.mailbox_capacity for consumer in config.consumers)
         held += config.dispatcher.stream_ordering.max_buffer_size
         sizes, self.warnings = capacities(config.profile, held, explicit)
+        floors = FRAME_FLOORS[config.profile]
+        sized = config.pools.capacities()
+        set_frames = {name: size for name in floors if (size := sized[name]) is not None}
+        waiting = sum(len(provider.symbols) * provider.book.diff_buffer_max for provider in config.providers)
+        self.warnings += frame_warnings(set_frames, waiting)
         return Recycler(
             sizes,
             dict(RESERVES),
             debug=config.debug.recycler,
             on_problem=self.reporting.tell,
             blocks_scale=8 if config.profile == "throughput" else 1,
+            frames=FramePools(floors, set_frames, debug=config.debug.recycler),
         )
 
     # -- providers --------------------------------------------------------------------------------------------
@@ -225,6 +232,8 @@ class Engine:
         if self._closed:
             return
         self._closed = True
+        for feed in self.feeds.values():
+            feed.close()
         self.dispatcher.flush_held()
         failures: list[Exception] = []
         for runner in self.runners.values():

@@ -4,7 +4,7 @@ Events travel as bare pointers: a pooled event stays alive in its pool, so passi
 What is counted is the slot's own ``refs``: whoever is handed an event owes one release.
 """
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum Offer:
     ACCEPTED = 0
@@ -35,8 +35,39 @@ cdef class EventSink:
     cdef int do_work(self, int64_t now_ns) except -1
 
 
+cdef enum RawKind:
+    RAW_WS_FRAME = 0           # WsFrame: bytes that outlive the receive callback, to the end of parse
+    RAW_PROVIDER = 1           # ProviderRaw: a venue message that waits for its snapshot
+    RAW_KINDS = 2
+
+
+cdef struct RawFrame:
+    char* text
+    size_t length
+    size_t room
+    int64_t ts_recv_ns
+    int conn
+    uint8_t kind               # a RawKind
+    uint8_t is_out
+    RawFrame* next             # of the holder, to keep several in order
+    RawFrame* newer            # of the pool: its neighbours among those that are out, and among all
+    RawFrame* older
+    RawFrame* sibling
+
+
+cdef class FrameKeeper:
+    """Venue bytes in pooled memory; the pools' FramePools is the only implementation."""
+
+    # The caller owes one give_back. NULL where the pool is exhausted: nothing waits.
+    cdef RawFrame* keep(self, int kind, const char* text, size_t length, int64_t ts_recv_ns, int conn) noexcept
+    cdef int append(self, RawFrame* frame, const char* text, size_t length) noexcept
+    cdef int give_back(self, RawFrame* frame) noexcept
+    cdef int provide(self, int kind, uint32_t count) noexcept
+
+
 cdef class FrameSink:
     """Takes the frames of one provider's connections."""
+    cdef FrameKeeper keeper        # for who puts frames together; None = it has none
 
     # DANGER: *text* is borrowed until return. *conn* numbers the provider's connection.
     cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1
@@ -46,6 +77,7 @@ cdef class FrameSink:
 
 cdef class EventPool:
     """What a stage may do with pooled memory; the recycler is the only implementation."""
+    cdef FrameKeeper keeper
 
     cdef PyObject* acquire_nowait(self, int event_type) noexcept
     cdef int attach_levels(self, PyObject* event, size_t count) except -1

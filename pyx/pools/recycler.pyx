@@ -12,6 +12,7 @@ from engine.base.plants cimport planted
 from engine.base.units cimport unlikely
 from engine.pools.blocks cimport (BLOCK_CLASSES, BlockPool, blocks_out, escape_block, keep_block, return_block,
                                   take_block)
+from engine.pools.frames cimport FramePools
 from engine.pools.lease cimport HEAP_INDEX, make_lease
 from engine.pools.reset cimport clean, holds_levels, poison
 from engine.schema.event cimport (FLAG_OVERFLOW_ALLOC, SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE, SLOT_LEASED,
@@ -53,16 +54,18 @@ cdef class Recycler(EventPool):
         debug: poison recycled slots and keep acquire and recycle stacks.
         on_problem: called as on_problem(kind, **metadata) with telemetry kinds; must not raise.
         blocks_scale: multiplies the number of level blocks.
+        frames: the pools of venue bytes; None = the service profile's.
     """
 
     def __init__(self, capacities: dict[EventType, int], reserves: dict[EventType, int] | None = None, *,
-                 debug: bool = False, on_problem=None, blocks_scale: int = 1):
-        cdef int i
+                 debug: bool = False, on_problem=None, blocks_scale: int = 1, FramePools frames=None):
         cdef BlockPool* block
+        cdef int i
         reserves = reserves or {}
         self._debug = debug
         self._watched = debug
         self._escapes = []
+        self.keeper = frames if frames is not None else FramePools(debug=debug)
         self._types = {}
         self._overflow_events = {}
         self._on_problem = on_problem
@@ -389,24 +392,23 @@ cdef class Recycler(EventPool):
             pool = &self._pools[<int>event_type]
             pools[EventType(event_type).class_name] = PoolStatistics(
                 capacity=pool.capacity, reserve=pool.reserve,
-                in_use=pool.capacity - pool.free_count + pool.overflow_out,
-                in_use_peak=pool.capacity - pool.free_low + pool.overflow_peak, acquired=pool.acquired,
-                recycled=pool.recycled, escaped=pool.escaped, overflowed=pool.overflowed, refused=pool.refused,
-                exhausted=pool.exhausted)
+                in_use=pool.capacity - pool.free_count + pool.overflow_out, acquired=pool.acquired,
+                in_use_peak=pool.capacity - pool.free_low + pool.overflow_peak, recycled=pool.recycled,
+                escaped=pool.escaped, overflowed=pool.overflowed, refused=pool.refused, exhausted=pool.exhausted)
+        pools.update((<FramePools>self.keeper).statistics())
         blocks = {}
         for i in range(BLOCK_CLASSES):
             block = &self._blocks[<int>i]
             blocks[block.levels] = PoolStatistics(
-                capacity=block.capacity, reserve=0, in_use=blocks_out(block), in_use_peak=block.out_peak,
-                acquired=block.acquired, recycled=block.recycled, escaped=block.escaped,
-                overflowed=block.overflowed, refused=0, exhausted=0)
+                capacity=block.capacity, reserve=0, in_use=blocks_out(block), in_use_peak=block.out_peak, refused=0,
+                acquired=block.acquired, recycled=block.recycled, escaped=block.escaped, overflowed=block.overflowed,
+                exhausted=0)
         return RecyclerStatistics(pools=pools, blocks=blocks, escapes_by_consumer=tuple(self._escapes))
 
     def outstanding(self, limit: int = 100) -> list[dict[str, object]]:
         """What is out, the longest first: type, slot (None = heap), references, holder and arrival.
 
-        In debug also age_ns since the acquire and its stack, else None. The holder is the consumer that was handed
-        the event last and kept it, or the engine.
+        In debug also age_ns since the acquire and its stack, else None. Holder: the consumer that kept it, or engine.
         """
         cdef Pool* pool
         cdef uint32_t i
@@ -417,6 +419,7 @@ cdef class Recycler(EventPool):
                 if (<Event>pool.slots[i]).s.state in (SLOT_LEASED, SLOT_PUBLISHED):
                     found.append(row_of(<Event>pool.slots[i], self._debug))
         found.extend([row_of(event, self._debug) for event in self._overflow_events.values()])
+        found.extend((<FramePools>self.keeper).outstanding())
         found.sort(key=lambda row: (-(row["age_ns"] or 0), row["ts_recv_ns"]))
         return found[:limit]
 
@@ -428,17 +431,15 @@ cdef class Recycler(EventPool):
     def set_debug(self, on: bool) -> None:
         """Switch poisoning and stacks; what was poisoned before stays so until it is used again."""
         cdef Pool* pool
-        cdef PyObject* event
         cdef uint32_t i
-        self._debug = on
+        self._debug = (<FramePools>self.keeper).debug = on
         self._watched = on or self._waiters is not None
         if on:
             return
         for event_type in self._types:     # in release nobody cleans a slot before its next life
             pool = &self._pools[<int>event_type]
             for i in range(pool.free_count):
-                event = pool.free_stack[i]
-                clean(event)
+                clean(pool.free_stack[i])
 
 
 cdef dict row_of(Event event, bint debug):

@@ -1,10 +1,9 @@
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
 from picows.picows cimport WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from engine.base.clock cimport Clock
-from engine.schema.ports cimport FrameSink
+from engine.pools.frames cimport FramePools
+from engine.schema.ports cimport RAW_WS_FRAME, FrameSink
 
 from collections import deque
 
@@ -15,7 +14,7 @@ cdef class FrameListener(WSListener):
     """Hands each text message of one connection on, in place.
 
     Frames of one socket read share one ``ts_recv_ns``, taken at the first of them. A message that comes in several
-    frames is put together in a buffer that grows and stays.
+    frames is put together in a WsFrame of the sink's pools.
 
     Connect with ``enable_auto_pong=False``: the listener answers pings itself, because a ping that picows answers is
     never shown, and the end of the read with it when the ping was its last frame.
@@ -31,14 +30,12 @@ cdef class FrameListener(WSListener):
     def __init__(self, FrameSink sink not None, Clock clock not None, conn: int, *,
                  message_bytes_max: int = 16777216, on_lost=None):
         self._sink = sink
+        self._frames = sink.keeper if sink.keeper is not None else FramePools()
         self._clock = clock
         self.conn = conn
         self.close_code = -1
         self._message_bytes_max = message_bytes_max
         self._on_lost = on_lost
-
-    def __dealloc__(self):
-        free(self._parts)
 
     cpdef on_ws_connected(self, WSTransport transport):
         """The handshake is done."""
@@ -68,6 +65,7 @@ cdef class FrameListener(WSListener):
     cpdef on_ws_disconnected(self, WSTransport transport):
         """The connection has gone."""
         self.transport = None
+        self._drop_parts()
         if self._on_lost is not None:
             self._on_lost(self)
 
@@ -112,7 +110,6 @@ cdef class FrameListener(WSListener):
                 return 0
             self._in_parts = True
             self._in_text = frame.msg_type == WSMsgType.TEXT
-            self._parts_bytes = 0
         if self._in_text:
             self._add_part(frame.payload_ptr, frame.payload_size)
         if not frame.fin:
@@ -122,25 +119,30 @@ cdef class FrameListener(WSListener):
             self.ignored += 1
             return 0
         self.frames += 1
-        return self._sink.on_frame(self._parts, self._parts_bytes, self._ts_recv_ns, self.conn)
+        try:
+            return self._sink.on_frame(self._parts.text, self._parts.length, self._ts_recv_ns, self.conn)
+        finally:
+            self._drop_parts()
 
     cdef int _add_part(self, const char* text, size_t length) except -1:
-        cdef size_t wanted = self._parts_bytes + length
-        cdef size_t room = self._parts_room if self._parts_room else 4096
-        cdef char* place
-        if wanted > self._message_bytes_max:
+        cdef size_t held = self._parts.length if self._parts != NULL else 0
+        if held + length > self._message_bytes_max:
+            self._drop_parts()
             raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, "a message in parts is too big")
-        if wanted > self._parts_room:
-            while room < wanted:
-                room *= 2
-            place = <char*>realloc(self._parts, room)
-            if place == NULL:
-                raise MemoryError("message in parts")
-            self._parts = place
-            self._parts_room = room
-        if length:
-            memcpy(self._parts + self._parts_bytes, text, length)
-        self._parts_bytes = wanted
+        if self._parts == NULL:
+            self._parts = self._frames.keep(RAW_WS_FRAME, text, length, self._ts_recv_ns, self.conn)
+            if self._parts == NULL:
+                # What would be lost cannot be told: the connection begins anew, and with it all that it feeds.
+                raise WSProtocolError(WSCloseCode.TRY_AGAIN_LATER, "no place for a message in parts: WsFrame is empty")
+        elif self._frames.append(self._parts, text, length) != 0:
+            self._drop_parts()
+            raise MemoryError("message in parts")
+        return 0
+
+    cdef int _drop_parts(self) noexcept:
+        if self._parts != NULL:
+            self._frames.give_back(self._parts)
+            self._parts = NULL
         return 0
 
     cdef int _end_read(self) except -1:

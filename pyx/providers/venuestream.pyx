@@ -40,6 +40,7 @@ cdef class VenueStream:
                  StageTimer timer=None, on_reject=None, on_want_snapshot=None, on_telemetry=None):
         self.provider = provider
         self.pool = pool
+        self.keeper = pool.keeper
         self.sink = sink
         self.clock = clock
         self.timer = timer if timer is not None else StageTimer()
@@ -55,6 +56,9 @@ cdef class VenueStream:
 
     def __dealloc__(self):
         free(self._flat)
+
+    def close(self) -> None:
+        """Give back what is kept for later. Idempotent."""
 
     def add_book(self, BookAssembler book not None) -> int:
         """Take charge of an instrument; returns its symbol index."""

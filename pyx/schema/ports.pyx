@@ -21,6 +21,20 @@ cdef class EventSink:
         self.flush()
 
 
+cdef class FrameKeeper:
+    cdef RawFrame* keep(self, int kind, const char* text, size_t length, int64_t ts_recv_ns, int conn) noexcept:
+        return NULL
+
+    cdef int append(self, RawFrame* frame, const char* text, size_t length) noexcept:
+        return -1
+
+    cdef int give_back(self, RawFrame* frame) noexcept:
+        return REFUSED
+
+    cdef int provide(self, int kind, uint32_t count) noexcept:
+        return 0
+
+
 cdef class FrameSink:
     cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
         raise NotImplementedError(type(self).__name__)

@@ -2,12 +2,14 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
+from engine.pools.frames cimport FrameQueue
 from engine.providers.assembler cimport BookAssembler
 from engine.providers.binance.continuity cimport DiffContinuity
 from engine.providers.binance.crosscheck cimport SecondView
 from engine.providers.binance.wire cimport BinanceDecoder, BinanceMessage
 from engine.providers.tape cimport TradeTape
 from engine.providers.venuestream cimport VenueStream
+from engine.schema.ports cimport RawFrame
 
 
 cdef class BinanceSymbol:
@@ -15,7 +17,7 @@ cdef class BinanceSymbol:
     cdef readonly BookAssembler book
     cdef readonly DiffContinuity continuity
     cdef readonly SecondView second_view
-    cdef list waiting                  # (frame, ts_recv_ns) of diffs that wait for a snapshot
+    cdef readonly FrameQueue waiting   # diffs that wait for a snapshot
     cdef readonly TradeTape trades
     cdef readonly TradeTape aggregates
     cdef int tape_kind                 # the trade stream that is published: the first one seen, else volume doubles
@@ -34,7 +36,10 @@ cdef class BinanceStream(VenueStream):
     cdef object on_shutdown
 
     cdef int _depth(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,
-                    bint replayed) except -1
+                    RawFrame* kept) except -1
+    cdef int _wait(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,
+                   RawFrame* kept, bint is_gap) except -1
+    cdef int _replay(self, int index, BinanceSymbol state) except -1
     cdef int _find(self, const char* text) except -2
     cdef int _book_ticker(self, int index, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1
     cdef int _trade(self, int index, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1

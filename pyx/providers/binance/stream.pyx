@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from engine.base.clock cimport Clock
@@ -7,6 +7,7 @@ from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, 
                                    WIRE_UNKNOWN_VALUE)
 from engine.base.units cimport unlikely
 from engine.observability.latency cimport STAGE_WIRE
+from engine.pools.frames cimport FrameQueue
 from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CROSSED, BookAssembler, BookMessage)
 from engine.providers.binance.continuity cimport (SNAPSHOT_TAKE, SNAPSHOT_TOO_OLD, VERDICT_APPLY, VERDICT_BUFFER,
                                                   VERDICT_GAP, VERDICT_STALE, DiffContinuity)
@@ -23,7 +24,7 @@ from engine.schema.market cimport (REASON_CROSSED, REASON_GAP, REASON_INITIAL, R
                                    TICKER_ASK, TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, TICKER_HIGH, TICKER_LAST,
                                    TICKER_LOW, TICKER_OPEN, TICKER_VOLUME, TRADE_SIDE_BUY, TRADE_SIDE_SELL,
                                    KlineData, TickerData)
-from engine.schema.ports cimport EventPool, EventSink
+from engine.schema.ports cimport RAW_PROVIDER, EventPool, EventSink, FrameKeeper, RawFrame
 
 from engine.providers.binance.manifest import KLINE_INTERVALS_S
 
@@ -36,11 +37,11 @@ cdef inline int64_t venue_ns(uint64_t time) noexcept nogil:
 
 
 cdef class BinanceSymbol:
-    def __init__(self, BookAssembler book not None):
+    def __init__(self, BookAssembler book not None, FrameKeeper frames not None):
         self.book = book
         self.continuity = DiffContinuity()
         self.second_view = SecondView()
-        self.waiting = []
+        self.waiting = FrameQueue(frames)
         self.trades = TradeTape()
         self.aggregates = TradeTape()
         self.tape_kind = BINANCE_IGNORED
@@ -71,8 +72,15 @@ cdef class BinanceStream(VenueStream):
         """Take charge of a symbol, known by its upper-case name and, in stream names, the lower-case one."""
         index = VenueStream.add_book(self, book)
         if index == len(self.states):
-            self.states.append(BinanceSymbol(book))
+            self.states.append(BinanceSymbol(book, self.keeper))
+            self.keeper.provide(RAW_PROVIDER, self.diff_buffer_max)
         return index
+
+    def close(self) -> None:
+        """Give back the diffs that wait for a snapshot. Idempotent."""
+        cdef BinanceSymbol state
+        for state in self.states:
+            state.waiting.clear()
 
     def symbol_states(self) -> list[BinanceSymbol]:
         """The symbols' states by symbol index."""
@@ -112,7 +120,7 @@ cdef class BinanceStream(VenueStream):
         state = <BinanceSymbol>self.states[index]
         if m.kind == BINANCE_DEPTH:
             state.continuity.received(m.first_id, m.final_id)
-            code = self._depth(index, state, text, length, ts_recv_ns, False)
+            code = self._depth(index, state, text, length, ts_recv_ns, NULL)
         elif m.kind == BINANCE_BOOK_TICKER:
             code = self._book_ticker(index, state, text, ts_recv_ns)
         elif m.kind == BINANCE_TRADE or m.kind == BINANCE_AGG_TRADE:
@@ -148,8 +156,11 @@ cdef class BinanceStream(VenueStream):
     # -- the book ---------------------------------------------------------------------------------------------
 
     cdef int _depth(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,
-                    bint replayed) except -1:
-        """One diff: judge, apply, compare with the second view, publish. Returns a WireCode."""
+                    RawFrame* kept) except -1:
+        """One diff: judge, apply, compare with the second view, publish. Returns a WireCode.
+
+        *kept*: the slot it waited in, NULL for one just received; where it has to wait again, it stays in that slot.
+        """
         cdef BinanceMessage* m = &self.decoder.message
         cdef DiffContinuity ids = state.continuity
         cdef BookMessage book_message
@@ -175,16 +186,7 @@ cdef class BinanceStream(VenueStream):
         if verdict == VERDICT_GAP:
             self._lose(index, state, REASON_GAP, ts_recv_ns)
         if unlikely(verdict != VERDICT_APPLY):
-            if len(state.waiting) >= self.diff_buffer_max:
-                # Too many for too long: what was kept is worthless, begin again with this one.
-                self.buffer_overflows += 1
-                state.waiting.clear()
-                ids.first_buffered_id = first_id
-                self.lost(state.book, index, REASON_OVERFLOW, ts_recv_ns)
-            elif not state.waiting and verdict == VERDICT_BUFFER and not replayed:
-                self.want_snapshot(index, REASON_INITIAL)
-            state.waiting.append((text[:length], ts_recv_ns))
-            return WIRE_OK
+            return self._wait(index, state, text, length, ts_recv_ns, kept, verdict == VERDICT_GAP)
         if unlikely(state.price_scale != state.book.price_scale or state.qty_scale != state.book.qty_scale):
             self._sync_scales(state)
         book_message.seq = m.final_id
@@ -203,6 +205,25 @@ cdef class BinanceStream(VenueStream):
                               ts_recv_ns)
         state.second_view.reached(m.final_id, state.book.ladder, self.record_index)
         return WIRE_OK
+
+    cdef int _wait(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,
+                   RawFrame* kept, bint is_gap) except -1:
+        """Keep a diff until its snapshot comes (BOOK-11)."""
+        if kept != NULL:
+            state.waiting.push(kept)
+            return WIRE_OK
+        if state.waiting.count == 0 and not is_gap:
+            self.want_snapshot(index, REASON_INITIAL)
+        if state.waiting.count < <uint32_t>self.diff_buffer_max \
+                and state.waiting.keep(RAW_PROVIDER, text, length, ts_recv_ns, 0):
+            return WIRE_OK
+        # Too many for too long: what was kept is worthless, begin again with this one.
+        self.buffer_overflows += 1
+        state.waiting.clear()
+        state.continuity.first_buffered_id = self.decoder.message.first_id
+        if not state.waiting.keep(RAW_PROVIDER, text, length, ts_recv_ns, 0):
+            state.continuity.first_buffered_id = 0       # other books have what there is: begin with the next one
+        return self.lost(state.book, index, REASON_OVERFLOW, ts_recv_ns)
 
     def drop_book(self, index: int, reason: int = REASON_RECONNECT) -> None:
         """What fed the book has gone: forget it and what waits for its snapshot.
@@ -273,18 +294,26 @@ cdef class BinanceStream(VenueStream):
         self._replay(index, state)
         return "taken"
 
-    def _replay(self, int index, BinanceSymbol state) -> None:
+    cdef int _replay(self, int index, BinanceSymbol state) except -1:
         """Judge the waiting diffs again, in order; one that shows a gap waits on, with all behind it."""
-        cdef list waiting = state.waiting
-        cdef bytes frame
+        cdef FrameQueue waiting = state.waiting
+        cdef RawFrame* frame = waiting.pop()
+        cdef uint32_t again
         cdef int code
-        state.waiting = []
-        for frame, ts_recv_ns in waiting:
-            code = self.decoder.decode(frame, len(frame))
-            if code == WIRE_OK:
-                code = self._depth(index, state, frame, len(frame), ts_recv_ns, True)
-            if code != WIRE_OK:              # a level of it no longer fits, now that the book has wider scales
-                self.reject(code, self.decoder.error_field, frame, len(frame))
+        state.waiting = FrameQueue(self.keeper)
+        while frame != NULL:
+            again = state.waiting.count
+            try:
+                code = self.decoder.decode(frame.text, frame.length)
+                if code == WIRE_OK:
+                    code = self._depth(index, state, frame.text, frame.length, frame.ts_recv_ns, frame)
+                if code != WIRE_OK:          # a level of it no longer fits, now that the book has wider scales
+                    self.reject(code, self.decoder.error_field, frame.text, frame.length)
+            finally:
+                if state.waiting.count == again:
+                    self.keeper.give_back(frame)
+            frame = waiting.pop()
+        return 0
 
     cdef int _sync_scales(self, BinanceSymbol state) except -1:
         if state.price_scale != state.book.price_scale or state.qty_scale != state.book.qty_scale:

@@ -12,12 +12,15 @@ import engine.schema.market  # noqa: F401  (the pools need every event class)
 from engine.base.clock import ManualClock
 from engine.consumers.runner import InlineRunner
 from engine.observability.latency import StageTimer
+from engine.pools.frames import FramePools
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS
 from engine.providers.assembler import BookAssembler
 from engine.schema.enums import BookReason
 
 RECV_NS = 1_800_000_000_000_000_000
+wired_streams: list[Any] = []
+"""Those of the test that runs."""
 
 
 @dataclass
@@ -70,10 +73,11 @@ def wire(
     price_scale: int = 2,
     qty_scale: int = 2,
     book_options: dict[str, Any] | None = None,
+    frames: FramePools | None = None,
     **hooks: Any,
 ) -> Wired:
     """A *stream_type* over *symbols* (venue spelling to public symbol), its consumer keeping everything."""
-    clock, pool = ManualClock(RECV_NS), Recycler(FLOORS["service"])
+    clock, pool = ManualClock(RECV_NS), Recycler(FLOORS["service"], frames=frames)
     wired = Wired(None, pool, {})
 
     class Keeper:
@@ -98,6 +102,7 @@ def wire(
         on_telemetry=lambda kind, **metadata: wired.telemetry.append((kind, metadata)),
         **hooks,
     )
+    wired_streams.append(wired.stream)
     for venue_symbol, symbol in symbols.items():
         book = BookAssembler(
             provider=provider,

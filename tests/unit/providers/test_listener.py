@@ -11,6 +11,7 @@ import pytest
 from picows import WSCloseCode, WSMsgType
 
 from engine.base.clock import ManualClock
+from engine.pools.frames import FramePools
 from engine.providers.listener import FrameListener, FrameTap
 from engine.schema.ports import FrameSink
 from tests.unit.providers.binance.frames import trade, wired
@@ -37,9 +38,11 @@ class Line:
 
 
 @asynccontextmanager
-async def line(sink: FrameSink | None = None, **options: Any) -> AsyncIterator[Line]:
+async def line(
+    sink: FrameSink | None = None, frames: FramePools | None = None, **options: Any
+) -> AsyncIterator[Line]:
     async with ScriptedVenue() as venue:
-        kit, clock = wired(), ManualClock(START_NS)
+        kit, clock = wired(frames=frames), ManualClock(START_NS)
         made: list[Line] = []
         listener = FrameListener(
             sink or kit.stream, clock, 5, on_lost=lambda lost: made[0].lost.append(lost), **options
@@ -103,6 +106,51 @@ def test_a_message_in_parts_is_put_together_with_a_ping_between() -> None:
             assert it.listener.frames == 3
 
     on_loop(main())
+
+
+def test_parts_are_put_together_in_a_slot_of_their_pool_MEM_01() -> None:
+    async def main() -> None:
+        async with line() as it:
+            for trade_id in (1, 2):
+                text = text_of(trade_id)
+                it.venue_end.transport.send(WSMsgType.TEXT, text[:10], fin=False)
+                await until(lambda: frames_of(it.kit).in_use == 1)
+                it.venue_end.transport.send(WSMsgType.CONTINUATION, text[10:], fin=True)
+                await it.events(trade_id)
+            rows = frames_of(it.kit)
+            assert (rows.acquired, rows.recycled, rows.in_use_peak, rows.in_use) == (2, 2, 1, 0)
+
+    on_loop(main())
+
+
+def test_a_message_that_never_ends_gives_its_slot_back_MEM_15() -> None:
+    async def main() -> None:
+        async with line() as it:
+            it.venue_end.transport.send(WSMsgType.TEXT, b'{"e":', fin=False)
+            await until(lambda: frames_of(it.kit).in_use == 1)
+            it.venue_end.transport.disconnect(graceful=False)
+            await until(lambda: it.lost == [it.listener])
+            assert frames_of(it.kit).in_use == 0
+
+    on_loop(main())
+
+
+def test_without_a_slot_the_connection_ends_and_no_other() -> None:
+    async def main() -> None:
+        async with line(frames=FramePools(explicit={"WsFrame": 1})) as one, line(one.kit.stream) as two:
+            one.venue_end.transport.send(WSMsgType.TEXT, text_of(1)[:10], fin=False)
+            await until(lambda: frames_of(one.kit).in_use == 1)
+            two.venue_end.transport.send(WSMsgType.TEXT, text_of(2)[:10], fin=False)
+            await until(lambda: two.lost == [two.listener])
+            one.venue_end.transport.send(WSMsgType.CONTINUATION, text_of(1)[10:], fin=True)
+            await one.events(1)
+            assert (frames_of(one.kit).exhausted, frames_of(one.kit).in_use) == (1, 0)
+
+    on_loop(main())
+
+
+def frames_of(kit: Wired) -> Any:
+    return kit.pool.statistics().pools["WsFrame"]
 
 
 def test_a_large_message_in_parts_and_the_buffer_used_again() -> None:
