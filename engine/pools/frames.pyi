@@ -1,8 +1,11 @@
+from collections.abc import Mapping
 from typing import final
 
 from engine.pools.sizes import PoolStatistics
 from engine.schema.ports import FrameKeeper
 
+FRAME_FLOORS: Mapping[str, dict[str, int]]
+HEADROOM: int
 RAW_NAMES: tuple[str, ...]
 
 @final

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import NoReturn, final
 
+from engine.pools.frames import FramePools
 from engine.pools.lease import Lease
 from engine.pools.sizes import RecyclerStatistics
 from engine.schema.enums import EventType
@@ -22,6 +23,7 @@ class Recycler(EventPool):
         debug: poison recycled slots and keep acquire and recycle stacks.
         on_problem: called as on_problem(kind, **metadata) with telemetry kinds; must not raise.
         blocks_scale: multiplies the number of level blocks.
+        frames: the pools of venue bytes; None = the service profile's.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Recycler(EventPool):
         debug: bool = False,
         on_problem: Callable[..., None] | None = None,
         blocks_scale: int = 1,
+        frames: FramePools | None = None,
     ) -> None: ...
     def acquire_lease(self, event_type: EventType) -> Lease | None:
         """Take a slot at once, as a token; None when the pool is exhausted.
@@ -65,8 +68,7 @@ class Recycler(EventPool):
     def outstanding(self, limit: int = 100) -> list[dict[str, object]]:
         """What is out, the longest first: type, slot (None = heap), references, holder and arrival.
 
-        In debug also age_ns since the acquire and its stack, else None. The holder is the consumer that was handed
-        the event last and kept it, or the engine.
+        In debug also age_ns since the acquire and its stack, else None. Holder: the consumer that kept it, or engine.
         """
     def set_debug(self, on: bool) -> None:
         """Switch poisoning and stacks; what was poisoned before stays so until it is used again."""

@@ -1,52 +1,71 @@
-from typing import Any, final
+from collections.abc import Callable
+from typing import final
+
+from engine.base.clock import Clock
+from engine.book.checksum import BookChecksum
+from engine.book.ladder import Ladder
+from engine.schema.ports import EventPool, EventSink
 
 @final
 class BookAssembler:
-    def __init__(self, provider: Any, *, symbol: Any, venue_symbol: Any, price_scale: Any, qty_scale: Any, pool: Any, sink: Any, clock: Any, depth_levels: Any = ..., cut_levels: Any = ..., kept_levels_max: Any = ..., emit_full: Any = ..., checksum: Any = ..., on_widened: Any = ...) -> None: ...
-    def counts_by_reason(self) -> dict[str, int]: ...
-    def top(self, side: Any, limit: Any = ...) -> list[tuple[int, int]]: ...
-    @property
-    def instrument_id(self) -> Any: ...
-    @property
-    def symbol(self) -> Any: ...
-    @property
-    def venue_symbol(self) -> Any: ...
-    @property
-    def price_scale(self) -> Any: ...
-    @property
-    def qty_scale(self) -> Any: ...
-    @property
-    def depth_levels(self) -> Any: ...
-    @property
-    def cut_levels(self) -> Any: ...
-    @property
-    def kept_levels_max(self) -> Any: ...
-    @property
-    def emit_full(self) -> Any: ...
-    @property
-    def ladder(self) -> Any: ...
-    @property
-    def is_valid(self) -> Any: ...
-    @property
-    def last_recv_ns(self) -> int: ...
-    @property
-    def epoch(self) -> Any: ...
-    @property
-    def checksum_expected(self) -> Any: ...
-    @property
-    def checksum_actual(self) -> Any: ...
-    @property
-    def snapshots_published(self) -> Any: ...
-    @property
-    def updates_published(self) -> Any: ...
-    @property
-    def unpublished(self) -> Any: ...
-    @property
-    def rescales(self) -> Any: ...
-    @property
-    def checksums_compared(self) -> Any: ...
-    @property
-    def checksums_ok(self) -> Any: ...
-    @property
-    def crossed_count(self) -> Any: ...
-    def __reduce__(self) -> Any: ...
+    """One instrument's book at one provider: applies whole messages or nothing, publishes what changed.
+
+    Args:
+        provider: provider name.
+        symbol: public symbol.
+        venue_symbol: the venue's spelling, as on the wire.
+        price_scale, qty_scale: decimals of the tick and of the lot.
+        depth_levels: published per side, 0 = all.
+        cut_levels: kept per side, 0 = every level the venue told.
+        kept_levels_max: past this many levels a side the book is an overflow.
+        emit_full: publish the whole published book instead of deltas.
+        checksum: the venue's checksum, or None.
+        on_widened: called as on_widened(assembler) before the first event at a new scale.
+    """
+
+    instrument_id: int
+    symbol: str
+    venue_symbol: bytes
+    price_scale: int
+    qty_scale: int
+    depth_levels: int
+    cut_levels: int
+    kept_levels_max: int
+    emit_full: bool
+    ladder: Ladder
+    is_valid: bool
+    epoch: int
+    last_recv_ns: int
+    """Arrival of the last message that was applied, 0 = none yet."""
+    checksum_expected: int
+    checksum_actual: int
+    snapshots_published: int
+    updates_published: int
+    unpublished: int
+    """Events lost to an exhausted pool."""
+    rescales: int
+    checksums_compared: int
+    checksums_ok: int
+    crossed_count: int
+    def __init__(
+        self,
+        provider: str,  # by name, like the others; a signature without any positional argument cannot be checked
+        *,
+        symbol: str,
+        venue_symbol: bytes,
+        price_scale: int,
+        qty_scale: int,
+        pool: EventPool,
+        sink: EventSink,
+        clock: Clock,
+        depth_levels: int = 1000,
+        cut_levels: int = 0,
+        kept_levels_max: int = 65536,
+        emit_full: bool = False,
+        checksum: BookChecksum | None = None,
+        on_widened: Callable[[BookAssembler], None] | None = None,
+    ) -> None: ...
+    def counts_by_reason(self) -> dict[str, int]:
+        """Resyncs by reason, those that happened."""
+    def top(self, side: int, limit: int = 20) -> list[tuple[int, int]]:
+        """(price_raw, qty_raw) of a side, best first; empty while the book is invalid."""

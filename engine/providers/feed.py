@@ -207,11 +207,11 @@ class Feed(ABC):
             record = msgspec.structs.replace(record, version=known.version, updated_ns=known.updated_ns)
             if record != known:
                 self.adopt(record, known)
-                self.instruments[record.venue_symbol] = record
                 self.ports.on_instrument(record)
 
     def adopt(self, record: Instrument, known: Instrument) -> None:
-        """What the venue's stream has to know of a change; nothing where scales widen by the digits that come."""
+        """Put a newer record in place; scales widen by the digits that come."""
+        self.instruments[record.venue_symbol] = record
 
     def close(self) -> None:
         """Give back what waits for a snapshot; nothing is fed from here on. Idempotent."""

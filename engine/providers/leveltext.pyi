@@ -1,9 +1,13 @@
-from typing import Any, final
+from typing import final
 
 @final
 class LevelTexts:
-    def __reduce__(self) -> Any: ...
+    """Price and quantity texts of one message, still in the frame."""
+
+    def __init__(self) -> None: ...
 
 @final
 class LevelRaws:
-    def __reduce__(self) -> Any: ...
+    """Levels as integers."""
+
+    def __init__(self) -> None: ...

@@ -1,34 +1,72 @@
-from typing import Any
+from collections.abc import Callable
 
 from typing_extensions import disjoint_base
 
+from engine.base.clock import Clock
+from engine.observability.latency import StageTimer
 from engine.providers.assembler import BookAssembler
-from engine.schema.ports import FrameSink
+from engine.schema.enums import BookReason
+from engine.schema.ports import EventPool, EventSink, FrameSink
 
-WIRE_CODE_NAMES: Any
-RAW_KEPT_BYTES: Any
+WIRE_CODE_NAMES: tuple[str, ...]
+RAW_KEPT_BYTES: int
+
 @disjoint_base
 class VenueStream(FrameSink):
-    def __init__(self, provider: Any, pool: Any, sink: Any, clock: Any, timer: Any = ..., *, on_reject: Any = ..., on_want_snapshot: Any = ..., on_telemetry: Any = ...) -> None: ...
-    def add_book(self, book: Any) -> int: ...
-    def abandon(self, index: int, reason: int) -> None: ...
-    def drop_book(self, index: int, reason: int = ...) -> None: ...
-    def book_list(self) -> list[BookAssembler]: ...
-    def index_of(self, venue_symbol: Any) -> int: ...
-    def rejected_by_code(self) -> dict[str, int]: ...
-    def kline_frames(self) -> dict[tuple[int, int], int]: ...
-    @property
-    def provider(self) -> Any: ...
+    """Base of the venues' streams: one provider's frames become events.
+
+    Args:
+        provider: provider name.
+        pool, sink, clock: the engine's ports.
+        timer: stage times.
+        on_reject: called as on_reject(provider, code, field, raw, length) for each refused frame.
+        on_want_snapshot: called as on_want_snapshot(stream, symbol_index, reason) when a book needs one.
+        on_telemetry: called as on_telemetry(kind, **metadata).
+    """
+
+    provider: str
     record_index: int
+    """Replay: the record in hand, else -1."""
     catching_up: bool
-    @property
-    def frames(self) -> Any: ...
-    @property
-    def frame_bytes(self) -> Any: ...
-    @property
-    def ignored(self) -> Any: ...
-    @property
-    def unknown_symbols(self) -> Any: ...
-    @property
-    def unpublished(self) -> Any: ...
-    def __reduce__(self) -> Any: ...
+    """Frames held back pass: what has no number was told by others already."""
+    frames: int
+    frame_bytes: int
+    ignored: int
+    """Well-formed frames of no stream we have an event for."""
+    unknown_symbols: int
+    unpublished: int
+    """Trades, tickers and candles lost to an exhausted pool."""
+    def __init__(
+        self,
+        provider: str,
+        pool: EventPool,
+        sink: EventSink,
+        clock: Clock,
+        *,
+        timer: StageTimer | None = None,
+        on_reject: Callable[[str, str, str | None, bytes, int], None] | None = None,
+        on_want_snapshot: Callable[[VenueStream, int, BookReason], None] | None = None,
+        on_telemetry: Callable[..., None] | None = None,
+    ) -> None: ...
+    def close(self) -> None:
+        """Give back what is kept for later. Idempotent."""
+    def add_book(self, book: BookAssembler) -> int:
+        """Take charge of an instrument; returns its symbol index."""
+    def abandon(self, index: int, reason: int) -> None:
+        """Void a book for a reason (BookReason) that is not in its messages, and ask for a snapshot."""
+    def drop_book(self, index: int, reason: int = ...) -> None:
+        """What fed the book has gone: forget it and what waits for it; no snapshot is asked for."""
+    def restart_streams(self, index: int) -> None:
+        """The connection that brings a symbol's trades, tickers and candles was made anew: a new epoch (STR-11).
+
+        Raises:
+            IndexError: no such symbol.
+        """
+    def book_list(self) -> list[BookAssembler]:
+        """The books by symbol index."""
+    def index_of(self, venue_symbol: bytes) -> int:
+        """Symbol index of a venue spelling, -1 when unknown."""
+    def rejected_by_code(self) -> dict[str, int]:
+        """Refused frames by code."""
+    def kline_frames(self) -> dict[tuple[int, int], int]:
+        """Candles told by the venue: (symbol index, interval_ns) -> count."""

@@ -24,8 +24,8 @@ from engine.observability.dlq import DeadLetterQueue
 from engine.observability.latency import StageTimer
 from engine.observability.telemetry import TelemetryBus
 from engine.orchestrator.merge import Orchestrator
-from engine.pools.recycler import Recycler
 from engine.pools.frames import FramePools
+from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
 from engine.providers.assembler import BookAssembler
 from engine.providers.feed import BookRules, Feed, FeedPorts

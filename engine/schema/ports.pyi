@@ -9,6 +9,12 @@ class EventSink:
         """Hand on what is queued: for callers that offered events outside a read (Lease.offer_to)."""
 
 @disjoint_base
+class FrameKeeper:
+    """Venue bytes in pooled memory; the pools' FramePools is the only implementation."""
+
+    def __init__(self) -> None: ...
+
+@disjoint_base
 class FrameSink:
     """Takes the frames of one provider's connections."""
 

@@ -1,31 +1,25 @@
-from typing import Any, final
+from typing import final
 
 @final
 class DiffContinuity:
-    @property
-    def in_sync(self) -> Any: ...
-    @property
-    def book_id(self) -> Any: ...
-    @property
-    def first_buffered_id(self) -> Any: ...
-    @property
-    def diffs(self) -> Any: ...
-    @property
-    def applied(self) -> Any: ...
-    @property
-    def overlapping_applied(self) -> Any: ...
-    @property
-    def stale_dropped(self) -> Any: ...
-    @property
-    def gaps(self) -> Any: ...
-    @property
-    def gap_at(self) -> Any: ...
-    @property
-    def snapshots(self) -> Any: ...
-    @property
-    def snapshots_too_old(self) -> Any: ...
-    @property
-    def snapshots_ignored_in_sync(self) -> Any: ...
-    @property
-    def stream_breaks(self) -> Any: ...
-    def __reduce__(self) -> Any: ...
+    """The ids of one symbol's diffs, judged by the venue's rule; counts since start."""
+
+    in_sync: bool
+    book_id: int
+    """The last update in the book; meaningless while it is not in sync."""
+    first_buffered_id: int
+    """U of the first diff that waits for a snapshot, 0 = none."""
+    diffs: int
+    applied: int
+    overlapping_applied: int
+    """Applied diffs that began at or below the book's id."""
+    stale_dropped: int
+    gaps: int
+    gap_at: list[list[int]]
+    """[book id, U] of each gap."""
+    snapshots: int
+    snapshots_too_old: int
+    snapshots_ignored_in_sync: int
+    stream_breaks: int
+    """Diffs whose U is not the u before + 1, over all received."""
+    def __init__(self) -> None: ...

@@ -1,15 +1,13 @@
-from typing import Any, final
+from typing import final
 
 @final
 class SecondView:
-    @property
-    def tickers_checked(self) -> Any: ...
-    @property
-    def tickers_equal(self) -> Any: ...
-    @property
-    def partials_checked(self) -> Any: ...
-    @property
-    def partials_equal(self) -> Any: ...
-    @property
-    def first_difference_at(self) -> Any: ...
-    def __reduce__(self) -> Any: ...
+    """Compares bookTickers and partial depths with the book state of their id, each id once (BOOK-26)."""
+
+    tickers_checked: int
+    tickers_equal: int
+    partials_checked: int
+    partials_equal: int
+    first_difference_at: int
+    """Record index of a replay's first difference, -1 = none."""
+    def __init__(self) -> None: ...

@@ -1,5 +1,7 @@
-from typing import Any, final
+from typing import final
 
 @final
 class BinanceDecoder:
-    def __reduce__(self) -> Any: ...
+    """Frames of market streams (raw or combined), control replies, and the body of GET /api/v3/depth."""
+
+    def __init__(self) -> None: ...

@@ -140,10 +140,11 @@ class KrakenFeed(Feed):
         return {"channel": manifest.CHANNEL_TRADES}
 
     def adopt(self, record: Instrument, known: Instrument) -> None:
-        """Checksums are written at the venue's precision, so the stream must know it at once."""
+        """Put a newer record in place; checksums are written at the venue's precision, so the stream must know it."""
         if (record.price_scale, record.qty_scale) != (known.price_scale, known.qty_scale):
             index = self.stream.index_of(record.venue_symbol.encode())
             self.stream.set_precision(index, record.price_scale, record.qty_scale)
+        super().adopt(record, known)
 
     def _instruments_told(self, frame: bytes) -> None:
         """The instrument channel: all pairs after the subscription, then those that change."""
