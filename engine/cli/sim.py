@@ -66,6 +66,13 @@ def register(app: typer.Typer) -> None:
                 help=f"Make so many frames beforehand, sent from POST /resume on (with --rate max: {_LOAD}).",
             ),
         ] = None,
+        start_us: Annotated[
+            int | None,
+            typer.Option("--start-us", help="The market's first moment, us since 1970 (now).", callback=between(0)),
+        ] = None,
+        held: Annotated[
+            bool, typer.Option("--held", help="Let no time pass before POST /resume: the same bytes each time.")
+        ] = False,
         scenario: Annotated[
             Path | None, typer.Option("--scenario", metavar="FILE", help="A fault plan, as YAML.")
         ] = None,
@@ -94,6 +101,8 @@ def register(app: typer.Typer) -> None:
             load_frames=load or (_LOAD if rate == "max" and capture is None else 0),
             seed=seed,
             symbols=symbols,
+            start_us=start_us,
+            held=held,
             rules=fault_plan([name for name in (faults or "").split(",") if name], scenario),
             log_level=flags.log_level or "info",
         )

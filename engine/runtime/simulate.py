@@ -45,6 +45,8 @@ class SimulatorOptions:
         load_frames: make so many frames before any is sent; 0 = live.
         seed: of the markets and of the faults.
         symbols: how many instruments a venue.
+        start_us: the market's first moment; None = now.
+        held: whether no time passes before the control port says so.
         rules: the fault plan.
         log_level: from which level lines go to stderr.
     """
@@ -56,6 +58,8 @@ class SimulatorOptions:
     load_frames: int
     seed: int
     symbols: int
+    start_us: int | None
+    held: bool
     rules: Sequence[FaultRule]
     log_level: str
 
@@ -163,6 +167,8 @@ def _simulator(options: SimulatorOptions, tls: ssl.SSLContext | None) -> Simulat
             symbols=options.symbols,
             venues=options.venues,
             port=options.port,
+            start_us=options.start_us,
+            held=options.held,
             rules=options.rules,
             tls=tls,
             load_frames=options.load_frames,

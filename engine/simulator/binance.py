@@ -32,10 +32,10 @@ _PONG_WITHIN_US = 60 * SECOND_US
 _STREAMS_MAX = 1024
 _GOING_AWAY = 1001
 _POLICY = 1008
-_STREAM = re.compile(r"([^@]+)@(trade|aggTrade|bookTicker|ticker|kline_\w+|depth(?:5|10|20)?(?:@100ms)?)")
+_STREAM = re.compile(r"([^@]+)@(trade|aggTrade|bookTicker|ticker|miniTicker|kline_\w+|depth(?:5|10|20)?(?:@100ms)?)")
 _STREAM_OF_KIND = {
     "depthUpdate": "book", "partialDepth": "snapshot", "trade": "trade", "aggTrade": "trade",
-    "bookTicker": "ticker", "24hrTicker": "ticker", "kline": "candle",
+    "bookTicker": "ticker", "24hrTicker": "ticker", "24hrMiniTicker": "ticker", "kline": "candle",
 }
 
 
@@ -224,6 +224,10 @@ class BinanceVenue(Venue):
         elif kind == "ticker":
             self._run_each(name, SECOND_US, lambda: self._publish(
                 name, "24hrTicker", symbol, payloads.day_ticker(market, self.now_us)
+            ))
+        elif kind == "miniTicker":
+            self._run_each(name, SECOND_US, lambda: self._publish(
+                name, "24hrMiniTicker", symbol, payloads.mini_ticker(market, self.now_us)
             ))
         elif (interval := kind.removeprefix("kline_")) in INTERVALS_US:
             period_us = SECOND_US if interval == "1s" else 2 * SECOND_US

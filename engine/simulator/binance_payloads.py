@@ -135,6 +135,20 @@ def day_ticker(market: SymbolMarket, at_us: int) -> str:
     )
 
 
+def mini_ticker(market: SymbolMarket, at_us: int) -> str:
+    """``24hrMiniTicker``."""
+    instrument = market.instrument
+    price_scale = instrument.price_scale
+    day = market.history.day(at_us)
+    return (
+        f'{{"e":"24hrMiniTicker","E":{at_us // 1000},"s":"{instrument.venue_symbol}",'
+        f'"c":"{eight(day.close_raw, price_scale)}","o":"{eight(day.open_raw, price_scale)}",'
+        f'"h":"{eight(day.high_raw, price_scale)}","l":"{eight(day.low_raw, price_scale)}",'
+        f'"v":"{eight(day.volume_raw, instrument.qty_scale)}",'
+        f'"q":"{eight(day.quote_raw, price_scale + instrument.qty_scale)}"}}'
+    )
+
+
 def exchange_info(instruments: Iterable[SimInstrument], at_us: int) -> str:
     """The body of ``GET /api/v3/exchangeInfo``."""
     return json_text({

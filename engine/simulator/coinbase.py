@@ -33,8 +33,9 @@ _GOING_AWAY = 1001
 _POLICY = 1008
 _STREAM_OF_CHANNEL = {
     "level2": "book", "market_trades": "trade", "ticker": "ticker", "ticker_batch": "ticker", "candles": "candle",
+    "status": "any",
 }
-_CHANNELS = ("level2", "market_trades", "ticker", "ticker_batch", "candles", "heartbeats")
+_CHANNELS = ("level2", "market_trades", "ticker", "ticker_batch", "candles", "status", "heartbeats")
 
 
 class CoinbaseSession(Session):
@@ -167,8 +168,8 @@ class CoinbaseVenue(Venue):
 
     @property
     def has_subscribers(self) -> bool:
-        """Whether any channel of any product has a listener."""
-        return bool(self._subscribers)
+        """Whether any channel of market data has a listener."""
+        return any(channel != "status" for channel, _ in self._subscribers)
 
     def _acknowledge(self, session: CoinbaseSession) -> None:
         current = {channel: list(products) for channel, products in session.products.items()}
@@ -185,6 +186,8 @@ class CoinbaseVenue(Venue):
             events = payloads.book_snapshot(market, now_us)
         elif channel == "candles":
             events = payloads.candle(market, now_us, "snapshot")
+        elif channel == "status":
+            events = payloads.status(market.instrument, "snapshot")
         elif channel in ("ticker", "ticker_batch"):
             events = payloads.ticker(market, now_us, "snapshot", channel == "ticker")
         elif market.recent_trades:
@@ -215,6 +218,12 @@ class CoinbaseVenue(Venue):
         if product not in self._untold_trades:
             self.timeline.after(_TRADES_PERIOD_US, lambda: self._flush_trades(product))
         self._untold_trades.setdefault(product, []).extend(event.trades)
+
+    def instrument_changed(self, market: SymbolMarket) -> None:
+        """Push the product on the ``status`` channel."""
+        product = market.instrument.venue_symbol
+        for session in self._subscribers.get(("status", product), {}):
+            self._reply(session, "status", payloads.status(market.instrument, "update"))
 
     def _flush_trades(self, product: str) -> None:
         fills = self._untold_trades.pop(product, None)

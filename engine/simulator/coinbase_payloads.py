@@ -127,6 +127,23 @@ def _candle_fields(market: SymbolMarket, start_us: int, span_us: int) -> dict[st
     }
 
 
+def status(instrument: SimInstrument, kind: str) -> str:
+    """One product of the ``status`` channel."""
+    fields = {
+        "product_type": "SPOT",
+        "id": instrument.venue_symbol,
+        "base_currency": instrument.base,
+        "quote_currency": instrument.quote,
+        "base_increment": fixed_text(instrument.lot_raw, instrument.qty_scale),
+        "quote_increment": fixed_text(instrument.tick_raw, instrument.price_scale),
+        "display_name": f"{instrument.base}/{instrument.quote}",
+        "status": "offline" if instrument.status == "halted" else "online",
+        "status_message": "",
+        "min_market_funds": "1",
+    }
+    return f'[{{"type":"{kind}","products":[{json_text(fields)}]}}]'
+
+
 def heartbeat(at_us: int, uptime_s: int) -> str:
     """The counter counts the server's seconds; the time is Go's text, which nobody should parse."""
     whole_s, part_us = divmod(at_us, 1_000_000)

@@ -51,9 +51,20 @@ class Pacer:
 
     def catch_up(self) -> None:
         """Bring every timeline to the present, however long it takes."""
-        if self._timer is not None:
-            for timeline in self._timelines:
-                timeline.advance(self._now_us())
+        while not self.step():
+            pass
+
+    def step(self) -> bool:
+        """Bring every timeline to the present, or some way towards it; whether all are there."""
+        if self._timer is None:
+            return True
+        up_to_date = True
+        for timeline in self._timelines:
+            now_us = self._now_us()
+            to_us = min(now_us, timeline.now_us + _CATCH_UP_US)
+            timeline.advance(to_us)
+            up_to_date = up_to_date and to_us == now_us
+        return up_to_date
 
     def _now_us(self) -> int:
         return self._start_us + (time.monotonic_ns() - self._started_ns) // 1000
@@ -63,12 +74,7 @@ class Pacer:
             self.lateness.add(max(0, time.monotonic_ns() - self._started_ns - (due_us - self._start_us) * 1000))
 
     def _on_turn(self) -> None:
-        up_to_date = True
-        for timeline in self._timelines:
-            now_us = self._now_us()
-            to_us = min(now_us, timeline.now_us + _CATCH_UP_US)
-            timeline.advance(to_us)
-            up_to_date = up_to_date and to_us == now_us
+        up_to_date = self.step()
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._wait_s(), self._on_turn) if up_to_date else loop.call_soon(self._on_turn)
 

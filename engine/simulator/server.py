@@ -242,6 +242,8 @@ class Simulator:
             for venue in roots:
                 if request.path.startswith(venue.rest_root):
                     self._note_client(venue, request)
+                    # What it tells is to be of now, not of the last thing that happened.
+                    self._pacer.step()
                     reply = venue.rest(request.path, request.query)
                     if reply.delay_us:
                         await asyncio.sleep(reply.delay_us / 1e6)

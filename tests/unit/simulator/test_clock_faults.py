@@ -204,3 +204,16 @@ def test_a_rule_that_was_disarmed_does_not_come_due() -> None:
     run(venue, 2)
     assert listed_tick(venue) == Decimal("0.1")
     assert venue.faults.counts == {}
+
+
+def test_coinbase_pushes_a_changed_product_on_its_status_channel() -> None:
+    venue = make_venue("coinbase")
+    arm(venue, fault="instrument_status", symbol="BTC-USD", at_s=1)
+    session, tape = connect(venue, "/")
+    say(venue, session, type="subscribe", channel="status", product_ids=["BTC-USD"])
+    run(venue, 2)
+    told = [message["events"][0] for message in tape.messages() if message["channel"] == "status"]
+    assert [(event["type"], event["products"][0]["status"]) for event in told] == [
+        ("snapshot", "online"), ("update", "offline"),
+    ]  # fmt: skip
+    assert not venue.has_subscribers

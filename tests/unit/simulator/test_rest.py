@@ -127,3 +127,12 @@ def test_kraken_depth_trades_ohlc_and_ticker_name_the_pair_in_the_old_spelling()
 )
 def test_kraken_refuses_with_status_200(call: str, query: dict[str, str], error: str) -> None:
     assert get(make_venue("kraken"), call, **query) == {"error": [error]}
+
+
+def test_binances_mini_ticker_agrees_with_its_ticker() -> None:
+    venue = make_venue("binance", rate=20)
+    _, tape = connect(venue, "/stream?streams=btcusdt@miniTicker/btcusdt@ticker/btcusdt@bookTicker")
+    run(venue, 3.01)
+    told = {message["data"].get("e"): message["data"] for message in tape.messages()}
+    mini, full = told["24hrMiniTicker"], told["24hrTicker"]
+    assert {key: mini[key] for key in "cohlvqE"} == {key: full[key] for key in "cohlvqE"}
