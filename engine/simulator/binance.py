@@ -8,12 +8,14 @@ The venue's rules, as protocols tell them:
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import NamedTuple
 
 from engine.simulator import binance_payloads as payloads
+from engine.simulator.binance_payloads import Aggregate
 from engine.simulator.binance_rest import INTERVALS_US, BinanceRest
 from engine.simulator.candles import DAY_US, SECOND_US
 from engine.simulator.fault_rules import Point
@@ -30,6 +32,7 @@ from engine.simulator.venue import MarketSetup, Venue
 _PING_PERIOD_US = 20 * SECOND_US
 _PONG_WITHIN_US = 60 * SECOND_US
 _STREAMS_MAX = 1024
+_RECENT_AGGREGATES = 50
 _GOING_AWAY = 1001
 _POLICY = 1008
 _STREAM = re.compile(r"([^@]+)@(trade|aggTrade|bookTicker|ticker|miniTicker|kline_\w+|depth(?:5|10|20)?(?:@100ms)?)")
@@ -95,6 +98,9 @@ class BinanceVenue(Venue):
         self._clocked: set[str] = set()
         self._windows: dict[str, dict[int, _DiffWindow]] = {symbol: {} for symbol in self.markets}
         self._aggregate_ids = {symbol: count(1 + self.rng.randrange(10**6)) for symbol in self.markets}
+        self.recent_aggregates: dict[str, deque[Aggregate]] = {
+            symbol: deque(maxlen=_RECENT_AGGREGATES) for symbol in self.markets
+        }
         self._names = {
             symbol: _Names(*(f"{symbol.lower()}@{kind}" for kind in ("trade", "aggTrade", "bookTicker")))
             for symbol in self.markets
@@ -276,9 +282,10 @@ class BinanceVenue(Venue):
                 for fill in event.trades:
                     self._publish(names.trade, "trade", symbol, payloads.trade(instrument, fill))
             for fills in payloads.fills_by_price(event):
-                number = next(self._aggregate_ids[symbol])
+                aggregate = Aggregate(next(self._aggregate_ids[symbol]), fills)
+                self.recent_aggregates[symbol].append(aggregate)
                 if names.agg_trade in self._subscribers:
-                    self._publish(names.agg_trade, "aggTrade", symbol, payloads.agg_trade(instrument, number, fills))
+                    self._publish(names.agg_trade, "aggTrade", symbol, payloads.agg_trade(instrument, aggregate))
         if event.top_changed and names.book_ticker in self._subscribers:
             self._publish(names.book_ticker, "bookTicker", symbol, payloads.book_ticker(market))
         for window in self._windows[symbol].values():

@@ -1,6 +1,7 @@
 """Binance Spot payloads as text: prices and quantities with eight decimals, times in milliseconds."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from engine.simulator.candles import MINUTE_US, Candle
 from engine.simulator.images import BookImage
@@ -68,17 +69,31 @@ def trade(instrument: SimInstrument, fill: Trade) -> str:
     )
 
 
-def agg_trade(instrument: SimInstrument, aggregate_id: int, fills: list[Trade]) -> str:
+class Aggregate(NamedTuple):
     """One aggressor's fills at one price."""
-    first = fills[0]
-    at_ms = first.at_us // 1000
-    qty_raw = sum(fill.qty_raw for fill in fills)
+
+    number: int
+    fills: list[Trade]
+
+
+def agg_trade(instrument: SimInstrument, aggregate: Aggregate) -> str:
+    """``aggTrade``."""
+    at_ms = aggregate.fills[0].at_us // 1000
+    return f'{{"e":"aggTrade","E":{at_ms},"s":"{instrument.venue_symbol}",{_aggregate(instrument, aggregate)}}}'
+
+
+def rest_agg_trades(instrument: SimInstrument, aggregates: Iterable[Aggregate]) -> str:
+    """The body of ``GET /api/v3/aggTrades``, oldest first."""
+    return f"[{','.join(f'{{{_aggregate(instrument, aggregate)}}}' for aggregate in aggregates)}]"
+
+
+def _aggregate(instrument: SimInstrument, aggregate: Aggregate) -> str:
+    first, last = aggregate.fills[0], aggregate.fills[-1]
+    qty_raw = sum(fill.qty_raw for fill in aggregate.fills)
     return (
-        f'{{"e":"aggTrade","E":{at_ms},"s":"{instrument.venue_symbol}","a":{aggregate_id},'
-        f'"p":"{eight(first.price_raw, instrument.price_scale)}",'
-        f'"q":"{eight(qty_raw, instrument.qty_scale)}",'
-        f'"f":{first.trade_id},"l":{fills[-1].trade_id},"T":{at_ms},'
-        f'"m":{"false" if first.taker_is_buyer else "true"},"M":true}}'
+        f'"a":{aggregate.number},"p":"{eight(first.price_raw, instrument.price_scale)}",'
+        f'"q":"{eight(qty_raw, instrument.qty_scale)}","f":{first.trade_id},"l":{last.trade_id},'
+        f'"T":{first.at_us // 1000},"m":{"false" if first.taker_is_buyer else "true"},"M":true'
     )
 
 

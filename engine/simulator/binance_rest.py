@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -21,7 +22,7 @@ INTERVALS_US = {
 _DEPTH_LIMIT_MAX = 5000
 _KLINES_MAX = 1000
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (_DEPTH_LIMIT_MAX, 250))
-_WEIGHTS = {"exchangeInfo": 20, "trades": 25, "klines": 2, "avgPrice": 2}
+_WEIGHTS = {"exchangeInfo": 20, "trades": 25, "aggTrades": 4, "klines": 2, "avgPrice": 2}
 # One symbol, more than one.
 _TICKER_WEIGHTS = {"ticker/24hr": (2, 80), "ticker/price": (2, 4), "ticker/bookTicker": (2, 4)}
 
@@ -46,6 +47,7 @@ class Served(Protocol):
 
     markets: dict[str, SymbolMarket]
     old_images: OldImages
+    recent_aggregates: dict[str, deque[payloads.Aggregate]]
 
     @property
     def now_us(self) -> int:
@@ -66,6 +68,7 @@ class BinanceRest:
             "exchangeInfo": self._exchange_info,
             "depth": self._depth,
             "trades": self._trades,
+            "aggTrades": self._agg_trades,
             "klines": self._klines,
             "avgPrice": lambda query: self._of_one(query, payloads.average_price),
             "ticker/24hr": lambda query: self._of_each(query, payloads.rest_day_ticker),
@@ -132,6 +135,17 @@ class BinanceRest:
         if limit is None:
             return _INVALID_LIMIT
         return self._of_one(query, lambda market, _: payloads.rest_trades(market, limit))
+
+    def _agg_trades(self, query: Mapping[str, str]) -> RestReply:
+        limit = _limit(query, 500)
+        if limit is None:
+            return _INVALID_LIMIT
+
+        def body(market: SymbolMarket, _: int) -> str:
+            recent = list(self._venue.recent_aggregates[market.instrument.venue_symbol])
+            return payloads.rest_agg_trades(market.instrument, recent[-limit:])
+
+        return self._of_one(query, body)
 
     def _klines(self, query: Mapping[str, str]) -> RestReply:
         limit, interval_us = _limit(query, 500), INTERVALS_US.get(query.get("interval", ""))

@@ -57,16 +57,21 @@ class KrakenRest:
             return payloads.failure(str(refusal))
 
     def _each(self, query: Query, body: Callable[[SymbolMarket], object]) -> dict[str, object]:
-        """The pairs that a query names, all where it names none; unknown ones are left out beside known ones."""
-        wanted = set(query["pair"].split(",")) if "pair" in query else None
-        found = [
-            market
-            for market in self._venue.markets.values()
-            if wanted is None or payloads.names_of(market.instrument) & wanted
-        ]
+        """The pairs that a query names, all where it names none; unknown ones are left out beside known ones.
+
+        A pair that was asked for with a slash is told under just that name, as clients rely on.
+        """
+        asked = query["pair"].split(",") if "pair" in query else []
+        found: dict[str, object] = {}
+        for market in self._venue.markets.values():
+            names = payloads.names_of(market.instrument)
+            named = [name for name in asked if name in names]
+            if named or not asked:
+                key = next((name for name in named if "/" in name), payloads.rest_name(market.instrument))
+                found[key] = body(market)
         if not found:
             raise _RefusedError("EQuery:Unknown asset pair")
-        return {payloads.rest_name(market.instrument): body(market) for market in found}
+        return found
 
     def _ticker(self, market: SymbolMarket) -> dict[str, object]:
         instrument = market.instrument

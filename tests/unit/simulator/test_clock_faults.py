@@ -169,7 +169,7 @@ def status_of(venue: Venue) -> Any:
     if venue.name == "coinbase":
         product = parse(venue.rest("/api/v3/brokerage/market/products/BTC-USD", {}).body)
         return product["trading_disabled"], product["cancel_only"]
-    return parse(venue.rest("/0/public/AssetPairs", {"pair": "BTC/USD"}).body)["result"]["XXBTZUSD"]["status"]
+    return parse(venue.rest("/0/public/AssetPairs", {"pair": "BTC/USD"}).body)["result"]["BTC/USD"]["status"]
 
 
 def symbols_heard(tape: Tape, since: int) -> set[str]:

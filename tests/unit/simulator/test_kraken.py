@@ -237,7 +237,7 @@ def test_who_left_gets_nothing_more() -> None:
 
 
 def test_trades_have_consecutive_ids_and_the_snapshot_is_for_who_asks() -> None:
-    venue, session, tape = connected()
+    venue, session, tape = connected(rate=300)
     subscribe(venue, session, "trade", symbol=["BTC/USD"])
     run(venue, 2)
     assert {message["type"] for message in of(tape, "trade")} == {"update"}
@@ -330,10 +330,14 @@ def test_instruments_and_asset_pairs_tell_the_same_grid() -> None:
         assert Decimal(listed["ordermin"]) == pair["qty_min"]
 
 
-@pytest.mark.parametrize("name", ["XBTUSD", "XXBTZUSD", "XBT/USD", "BTC/USD"])
-def test_a_pair_answers_to_all_its_names(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("XBTUSD", "XXBTZUSD"), ("XXBTZUSD", "XXBTZUSD"), ("XBT/USD", "XBT/USD"), ("BTC/USD", "BTC/USD")],
+)
+def test_a_pair_answers_to_all_its_names(name: str, key: str) -> None:
+    """Under the name asked for where that has a slash: a Python SDK of the venue looks it up so."""
     venue = make_venue("kraken")
-    assert list(parse(venue.rest("/0/public/AssetPairs", {"pair": name}).body)["result"]) == ["XXBTZUSD"]
+    assert list(parse(venue.rest("/0/public/AssetPairs", {"pair": name}).body)["result"]) == [key]
 
 
 def test_rest_time_status_and_refusals() -> None:

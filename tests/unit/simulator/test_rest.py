@@ -39,6 +39,9 @@ def test_binance_trades_and_klines_agree() -> None:
     assert Decimal(trades[-1]["price"]) * Decimal(trades[-1]["qty"]) == pytest.approx(
         Decimal(trades[-1]["quoteQty"]), abs=Decimal("0.00000001")
     )
+    aggregates = get(venue, "aggTrades", symbol="BTCUSDT", limit="3")
+    assert [later["f"] - earlier["l"] for earlier, later in zip(aggregates, aggregates[1:], strict=False)] == [1, 1]
+    assert (aggregates[-1]["l"], aggregates[-1]["a"] - aggregates[0]["a"]) == (market.last_trade_id, 2)
     rows = get(venue, "klines", symbol="BTCUSDT", interval="1m", limit="2")
     assert [len(row) for row in rows] == [12, 12]
     assert rows[1][0] - rows[0][0] == 60_000
@@ -103,9 +106,11 @@ def test_kraken_depth_trades_ohlc_and_ticker_name_the_pair_in_the_old_spelling()
     assert [Decimal(level[0]) for level in depth["bids"]] == [
         Decimal(price) / 10 for price, _ in market.bids.top(3)
     ]
-    trades = get(venue, "Trades", pair="BTC/USD")["result"]
+    trades = get(venue, "Trades", pair="XXBTZUSD")["result"]
     assert trades["XXBTZUSD"][-1][-1] == market.last_trade_id
-    assert get(venue, "Trades", pair="BTC/USD", since=trades["last"])["result"]["XXBTZUSD"] == []
+    assert get(venue, "Trades", pair="XXBTZUSD", since=trades["last"])["result"]["XXBTZUSD"] == []
+    # A name with a slash is answered under that name.
+    assert list(get(venue, "AssetPairs", pair="BTC/USD,XETHZUSD")["result"]) == ["BTC/USD", "XETHZUSD"]
     rows = get(venue, "OHLC", pair="XXBTZUSD")["result"]
     assert [len(row) for row in rows["XXBTZUSD"]] == [8] * 4
     assert rows["last"] == rows["XXBTZUSD"][-2][0]
