@@ -14,7 +14,7 @@ from engine.base.errors import UnavailableError, ValidationError
 from engine.observability.logs import start_logging
 from engine.runtime.capture import CaptureRecord, read_capture
 from engine.runtime.live import run_on_loop, stopping
-from engine.runtime.prescan import scan
+from engine.runtime.prescan import scan_capture
 from engine.simulator.fault_rules import FAULTS, FaultRule, named_rules
 from engine.simulator.instruments import VENUES
 from engine.simulator.playback import PlaybackError
@@ -120,7 +120,7 @@ def play_capture(path: Path, options: SimulatorOptions, speed: float | None, rea
         ValidationError: the file cannot be read, or has none of the venues asked for.
         UnavailableError: the playback failed.
     """
-    found = scan(read_capture(path)).venues
+    found = scan_capture(path).venues
     venues = [venue for venue in found if venue in options.venues]
     if not venues:
         raise ValidationError(

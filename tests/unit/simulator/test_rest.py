@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def test_binance_trades_and_klines_agree() -> None:
         Decimal(trades[-1]["quoteQty"]), abs=Decimal("0.00000001")
     )
     aggregates = get(venue, "aggTrades", symbol="BTCUSDT", limit="3")
-    assert [later["f"] - earlier["l"] for earlier, later in zip(aggregates, aggregates[1:], strict=False)] == [1, 1]
+    assert [later["f"] - earlier["l"] for earlier, later in pairwise(aggregates)] == [1, 1]
     assert (aggregates[-1]["l"], aggregates[-1]["a"] - aggregates[0]["a"]) == (market.last_trade_id, 2)
     rows = get(venue, "klines", symbol="BTCUSDT", interval="1m", limit="2")
     assert [len(row) for row in rows] == [12, 12]
