@@ -84,6 +84,8 @@ def _provider_text(one: ProviderReport) -> str:
 
 def print_result(result: ServiceResult) -> None:
     """The summary: what came, how fast it went through, and whether everything balances."""
+    from engine.runtime.runreport import report_lines
+
     summary = result.summary
     frames = summary.frames
     print(f"run: {result.seconds:.1f} s, {sum(frames.values()):,} frames, {summary.totals()['received']:,} events")
@@ -93,6 +95,8 @@ def print_result(result: ServiceResult) -> None:
     )
     print_latencies(summary)
     print_counts(summary)
+    for line in report_lines(result.setup):
+        print(f"  {line}")
     print_faults(summary)
     if not summary.imbalances:
         print("  balanced: every count adds up, every pool is whole")
@@ -105,6 +109,7 @@ def as_json_document(result: ServiceResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "providers": result.providers,
         "frames": summary.frames,
+        "run": result.setup,
         "pipeline": summary.pipeline(),
         "stages": summary.stages,
         "delivery": summary.delivery,

@@ -185,9 +185,8 @@ class Feed(ABC):
         """One line: what share of the messages was proven by what, and what nothing on the wire proves."""
 
     def add_instrument(self, instrument: Instrument) -> BookAssembler:
-        """Subscribe an instrument: from here on its frames have a book to go to; one that is known is renewed."""
+        """Subscribe an instrument: from here on its frames have a book to go to."""
         if instrument.venue_symbol in self.instruments:
-            self.instruments[instrument.venue_symbol] = instrument
             return self.book_of(instrument.venue_symbol)
         book = self.book_for(instrument)
         self.stream.add_book(book)

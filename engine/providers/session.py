@@ -264,14 +264,13 @@ class Session:
         )
 
     async def reload_instruments(self) -> None:
-        """Learn the instruments anew; what is carried and has changed is carried again (INS-22).
+        """Learn the instruments anew; each real change of one that is carried is reported once (INS-22).
 
         Raises:
             VenueError: as for load_instruments().
+            ScaleOverflowError: a book does not fit 64 bits at the venue's new precision.
         """
-        for instrument in await self.load_instruments():
-            if instrument.venue_symbol in self.feed.instruments:
-                self._carry(instrument)
+        self.feed.learn(await self.load_instruments())
 
     def _provider_state(self, state: str, cause: str) -> None:
         """Note what stands in the provider's way, and tell a change of it."""

@@ -31,6 +31,7 @@ def shadow_of(feed: Feed, instruments: Sequence[Instrument], clock: Clock) -> Fe
         on_reject=lambda *_: None,
         on_telemetry=lambda *_, **__: None,
         on_widened=lambda _: None,
+        on_instrument=lambda _: None,
     )
     shadow = type(feed)(feed.provider, feed.rules, ports)
     for instrument in instruments:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from engine.base.clock import Clock
-from engine.base.errors import ValidationError, VenueError
+from engine.base.errors import ScaleOverflowError, ValidationError, VenueError
 from engine.base.workers import TaskScope
 from engine.providers.budget import CallClass
 from engine.providers.clock_offset import REFRESH_S, SAMPLES, ClockOffset, OffsetSample
@@ -112,7 +112,7 @@ class Upkeep:
     async def _try(self, work: Callable[[], Awaitable[None]], otherwise: str) -> None:
         try:
             await work()
-        except (VenueError, ValidationError) as error:
+        except (VenueError, ValidationError, ScaleOverflowError) as error:
             log.warning("%s: %s: %s", self._feed.provider, otherwise, error)
 
     async def _compare_books(self, within_s: float) -> None:

@@ -7,12 +7,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
+from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.summary import EngineSummary
 
 READY_WITHIN_S = 30.0
@@ -70,12 +72,14 @@ class ServiceResult:
         seconds: from the start to the order to stop.
         providers: as they were at the end.
         summary: counts after all was drained.
+        setup: what ran: profile, sizes, limits, modes, versions.
         outstanding: pools that have not everything back, and how much is out.
     """
 
     seconds: float
     providers: tuple[ProviderReport, ...]
     summary: EngineSummary
+    setup: dict[str, Any]
     outstanding: Mapping[str, int]
 
 
@@ -117,7 +121,8 @@ class Service:
                 ran_s = time.monotonic() - started_s
                 providers = _reports(live)
         outstanding = await self._drained(engine)
-        return ServiceResult(ran_s, providers, engine.summary(), outstanding)
+        setup = run_report(engine, loop_name())
+        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding)
 
     async def _tell_ready(self, live: LiveEngine) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S

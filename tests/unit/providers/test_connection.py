@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from random import Random
@@ -20,7 +19,7 @@ from engine.providers.limits import SocketLimits
 from engine.providers.listener import HeldFrames
 from engine.providers.pacing import SlidingWindow
 from tests.unit.providers.socket_kit import Client, ScriptedVenue
-from tests.unit.providers.virtual_time import in_virtual_time, now_s, virtual_clock
+from tests.unit.providers.virtual_time import in_virtual_time, now_s, pass_s, reached, virtual_clock
 
 ASKED = SocketLimits(0.25, 5, 300, 300.0, has_heartbeat=False)
 HEARD = SocketLimits(0.2, 8, 8, 1.0, has_heartbeat=True)
@@ -39,7 +38,9 @@ class Told:
         return [state for state, _, _ in self.states]
 
 
-def made(venue: ScriptedVenue, told: Any, limits: SocketLimits = ASKED, frames: tuple[bytes, ...] = (), **own: Any) -> Connection:
+def made(
+    venue: ScriptedVenue, told: Any, limits: SocketLimits = ASKED, frames: tuple[bytes, ...] = (), **own: Any
+) -> Connection:
     connects = SlidingWindow(limits.connects, limits.connects_within_s)
     return Connection(
         "test",
@@ -65,18 +66,6 @@ async def standing(
             await reached(lambda: connection.is_up)
             yield venue, connection, told
             await connection.close()
-
-
-async def reached(holds: Callable[[], bool], within_s: float = 600.0) -> None:
-    """Let time pass until *holds*."""
-    async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-async def pass_s(seconds: float) -> None:
-    """Let that much time pass."""
-    await asyncio.sleep(seconds)
 
 
 def test_control_frames_are_paced_and_in_order_BOOK_06() -> None:

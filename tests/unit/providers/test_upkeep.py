@@ -19,8 +19,7 @@ from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from engine.schema.enums import EventType
 from tests.unit.providers.socket_kit import Client, ScriptedVenue
-from tests.unit.providers.test_connection import pass_s, reached
-from tests.unit.providers.virtual_time import START_NS, in_virtual_time, now_s, virtual_clock
+from tests.unit.providers.virtual_time import START_NS, in_virtual_time, now_s, pass_s, reached, virtual_clock
 
 OFFSET_NS = 2_000_000_000
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from engine.base.clock import ManualClock
@@ -70,3 +70,21 @@ def virtual_clock() -> ManualClock:
 def now_s() -> float:
     """Seconds since the running loop was made."""
     return asyncio.get_running_loop().time()
+
+
+async def pass_s(seconds: float) -> None:
+    """Let that much of the loop's time pass."""
+    loop = asyncio.get_running_loop()
+    passed: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(seconds, lambda: passed.done() or passed.set_result(None))
+    try:
+        await passed
+    finally:
+        timer.cancel()
+
+
+async def reached(holds: Callable[[], bool], within_s: float = 600.0) -> None:
+    """Let time pass until *holds*."""
+    async with asyncio.timeout(within_s):
+        while not holds():
+            await pass_s(0.01)
