@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from engine.simulator.instruments import BINANCE, KRAKEN, VENUES
 
 
-class Point(Enum):
+class Point(StrEnum):
     """Where a fault acts, which is also when it is decided whether it strikes."""
 
     FRAME = "frame"

@@ -75,6 +75,8 @@ class SymbolMarket:
         self._step_ticks = _step_ticks(instrument.start_price_raw, instrument.tick_raw)
         self._anchor_raw = self._fair_raw = instrument.start_price_raw
         self._depth_levels = max(_MIN_LEVELS + 1, depth_levels)
+        self._most_levels = self._depth_levels + self._depth_levels // 4
+        self._least_levels = self._depth_levels - self._depth_levels // 4
         order_raw = _MEAN_ORDER_QUOTE_UNITS * 10 ** (instrument.price_scale + instrument.qty_scale)
         self._mean_lots = max(2, order_raw // instrument.start_price_raw // instrument.lot_raw)
         self._round_lots = max(1, 10 ** (len(str(self._mean_lots)) - 2))
@@ -224,12 +226,11 @@ class SymbolMarket:
     def _keep_depth(self, event: MarketEvent) -> None:
         """The far ends of the book neither run dry nor grow without bound."""
         for ladder in (self.bids, self.asks):
-            worst_raw, _ = ladder.level(-1)
-            if len(ladder) > self._depth_levels + self._depth_levels // 4:
-                self._set_level(event, ladder, worst_raw, 0)
-            elif len(ladder) < self._depth_levels - self._depth_levels // 4:
+            if len(ladder.keys) > self._most_levels:
+                self._set_level(event, ladder, ladder.level(-1)[0], 0)
+            elif len(ladder.keys) < self._least_levels:
                 ticks = (1 + self._below(3 * self._step_ticks)) * (-1 if ladder.is_bid else 1)
-                price_raw = (worst_raw // self._tick_raw + ticks) * self._tick_raw
+                price_raw = (ladder.level(-1)[0] // self._tick_raw + ticks) * self._tick_raw
                 if price_raw > 0:
                     self._set_level(event, ladder, price_raw, self._draw_qty_raw())
 
