@@ -308,7 +308,7 @@ class Connection:
         """Wait until the venue allows one more attempt, and count it."""
         loop = asyncio.get_running_loop()
         connects = self._settings.connects
-        while (wait_s := connects.wait_s(loop.time())) > 0.0:  # noqa: ASYNC110
+        while (wait_s := connects.wait_s(loop.time())) > 0.0:
             await asyncio.sleep(wait_s)
         connects.note(loop.time())
 

@@ -39,7 +39,7 @@ class LoopbackTls:
             import cryptography
         except ImportError as error:
             raise ValidationError(
-                "TLS needs the library cryptography", op="simulator.start", hint="pip install 'engine[sim]'"
+                "TLS needs the library cryptography", op="simulator.start", hint="pip install cryptography"
             ) from error
         assert cryptography
         self._folder = Path(tempfile.mkdtemp(prefix="engine-sim-"))

@@ -7,6 +7,7 @@ from engine.providers.limits import SocketLimits
 
 VENUE = "binance"
 WS_ENDPOINT = "wss://stream.binance.com:9443"
+WS_USER_ENDPOINT = "wss://ws-api.binance.com:443/ws-api/v3"
 REST_ENDPOINT = "https://api.binance.com"
 SNAPSHOT_LIMIT = 1000
 STREAMS_PER_CONNECTION = 1024

@@ -7,6 +7,7 @@ from engine.providers.limits import SocketLimits
 
 VENUE = "kraken"
 WS_ENDPOINT = "wss://ws.kraken.com/v2"
+WS_USER_ENDPOINT = "wss://ws-auth.kraken.com/v2"
 REST_ENDPOINT = "https://api.kraken.com"
 REST_PAIRS = "/0/public/AssetPairs"
 REST_TIME = "/0/public/Time"
