@@ -41,6 +41,12 @@ def _replay(app: typer.Typer) -> None:
     register(app)
 
 
+def _record(app: typer.Typer) -> None:
+    from engine.cli.record import register
+
+    register(app)
+
+
 def _check(app: typer.Typer) -> None:
     from engine.cli.check import register
 
@@ -64,6 +70,7 @@ VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "run": _run,
     "sim": _sim,
     "replay": _replay,
+    "record": _record,
     "check": _check,
     "bench": _bench,
     "instruments": _instruments,

@@ -74,6 +74,7 @@ class Connection:
         backoff: delays between attempts.
         on_state: called as on_state(connection, state, cause) at each change, with *state* ``down`` at once when
             the socket has gone and before anything else happens.
+        on_sent: called with this connection and each control frame that was sent.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Connection:
         settings: SocketSettings,
         backoff: Backoff,
         on_state: Callable[[Connection, State, str], None],
+        on_sent: Callable[[Connection, bytes], None] | None = None,
     ) -> None:
         self.provider = provider
         self.number = number
@@ -103,6 +105,7 @@ class Connection:
         self._clock = clock
         self._settings = settings
         self._on_state = on_state
+        self._on_sent = on_sent
         self._listener: FrameListener | None = None
         self._transport: WSTransport | None = None
         self._pacer = self._new_pacer()
@@ -242,8 +245,11 @@ class Connection:
         now_s = asyncio.get_running_loop().time()
         self._note_answers(now_s)
         while self._outbox and self._listener is not None and self._pacer.wait_s(now_s) <= 0.0:
-            self._listener.send(self._outbox.popleft())
+            frame = self._outbox.popleft()
+            self._listener.send(frame)
             self._pacer.sent(now_s)
+            if self._on_sent is not None:
+                self._on_sent(self, frame)
         if self._outbox:
             self._has_post.set()
 

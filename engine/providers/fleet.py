@@ -13,7 +13,7 @@ from engine.base.clock import Clock
 from engine.base.workers import TaskScope
 from engine.providers.backoff import Backoff
 from engine.providers.connection import Connection, SocketSettings, State
-from engine.providers.feed import ConnectionPlan, Feed, Wanted
+from engine.providers.feed import ConnectionPlan, Feed, RequestKind, Wanted
 from engine.providers.handover import hand_over, replace_at_s
 from engine.schema.enums import BookReason
 from engine.schema.ports import FrameSink
@@ -21,6 +21,7 @@ from engine.schema.ports import FrameSink
 SECOND_NUMBER = 1_000_000
 """Of connections that feed no book in use."""
 _LOOK_AGAIN_S = 1.0
+_ANEW: tuple[RequestKind, ...] = ("unsubscribe", "subscribe")
 
 log = logging.getLogger("engine.providers")
 
@@ -41,6 +42,7 @@ class Fleet:
         random: spreads planned ends.
         on_lost: called with a connection that has gone, before anything else happens.
         on_state: called as on_state(connection, state, cause) at each change.
+        on_sent: called with each control frame that was sent, and its connection.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Fleet:
         random: Random,
         on_lost: Callable[[Connection], None],
         on_state: Callable[[Connection, State, str], None],
+        on_sent: Callable[[Connection, bytes], None] | None = None,
     ) -> None:
         self.connections: list[Connection] = []
         self._feed = feed
@@ -72,6 +75,7 @@ class Fleet:
         self._random = random
         self._on_lost = on_lost
         self._on_state = on_state
+        self._on_sent = on_sent
         self._connection_of: dict[int, Connection] = {}
         feed.on_shutdown = self._shutdown_announced
 
@@ -162,6 +166,7 @@ class Fleet:
             settings=self._socket,
             backoff=self._new_backoff(),
             on_state=self._state_changed,
+            on_sent=self._on_sent,
         )
 
     def _state_changed(self, connection: Connection, state: State, cause: str) -> None:
@@ -170,6 +175,17 @@ class Fleet:
         if state == "down":
             self._on_lost(connection)
         self._on_state(connection, state, cause)
+
+    def begin_books_anew(self) -> None:
+        """Ask for a new snapshot of every book, in sync or not."""
+        for connection in self.connections:
+            symbols = connection.plan.venue_symbols
+            if self._feed.has_positions:
+                for symbol in symbols:
+                    self._feed.want_snapshot(self._feed.stream, self._index_of(symbol), BookReason.REFRESH)
+                continue
+            for kind in _ANEW:
+                connection.send(self._feed.requests(kind, Wanted(("book",)), symbols))
 
     # -- planned ends -----------------------------------------------------------------------------------------
 
@@ -203,7 +219,7 @@ class Fleet:
 
     async def _replace(self, old: Connection) -> bool:
         make = partial(self._new, self._next_number(), old.plan)
-        new = await hand_over(old, self._feed.stream, make)
+        new = await hand_over(old, self._feed.stream, self._sink, make)
         if new is None:
             return False
         self._take_charge(new, in_place_of=old)

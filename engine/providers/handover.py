@@ -15,6 +15,7 @@ from engine.base.errors import NetworkError, VenueError
 from engine.providers.connection import Connection
 from engine.providers.listener import HeldFrames
 from engine.providers.venuestream import VenueStream
+from engine.schema.ports import FrameSink
 
 OVERLAP_S = 1.0
 """Both are heard for at least this long, so that what is under way on the old one arrives on both."""
@@ -31,13 +32,18 @@ def replace_at_s(stood_from_s: float, lifetime_s: float, share: float) -> float:
 
 
 async def hand_over(
-    old: Connection, stream: VenueStream, make: Callable[[HeldFrames], Connection], overlap_s: float = OVERLAP_S
+    old: Connection,
+    stream: VenueStream,
+    sink: FrameSink,
+    make: Callable[[HeldFrames], Connection],
+    overlap_s: float = OVERLAP_S,
 ) -> Connection | None:
     """Bring a second connection in and let it take the place of *old*, which is not closed yet.
 
     Args:
-        old: stands, and is heard by *stream*.
-        stream: takes the frames.
+        old: stands, and is heard by *sink*.
+        stream: makes events of the frames in the end.
+        sink: takes the frames, and hands them to *stream*.
         make: a connection like *old*, not opened, that is heard by what it is given.
         overlap_s: how long both are heard.
 
@@ -64,8 +70,8 @@ async def hand_over(
     old.hear(HeldFrames(0))
     stream.catching_up = True
     try:
-        held.hand_on(stream)
+        held.hand_on(sink)
     finally:
         stream.catching_up = False
-    new.hear(stream)
+    new.hear(sink)
     return new

@@ -58,3 +58,8 @@ cdef class FrameTee(FrameSink):
     """Hands each frame to two sinks."""
     cdef FrameSink _first
     cdef FrameSink _second
+
+
+cdef class FrameRelay(FrameSink):
+    """Hands a copy of each frame to a Python callable: off the hot path only."""
+    cdef object _take                        # called as take(frame, ts_recv_ns, conn)

@@ -48,3 +48,7 @@ class HeldFrames(FrameSink):
 @disjoint_base
 class FrameTee(FrameSink):
     def __init__(self, first: FrameSink, second: FrameSink) -> None: ...
+
+@disjoint_base
+class FrameRelay(FrameSink):
+    def __init__(self, take: Callable[[bytes, int, int], None]) -> None: ...

@@ -117,7 +117,7 @@ class RestClient:
         options: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=timeout_s or self._timeout_s)}
         if (proxy := proxy_for(url)) is not None:
             options["proxy"] = proxy
-        if self._tls is not None:
+        if self._tls is not None and url.startswith("https:"):
             options["ssl"] = self._tls
         try:
             async with self._opened().request(method, url, data=body, headers=headers, **options) as response:

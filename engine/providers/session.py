@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from engine.base.clock import Clock
 from engine.base.errors import (
@@ -42,6 +42,19 @@ FINAL_REFUSALS = (AuthError, InvalidRequestError, NotFoundError)
 log = logging.getLogger("engine.providers")
 
 
+class Tape(Protocol):
+    """Where a recorder hears what passes beside the frames."""
+
+    def sent(self, connection: Connection, frame: bytes) -> None:
+        """A control frame was sent."""
+
+    def lost(self, connection: Connection) -> None:
+        """A socket has gone; what its connection brings from now on comes over another one."""
+
+    def body(self, feed: Feed, url: str, body: bytes) -> None:
+        """A body by REST is about to be used."""
+
+
 class Session:
     """The live half of a provider: an async context manager, whose tasks end with it.
 
@@ -53,6 +66,7 @@ class Session:
         sink: takes the frames in place of the feed's stream.
         random: source of the jitter.
         gate: what this provider shares with others at the same venue; None = it is alone there.
+        tape: told of all that goes to and comes from the venue but frames, which pass through *sink*.
     """
 
     def __init__(
@@ -65,6 +79,7 @@ class Session:
         sink: FrameSink | None = None,
         random: Random | None = None,
         gate: VenueGate | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self.feed = feed
         self.settings = settings
@@ -80,6 +95,7 @@ class Session:
         )
         self._clock = clock
         self._tell = tell
+        self._tape = tape
         self._random = random or Random()
         self._scope = TaskScope()
         self._closed = False
@@ -104,6 +120,7 @@ class Session:
             random=self._random,
             on_lost=self._connection_lost,
             on_state=self._state_changed,
+            on_sent=None if tape is None else tape.sent,
         )
         self.snapshots = SnapshotDesk(
             feed,
@@ -166,9 +183,10 @@ class Session:
         Raises:
             VenueError: the venue cannot be reached, refuses, or answers with something else.
         """
-        body = await self.rest.get(
-            self.feed.instruments_url(self.settings.rest_endpoint), weight=self.feed.rest_limits.instruments_weight
-        )
+        url = self.feed.instruments_url(self.settings.rest_endpoint)
+        body = await self.rest.get(url, weight=self.feed.rest_limits.instruments_weight)
+        if self._tape is not None:
+            self._tape.body(self.feed, url, body)
         try:
             instruments, skipped = self.feed.read_instruments(body)
         except ValidationError as error:
@@ -337,6 +355,8 @@ class Session:
         return Backoff(settings.backoff_min_ms / 1e3, settings.backoff_max_ms / 1e3, self._random)
 
     def _connection_lost(self, connection: Connection) -> None:
+        if self._tape is not None:
+            self._tape.lost(connection)
         self._down_since_s[connection.number] = asyncio.get_running_loop().time()
         self.snapshots.connection_lost(connection)
         self.feed.connection_lost(connection.plan, connection.number)
@@ -379,6 +399,8 @@ class Session:
 
     async def take_body(self, url: str, body: bytes) -> None:
         """Hand a snapshot's body on, at the clock's time; a replay waits for its place first."""
+        if self._tape is not None:
+            self._tape.body(self.feed, url, body)
         self.feed.take_http(url, body, self._clock.now())
         self.feed.stream.read_end()
 

@@ -256,3 +256,18 @@ cdef class FrameTee(FrameSink):
     cdef int on_read_end(self) except -1:
         self._first.on_read_end()
         return self._second.on_read_end()
+
+
+cdef class FrameRelay(FrameSink):
+    """Hands each frame to a callable.
+
+    Args:
+        take: called as take(frame, ts_recv_ns, conn) with a copy of the frame.
+    """
+
+    def __init__(self, take):
+        self._take = take
+
+    cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
+        self._take(text[:length], ts_recv_ns, conn)
+        return 0
