@@ -25,8 +25,8 @@ from engine.base.errors import MisuseError
 from engine.pools import stacks
 from engine.pools.patience import Patience, refuse_on_loop
 from engine.pools.sizes import BLOCK_LEVELS, BLOCK_SLOTS, PoolStatistics, RecyclerStatistics
-from engine.schema.enums import EventType
 from engine.schema.classes import class_of
+from engine.schema.enums import EventType
 
 cdef extern from "Python.h":
     Py_ssize_t refcount "Py_REFCNT"(PyObject* target) nogil
@@ -34,7 +34,6 @@ cdef extern from "Python.h":
 cdef enum:
     HELD_BY_POOL = 1           # Python references of an event that only its pool holds
     STACK_EVERY_NS = 1_000_000_000
-
 _live = WeakSet()
 set_poison_reporter(stacks.describe)
 
@@ -401,8 +400,8 @@ cdef class Recycler(EventPool):
             block = &self._blocks[<int>i]
             blocks[block.levels] = PoolStatistics(
                 capacity=block.capacity, reserve=0, in_use=blocks_out(block), in_use_peak=block.out_peak, refused=0,
-                acquired=block.acquired, recycled=block.recycled, escaped=block.escaped, overflowed=block.overflowed,
-                exhausted=0)
+                acquired=block.acquired, recycled=block.recycled, escaped=block.escaped,
+                overflowed=block.overflowed, exhausted=0)
         return RecyclerStatistics(pools=pools, blocks=blocks, escapes_by_consumer=tuple(self._escapes))
 
     def outstanding(self, limit: int = 100) -> list[dict[str, object]]:

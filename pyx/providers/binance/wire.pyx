@@ -58,7 +58,7 @@ cdef inline int string_span(const Cursor* c, uint32_t i, Span* span) noexcept no
     return code
 
 
-# What a payload must have; everything else may be missing and unknown keys are skipped.
+# What a payload must have; everything else may be missing.
 cdef uint64_t NEED_DEPTH = bits(b"EsUuba")
 cdef uint64_t NEED_BOOK_TICKER = bits(b"usbBaA")
 cdef uint64_t NEED_TRADE = bits(b"EstpqTm")
@@ -273,17 +273,15 @@ cdef class BinanceDecoder:
         """Whether what the payload's kind does not read is JSON all the same; a WireCode. The cursor is spent."""
         cdef int kind = self.message.kind
         cdef uint64_t rest = self._seen & ~used_by(kind)
-        cdef int code = WIRE_OK
+        cdef int named, code = WIRE_OK
         while rest and code == WIRE_OK:
             self.cursor.i = self._token[lowest_bit(rest)]
             code = checked_skip(&self.cursor)
             rest &= rest - 1
-        if code == WIRE_OK and kind != BINANCE_PARTIAL_DEPTH and self._named & (1 << NAMED_BIDS):
-            self.cursor.i = self._named_token[NAMED_BIDS]
-            code = checked_skip(&self.cursor)
-        if code == WIRE_OK and kind != BINANCE_PARTIAL_DEPTH and self._named & (1 << NAMED_ASKS):
-            self.cursor.i = self._named_token[NAMED_ASKS]
-            code = checked_skip(&self.cursor)
+        for named in (NAMED_BIDS, NAMED_ASKS):
+            if code == WIRE_OK and kind != BINANCE_PARTIAL_DEPTH and self._named & (<uint32_t>1 << named):
+                self.cursor.i = self._named_token[named]
+                code = checked_skip(&self.cursor)
         return code
 
     cdef int _span(self, char key, Span* span) noexcept:

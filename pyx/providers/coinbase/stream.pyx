@@ -123,6 +123,8 @@ cdef class CoinbaseStream(VenueStream):
         if m.kind == COINBASE_L2:
             for i in range(self.decoder.event_count):
                 if self.decoder.events[i].is_first:
+                    if self.decoder.event_count > 1:
+                        self._read_product(i, text)      # the books share their scratch: read last is another's
                     self._apply(&self.decoder.events[i], ts_recv_ns, conn)
         elif m.kind == COINBASE_TRADES:
             self._trades(text, ts_recv_ns)
@@ -197,7 +199,7 @@ cdef class CoinbaseStream(VenueStream):
         return self._read_candle(row, book, text, &candle)
 
     cdef int _check_books(self, const char* text, bint* unknown) except -1:
-        """Read each product's levels into its book's scratch, and count its events as received."""
+        """Read each product's levels to see that all can be used, and count its events as received."""
         cdef CoinbaseDecoder d = self.decoder
         cdef CoinbaseEvent* event
         cdef CoinbaseSymbol state
