@@ -57,18 +57,23 @@ class _Lines:
         return
 
 
+_WIDE = 108
+"""Columns from which on the best prices of every symbol fit beside each other."""
+
+
 class _Screen:
     def __init__(self, seconds: float) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._seconds = seconds
+        self._console = Console(stderr=True)
         self._live: Live = Live(
-            "demo: starting the simulated venues ...", console=Console(stderr=True), auto_refresh=False, transient=True
+            "demo: starting the simulated venues ...", console=self._console, auto_refresh=False, transient=True
         )
 
     def show(self, now: DemoView) -> None:
-        self._live.update(_screen(now, self._seconds), refresh=True)
+        self._live.update(_screen(now, self._seconds, self._console.width), refresh=True)
 
     def __enter__(self) -> Self:
         self._live.start(refresh=True)
@@ -78,15 +83,14 @@ class _Screen:
         self._live.stop()
 
 
-def _screen(now: DemoView, seconds: float) -> Group:
+def _screen(now: DemoView, seconds: float, width: int) -> Group:
     from rich.console import Group
     from rich.text import Text
 
     of = f" of {seconds:g}" if seconds else ""
     head = Text(f"engine-run demo   {now.elapsed_s:.0f}{of} s   Ctrl-C ends it with the summary", style="bold")
-    venues = _grid(
-        "venue", "connections", "frames", "frames/s", "valid books", *(symbol for symbol in _bases(now))
-    )
+    bases = _bases(now) if width >= _WIDE else _bases(now)[:1]
+    venues = _grid("venue", "up", "frames", "frames/s", "valid", *bases)
     for provider in now.providers:
         venues.add_row(
             provider.name,
@@ -94,9 +98,9 @@ def _screen(now: DemoView, seconds: float) -> Group:
             f"{provider.frames:,}",
             f"{provider.frames_per_s:,.0f}",
             f"{provider.books_valid}/{provider.books}",
-            *(f"{bid or '-'} / {ask or '-'}" for _, bid, ask in provider.tops),
+            *(f"{bid or '-'} / {ask or '-'}" for _, bid, ask in provider.tops[: len(bases)]),
         )
-    consumers = _grid("consumer", "delivered", "waiting", "delivery p50", "p99", "max")
+    consumers = _grid("consumer", "delivered", "waiting", "p50", "p99", "max")
     for name, row in now.summary.consumers.items():
         consumers.add_row(
             name, f"{row['delivered']:,}", f"{row['queued']:,}", *latency_cells(now.summary.delivery[name])
