@@ -115,6 +115,7 @@ class BookRefresh:
                     self._judge(index, found)
         finally:
             connection.hear(heard_before)
+            shadow.close()
 
     async def _compare_by_second_connection(self, indexes: Sequence[int]) -> None:
         feed = self._feed
@@ -130,6 +131,7 @@ class BookRefresh:
                 await self._look(dict(enumerate(indexes)), shadow)
             finally:
                 await connection.close()
+                shadow.close()
 
     async def _look(self, pending: dict[int, int], shadow: Feed) -> None:
         """Look until each book (place in the shadow -> its own index) was equal once, or differs to stay."""

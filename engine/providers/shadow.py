@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.base.clock import Clock
+from engine.pools.frames import FramePools
 from engine.providers.feed import Feed, FeedPorts
 from engine.schema.instrument import Instrument
 from engine.schema.ports import EventPool, EventSink
@@ -24,7 +25,7 @@ Difference = tuple[int, int, int, int]
 def shadow_of(feed: Feed, instruments: Sequence[Instrument], clock: Clock) -> Feed:
     """A feed like *feed* that carries *instruments*, publishes nothing and tells nobody."""
     ports = FeedPorts(
-        pool=EventPool(),
+        pool=EventPool(FramePools()),
         sink=EventSink(),
         clock=clock,
         timer=None,

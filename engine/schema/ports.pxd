@@ -76,7 +76,7 @@ cdef class FrameSink:
 
 
 cdef class EventPool:
-    """What a stage may do with pooled memory; the recycler is the only implementation."""
+    """What a stage may do with pooled memory; the recycler is the implementation, this base has no events to give."""
     cdef FrameKeeper keeper
 
     cdef PyObject* acquire_nowait(self, int event_type) noexcept

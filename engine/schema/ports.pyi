@@ -26,9 +26,13 @@ class FrameSink:
 
 @disjoint_base
 class EventPool:
-    """What a stage may do with pooled memory; the recycler is the only implementation."""
+    """What a stage may do with pooled memory. The recycler is the implementation; this base has no events to give.
 
-    def __init__(self) -> None: ...
+    Args:
+        keeper: keeps venue bytes that outlive their callback.
+    """
+
+    def __init__(self, keeper: FrameKeeper | None = None) -> None: ...
 
 @disjoint_base
 class FanoutPort:

@@ -52,6 +52,9 @@ cdef class FrameSink:
 
 
 cdef class EventPool:
+    def __init__(self, FrameKeeper keeper=None):
+        self.keeper = keeper
+
     cdef PyObject* acquire_nowait(self, int event_type) noexcept:
         return NULL
 

@@ -34,7 +34,7 @@ class BinanceStream(VenueStream):
     Args:
         diff_buffer_max: diffs a symbol kept while a snapshot is awaited; past it the wait starts over.
         on_reply: called as on_reply(id, refusal) for each answer to a control frame.
-        on_shutdown: called without arguments when the venue announces the end of the connection.
+        on_shutdown: called as on_shutdown(conn) when the venue announces the end of the connection.
     """
 
     diff_buffer_max: int
@@ -50,7 +50,7 @@ class BinanceStream(VenueStream):
         *,
         diff_buffer_max: int = 10_000,
         on_reply: Callable[[int, str | None], None] | None = None,
-        on_shutdown: Callable[[], None] | None = None,
+        on_shutdown: Callable[[int], None] | None = None,
         **hooks: Any,
     ) -> None: ...
     def add_book(self, book: BookAssembler) -> int:
