@@ -12,10 +12,13 @@ cdef extern from *:
     """
     #define engine_likely(condition) __builtin_expect(!!(condition), 1)
     #define engine_unlikely(condition) __builtin_expect(!!(condition), 0)
+    #define engine_prefetch(place) __builtin_prefetch(place)
     """
     # Which way a branch nearly always goes, so that the code of the other way stands aside.
     bint likely "engine_likely"(bint condition) nogil
     bint unlikely "engine_unlikely"(bint condition) nogil
+    # Fetch the cache line of a place that will be read soon; any address is allowed.
+    void prefetch "engine_prefetch"(const void* place) nogil
 
 
 cdef extern from *:

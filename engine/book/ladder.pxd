@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from engine.base.units cimport prefetch
 from engine.schema.market cimport Level
 
 
@@ -40,6 +41,16 @@ cdef inline int64_t key_of(int side, int64_t price_raw) noexcept nogil:
 cdef inline const Level* best(const BookSide* side) noexcept nogil:
     """Best level, its price as a key; only for a side that is not empty."""
     return &side.levels[side.head + side.count - 1]
+
+
+cdef inline void expect(const BookSide* side, uint32_t change_count, uint32_t depth) noexcept nogil:
+    """So many changes are about to be applied: fetch the best levels, and the worst that is published."""
+    cdef const Level* end = side.levels + side.head + side.count
+    prefetch(end - 1)
+    if change_count:
+        prefetch(end - 5)
+        prefetch(end - 8)
+        prefetch(end - depth)
 
 
 cdef inline bint crossed(Ladder book) noexcept nogil:

@@ -35,44 +35,46 @@ cdef struct BookMessage:
 @cython.final
 cdef class BookAssembler:
     """Owned by its venue's stream, used on its thread only, lives as long as it."""
-    # -- who it is
-    cdef readonly uint32_t instrument_id
-    cdef readonly str symbol
-    cdef readonly bytes venue_symbol
-    cdef readonly int price_scale
-    cdef readonly int qty_scale
+    # What every message touches stands first, in as few cache lines as hold it: with hundreds of books in turn, each
+    # line is fetched anew for each message.
     # -- its neighbours
+    cdef readonly Ladder ladder
     cdef EventPool pool
     cdef EventSink sink
     cdef Clock clock
-    cdef object on_widened           # called as on_widened(assembler) before the first event at the new scale
-    # -- how it is kept
-    cdef readonly uint32_t depth_levels      # published per side, 0 = all
-    cdef readonly uint32_t cut_levels        # kept per side, 0 = all: where the venue cuts its book, so do we
-    cdef uint32_t _depth_wanted              # published per side where the venue does not cut below it
-    cdef readonly uint32_t kept_levels_max
-    cdef readonly bint emit_full
     cdef BookChecksum checksum               # None where the venue has none
-    # -- its state
-    cdef readonly Ladder ladder
-    cdef readonly bint is_valid
-    cdef readonly uint32_t epoch
-    cdef uint64_t last_seq
-    cdef uint64_t verified_through_id
-    cdef bint _dirty                         # a delta could not be published: a snapshot comes next
-    cdef int _reason                         # why the next snapshot is published
-    cdef readonly int64_t last_recv_ns       # of the last message that was applied, 0 = none yet
-    # -- scratch of the message in hand, its stream's once it has one: a snapshot's levels are as large as the book
+    # -- scratch of the message in hand; its stream's once it has one: a snapshot's levels are as large as the book
     cdef LevelRaws changes
     cdef LevelRaws published
     cdef uint32_t bid_count
     cdef uint32_t ask_count
+    # -- how it is kept
+    cdef readonly uint32_t instrument_id
+    cdef readonly int price_scale
+    cdef readonly int qty_scale
+    cdef readonly uint32_t depth_levels      # published per side, 0 = all
+    cdef readonly uint32_t cut_levels        # kept per side, 0 = all: where the venue cuts its book, so do we
+    cdef readonly uint32_t kept_levels_max
+    cdef readonly bint emit_full
+    # -- its state
+    cdef readonly uint32_t epoch
+    cdef readonly bint is_valid
+    cdef bint _dirty                         # a delta could not be published: a snapshot comes next
+    cdef uint64_t last_seq
+    cdef uint64_t verified_through_id
+    cdef readonly int64_t last_recv_ns       # of the last message that was applied, 0 = none yet
+    cdef readonly uint64_t updates_published
+    # -- what is rarely needed
+    cdef readonly str symbol
+    cdef readonly bytes venue_symbol
+    cdef object on_widened           # called as on_widened(assembler) before the first event at the new scale
+    cdef uint32_t _depth_wanted              # published per side where the venue does not cut below it
+    cdef int _reason                         # why the next snapshot is published
     cdef readonly uint32_t checksum_expected
     cdef readonly uint32_t checksum_actual
-    # -- counts since start
+    # -- further counts since start
     cdef uint64_t[REASON_COUNT] resyncs
     cdef readonly uint64_t snapshots_published
-    cdef readonly uint64_t updates_published
     cdef readonly uint64_t unpublished       # events lost to an exhausted pool
     cdef readonly uint64_t rescales
     cdef readonly uint64_t checksums_compared

@@ -31,13 +31,15 @@ cdef enum SnapshotVerdict:
 @cython.final
 cdef class DiffContinuity:
     """The ids of one symbol. Owned by its stream, used on its thread only."""
+    # Every diff touches these, so they share a cache line.
     cdef readonly bint in_sync
     cdef readonly uint64_t book_id
-    cdef readonly uint64_t first_buffered_id     # U of the first buffered diff, 0 = none
     cdef uint64_t _prev_final_id
-    # -- counts since start
     cdef readonly uint64_t diffs
     cdef readonly uint64_t applied
+    # -- what is rarely needed
+    cdef readonly uint64_t first_buffered_id     # U of the first buffered diff, 0 = none
+    # -- further counts since start
     cdef readonly uint64_t overlapping_applied   # U <= book id < u
     cdef readonly uint64_t stale_dropped
     cdef readonly uint64_t gaps

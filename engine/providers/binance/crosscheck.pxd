@@ -5,6 +5,7 @@ U and u prove that nothing was lost on the way; only a second view proves that t
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from engine.base.units cimport prefetch
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, BookSide, Ladder, best
 from engine.providers.leveltext cimport LevelRaws
 
@@ -25,14 +26,13 @@ cdef enum:
 @cython.final
 cdef class SecondView:
     """Compares a ticker with the book state of its id, whichever comes first, each id once. Owned by a stream."""
-    cdef Top* _waiting
+    cdef uint64_t _state_count           # first what every message of the book reads
+    cdef uint64_t _partial_id
     cdef uint32_t _waiting_count
     cdef uint32_t _capacity
-    cdef Top[STATES_KEPT] _states
-    cdef uint64_t _state_count
+    cdef Top* _waiting
     cdef uint64_t _last_checked_id
     cdef LevelRaws _partial              # newest partial depth that is ahead of the book
-    cdef uint64_t _partial_id
     cdef uint32_t _partial_bids
     cdef uint32_t _partial_asks
     cdef readonly uint64_t tickers_checked
@@ -40,10 +40,15 @@ cdef class SecondView:
     cdef readonly uint64_t partials_checked
     cdef readonly uint64_t partials_equal
     cdef readonly int64_t first_difference_at    # record index of the first difference, -1 = none
+    cdef Top[STATES_KEPT] _states
 
     cdef int ticker(self, const Top* top, int64_t record_index) except -1
     cdef int partial(self, uint64_t id, LevelRaws levels, uint32_t bids, uint32_t asks, Ladder book,
                      uint64_t book_id, bint in_sync, int64_t record_index) except -1
+    cdef inline void expect(self) noexcept:
+        """The book is about to be brought to a further id: fetch where its top will be noted."""
+        prefetch(&self._states[self._state_count % STATES_KEPT])
+
     cdef inline int reached(self, uint64_t id, Ladder book, int64_t record_index) except -1:
         """The book stands at *id*: note its top, compare what waited for it, forget what it stepped over."""
         cdef Top* state = &self._states[self._state_count % STATES_KEPT]

@@ -17,12 +17,12 @@ cdef class BinanceSymbol:
     cdef readonly BookAssembler book
     cdef readonly DiffContinuity continuity
     cdef readonly SecondView second_view
+    cdef int price_scale               # scales the second view was last told
+    cdef int qty_scale
     cdef readonly FrameQueue waiting   # diffs that wait for a snapshot
     cdef readonly TradeTape trades
     cdef readonly TradeTape aggregates
     cdef int tape_kind                 # the trade stream that is published: the first one seen, else volume doubles
-    cdef int price_scale               # scales the second view was last told
-    cdef int qty_scale
 
 
 @cython.final

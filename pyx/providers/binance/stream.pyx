@@ -6,6 +6,7 @@ from engine.base.clock cimport Clock
 from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_SYMBOL,
                                    WIRE_UNKNOWN_VALUE)
 from engine.base.units cimport unlikely
+from engine.book.ladder cimport SIDE_ASK, SIDE_BID, expect
 from engine.observability.latency cimport STAGE_WIRE
 from engine.pools.frames cimport FrameQueue
 from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CROSSED, BookAssembler, BookMessage)
@@ -171,6 +172,9 @@ cdef class BinanceStream(VenueStream):
         if unlikely(m.final_id < m.first_id):
             self.decoder.error_field = b"u"
             return WIRE_BAD_VALUE
+        expect(&state.book.ladder.sides[SIDE_BID], self.decoder.bids.count, state.book.depth_levels)
+        expect(&state.book.ladder.sides[SIDE_ASK], self.decoder.asks.count, state.book.depth_levels)
+        state.second_view.expect()
         # Also of a diff that has to wait: one that cannot be used must not come to light when its turn is long past.
         code = state.book.read_levels(text, self.decoder.bids, self.decoder.asks)
         if unlikely(code != WIRE_OK):
