@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.base.clock import ManualClock
+from engine.base.errors import ConfigError
 from engine.config.load import load_config
 from engine.config.sections import EngineConfig
 from engine.consumers.subscriptions import Subscription
@@ -27,7 +28,7 @@ from tests.unit.runtime.engine_kit import START_NS, TradeEngine
 MS = 1_000_000
 CONSUMER = {"consumer_id": "mm1", "name": "Maker", "mode": "inline", "handler": "tests.unit.config.test_effects:Notes",
             "params": {}, "subscriptions": [{"symbol": "BTC-USDT", "providers": [], "event_types": ["Trade"]}]}  # fmt: skip
-PROVIDER = {"name": "binance", "venue": "binance", "symbols": ["BTC-USDT"]}
+PROVIDER = {"name": "binance", "venue": "binance", "symbols": ["BTC-USDT", "SOL-USDT"]}
 
 
 class Notes:
@@ -144,8 +145,11 @@ def plans(path: str, value: Any) -> tuple[Any, ...]:
         feed = engine.open_provider(provider.venue, provider.name, book_rules(provider))
         for symbol in provider.symbols:
             engine.carry(feed, feed.guess_instrument(symbol.replace("-", "/" if provider.venue == "kraken" else "")))
-        session = Session(feed, provider, engine.clock, tell=engine.reporting.tell)
-        return feed.provider, feed.venue, repr(session.plans()), session.settings.rest_endpoint
+        try:
+            session = Session(feed, provider, engine.clock, tell=engine.reporting.tell)
+        except ConfigError as error:
+            return (str(error),)
+        return feed.provider, feed.venue, repr(session.plans()), session.settings.rest_endpoint, session.rest._max_connections
 
 
 def opened(path: str, value: Any) -> list[str]:
@@ -220,6 +224,9 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[str, Any], Any]]] = {
     "providers[].ws_endpoint": (None, "ws://127.0.0.1:9", plans),
     "providers[].rest_endpoint": (None, "http://127.0.0.1:9", plans),
     "providers[].enabled": (True, False, opened),
+    "providers[].connection.symbols_per_conn": (50, 1, plans),
+    "providers[].tls_ca_file": (None, "nowhere.pem", plans),
+    "providers[].rest.max_connections": (4, 9, plans),
     **{f"pools.{kind}.capacity": (20, 7, pool)
        for kind in ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate")},
 }  # fmt: skip
@@ -247,6 +254,19 @@ ELSEWHERE = {
         "tests/unit/providers/test_session.py::test_delays_double_up_to_the_cap_with_full_jitter_BOOK_03",
     "providers[].connection.max_frame_bytes":
         "tests/unit/providers/test_listener.py::test_parts_past_the_limit_end_the_connection",
+    "engine.shutdown_wait_ms":
+        "tests/system/test_run_cli.py::test_what_is_still_out_after_the_wait_ends_it_with_3_and_is_named_SHUT_03",
+    "providers[].connection.ping_interval_ms": "tests/unit/providers/test_liveness.py::test_a_ping_every_20_s_and_5_s_to_answer_BOOK_02",
+    "providers[].connection.pong_timeout_ms": "tests/unit/providers/test_liveness.py::test_a_ping_every_20_s_and_5_s_to_answer_BOOK_02",
+    "providers[].connection.heartbeat_timeout_ms":
+        "tests/unit/providers/test_connection.py::test_five_seconds_without_a_heartbeat_begin_a_reconnect_within_10_s_BOOK_02",
+    "providers[].rest.limit_share": "tests/unit/providers/test_budget.py::test_no_minute_holds_more_than_the_share_whatever_is_asked",
+    "providers[].book_refresh_interval_s":
+        "tests/unit/providers/test_upkeep.py::test_books_are_compared_each_interval_without_interrupting_them_BOOK_21",
+    "providers[].stale_after_s":
+        "tests/unit/providers/test_upkeep.py::test_a_book_without_a_diff_for_300_s_is_stale_however_often_it_is_compared_BOOK_18",
+    "providers[].instrument_refresh_s":
+        "tests/unit/providers/test_upkeep.py::test_instruments_are_read_every_30_minutes_and_only_a_change_is_told_INS_22",
     "providers[].rest.timeout_ms": "tests/unit/providers/test_session.py::test_a_bad_answer_is_an_error_of_its_kind",
     "dlq.max_records": "tests/unit/observability/test_dlq.py::test_a_full_queue_gives_up_info_before_warn_before_error_oldest_first",
     "dlq.max_bytes": "tests/unit/observability/test_dlq.py::test_bytes_are_bounded_too",
