@@ -130,8 +130,11 @@ class Demo:
             with Engine(self._config) as engine:
                 providers = [_provider(venue, venues.endpoints[venue]) for venue in QUOTES]
                 async with LiveEngine(engine, providers) as live:
-                    await _unless(venues.ended(), self._start(engine, live))
-                    await _unless(venues.ended(), self._watch(engine, live))
+                    async with TaskScope() as scope:
+                        # Frames come while other connections still say what they want, paced as each venue asks.
+                        scope.start(self._note_first_event(engine))
+                        await _unless(venues.ended(), self._start(engine, live))
+                        await _unless(venues.ended(), self._watch(engine, live))
                     await _unless(venues.ended(), self._settle(live, venues))
                     await live.close()
             return DemoResult(
@@ -152,23 +155,21 @@ class Demo:
     # -- while it runs ----------------------------------------------------------------------------------------
 
     async def _watch(self, engine: Engine, live: LiveEngine) -> None:
-        async with TaskScope() as scope:
-            scope.start(self._note_first_event(engine))
-            started_s = time.monotonic()
-            frames = dict.fromkeys(engine.feeds, 0)
-            looked_s = started_s
-            while not self._stopped.is_set():
-                left_s = started_s + self._seconds - time.monotonic() if self._seconds else TICK_S
-                if left_s <= 0:
-                    break
-                await self._wait(min(left_s, TICK_S))
-                if self._stopped.is_set():
-                    break
-                now_s = time.monotonic()
-                self._on_view(_view(engine, live, now_s - started_s, frames, now_s - looked_s))
-                frames = {name: feed.stream.frames for name, feed in engine.feeds.items()}
-                looked_s = now_s
-            self._ran_s = time.monotonic() - started_s
+        started_s = time.monotonic()
+        frames = dict.fromkeys(engine.feeds, 0)
+        looked_s = started_s
+        while not self._stopped.is_set():
+            left_s = started_s + self._seconds - time.monotonic() if self._seconds else TICK_S
+            if left_s <= 0:
+                break
+            await self._wait(min(left_s, TICK_S))
+            if self._stopped.is_set():
+                break
+            now_s = time.monotonic()
+            self._on_view(_view(engine, live, now_s - started_s, frames, now_s - looked_s))
+            frames = {name: feed.stream.frames for name, feed in engine.feeds.items()}
+            looked_s = now_s
+        self._ran_s = time.monotonic() - started_s
 
     async def _wait(self, seconds: float) -> None:
         try:

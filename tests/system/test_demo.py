@@ -137,8 +137,8 @@ def test_venues_that_cannot_start_exit_4(tmp_path: Path) -> None:
 def test_a_book_that_is_not_the_venues_exits_5_and_is_named(tmp_path: Path) -> None:
     lie = (
         "import engine.simulator.venue as v; own = v.Venue.books\n"
-        "    def books(self):\n"
-        "        told = own(self)\n"
+        "    def books(self, *asked):\n"
+        "        told = own(self, *asked)\n"
         "        if self.name == 'kraken':\n"
         "            told['ETH/USD']['asks'][3][1] = '123.5'\n"
         "        return told\n"
