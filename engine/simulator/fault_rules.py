@@ -146,6 +146,11 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "rank": (0, 10_000),
 }  # fmt: skip
 _WHOLE = ("count", "status", "code", "offset_ms", "rank")
+_NAMED_EVERY_S = 15
+# Short enough that each strike is over before the next.
+_NAMED_PARAMS: dict[str, dict[str, Any]] = {
+    "banned": {"retry_after_s": 5}, "quiet": {"for_s": 5}, "shutdown": {"for_s": 5},
+}  # fmt: skip
 _COMMON = ("fault", "venue", "symbol", "at_s", "every_s", "count", "probability")
 
 
@@ -185,7 +190,8 @@ def named_rules(names: Iterable[str]) -> list[FaultRule]:
         if name not in FAULTS:
             raise ValueError(_choice(FAULTS, name))
         # One after the other, then in a common rhythm, far enough apart for a client to heal in between.
-        rule, _ = read_rule({"fault": name, "at_s": 3 + 2 * len(rules), "every_s": 15, "count": 0})
+        timing = {"at_s": 3 + 2 * len(rules), "every_s": _NAMED_EVERY_S, "count": 0}
+        rule, _ = read_rule({"fault": name, **timing, **_NAMED_PARAMS.get(name, {})})
         assert rule is not None
         rules.append(rule)
     return rules

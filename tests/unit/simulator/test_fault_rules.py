@@ -69,6 +69,12 @@ def test_named_faults_come_again_and_again_one_after_the_other() -> None:
     assert all(rule.every_s > 0 for rule in rules)
 
 
+def test_what_a_named_fault_brings_is_over_before_it_comes_again() -> None:
+    # Silence is for the client to find out, by leaving.
+    for rule in named_rules([name for name in FAULTS if name != "silence"]):
+        assert max(rule.for_s, rule.retry_after_s) < rule.every_s, rule
+
+
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(ValueError, match="nearest: crossed"):
         named_rules(["drop", "crossd"])
