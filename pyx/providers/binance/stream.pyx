@@ -1,10 +1,8 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memset
 
 from engine.base.clock cimport Clock
-from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_SYMBOL,
-                                   WIRE_UNKNOWN_VALUE)
+from engine.base.jsonwalk cimport WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_SYMBOL
 from engine.base.units cimport unlikely
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, expect
 from engine.observability.latency cimport STAGE_WIRE
@@ -13,29 +11,17 @@ from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CROSSED, BookAssembl
 from engine.providers.binance.continuity cimport (SNAPSHOT_TAKE, SNAPSHOT_TOO_OLD, VERDICT_APPLY, VERDICT_BUFFER,
                                                   VERDICT_GAP, VERDICT_STALE, DiffContinuity)
 from engine.providers.binance.crosscheck cimport SecondView, Top
+from engine.providers.binance.messagevalues cimport read_book_ticker, read_candle, read_ticker, venue_ns
 from engine.providers.binance.wire cimport (BINANCE_AGG_TRADE, BINANCE_BOOK_TICKER, BINANCE_DEPTH, BINANCE_IGNORED,
                                             BINANCE_KLINE, BINANCE_PARTIAL_DEPTH, BINANCE_REFUSAL, BINANCE_REPLY,
                                             BINANCE_SHUTDOWN, BINANCE_TICKER, BINANCE_TRADE, BinanceDecoder,
                                             BinanceMessage)
-from engine.providers.quotechecks cimport candle_holds, ticker_holds
 from engine.providers.tape cimport TradeTape
 from engine.providers.venuestream cimport VenueStream
 from engine.schema.event cimport ORDER_RANGE
 from engine.schema.market cimport (REASON_CROSSED, REASON_GAP, REASON_INITIAL, REASON_OVERFLOW, REASON_RECONNECT,
-                                   TICKER_ASK, TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, TICKER_HIGH, TICKER_LAST,
-                                   TICKER_LOW, TICKER_OPEN, TICKER_VOLUME, TRADE_SIDE_BUY, TRADE_SIDE_SELL,
-                                   KlineData, TickerData)
+                                   TRADE_SIDE_BUY, TRADE_SIDE_SELL, KlineData, TickerData)
 from engine.schema.ports cimport RAW_PROVIDER, EventPool, EventSink, FrameKeeper, RawFrame
-
-from engine.providers.binance.manifest import KLINE_INTERVALS_S
-
-cdef enum:
-    MICROSECONDS_FROM = 100_000_000_000_000      # 14 digits and more: timeUnit=MICROSECOND was asked for
-
-
-cdef inline int64_t venue_ns(uint64_t time) noexcept nogil:
-    return <int64_t>time * (1000 if time >= <uint64_t>MICROSECONDS_FROM else 1_000_000)
-
 
 cdef class BinanceSymbol:
     def __init__(self, BookAssembler book not None, FrameKeeper frames not None):
@@ -330,27 +316,13 @@ cdef class BinanceStream(VenueStream):
     # -- the other streams ------------------------------------------------------------------------------------
 
     cdef int _book_ticker(self, int index, BinanceSymbol state, const char* text, int64_t ts_recv_ns) except -1:
-        cdef BinanceMessage* m = &self.decoder.message
-        cdef BookAssembler book = state.book
         cdef TickerData data
         cdef Top top
-        cdef int code
-        memset(&data, 0, sizeof(data))
-        while True:
-            # A widening on the way changes the scale of what was read before it: read all four again.
-            price_scale = book.price_scale
-            qty_scale = book.qty_scale
-            code = book.parse(text, m.bid.start, m.bid.end, True, &data.bid_price_raw) \
-                or book.parse(text, m.bid_qty.start, m.bid_qty.end, False, &data.bid_qty_raw) \
-                or book.parse(text, m.ask.start, m.ask.end, True, &data.ask_price_raw) \
-                or book.parse(text, m.ask_qty.start, m.ask_qty.end, False, &data.ask_qty_raw)
-            if code != WIRE_OK:
-                return code
-            if price_scale == book.price_scale and qty_scale == book.qty_scale:
-                break
+        cdef int code = read_book_ticker(&self.decoder.message, state.book, text, &data)
+        if code != WIRE_OK:
+            return code
         self._sync_scales(state)
-        data.present = TICKER_BID | TICKER_BID_QTY | TICKER_ASK | TICKER_ASK_QTY
-        top.id = m.final_id
+        top.id = self.decoder.message.final_id
         top.bid_raw = data.bid_price_raw
         top.bid_qty_raw = data.bid_qty_raw
         top.ask_raw = data.ask_price_raw
@@ -390,68 +362,18 @@ cdef class BinanceStream(VenueStream):
         return WIRE_OK
 
     cdef int _ticker(self, int index, BookAssembler book, const char* text, int64_t ts_recv_ns) except -1:
-        cdef BinanceMessage* m = &self.decoder.message
         cdef TickerData data
-        cdef int code
-        memset(&data, 0, sizeof(data))
-        while True:
-            price_scale = book.price_scale
-            qty_scale = book.qty_scale
-            code = book.parse(text, m.last.start, m.last.end, True, &data.last_price_raw) \
-                or book.parse(text, m.bid.start, m.bid.end, True, &data.bid_price_raw) \
-                or book.parse(text, m.bid_qty.start, m.bid_qty.end, False, &data.bid_qty_raw) \
-                or book.parse(text, m.ask.start, m.ask.end, True, &data.ask_price_raw) \
-                or book.parse(text, m.ask_qty.start, m.ask_qty.end, False, &data.ask_qty_raw) \
-                or book.parse(text, m.open.start, m.open.end, True, &data.open_24h_raw) \
-                or book.parse(text, m.high.start, m.high.end, True, &data.high_24h_raw) \
-                or book.parse(text, m.low.start, m.low.end, True, &data.low_24h_raw) \
-                or book.parse(text, m.volume.start, m.volume.end, False, &data.volume_24h_raw)
-            if code != WIRE_OK:
-                return code
-            if price_scale == book.price_scale and qty_scale == book.qty_scale:
-                break
-        data.present = (TICKER_LAST | TICKER_BID | TICKER_BID_QTY | TICKER_ASK | TICKER_ASK_QTY | TICKER_OPEN
-                        | TICKER_HIGH | TICKER_LOW | TICKER_VOLUME)
-        if not ticker_holds(&data):
-            self.decoder.error_field = b"c"
-            return WIRE_BAD_VALUE
-        self.publish_ticker(index, &data, venue_ns(m.event_ms), ts_recv_ns)
-        return WIRE_OK
+        cdef int code = read_ticker(&self.decoder.message, book, text, &data, &self.decoder.error_field)
+        if code == WIRE_OK:
+            self.publish_ticker(index, &data, venue_ns(self.decoder.message.event_ms), ts_recv_ns)
+        return code
 
     cdef int _kline(self, int index, BookAssembler book, const char* text, int64_t ts_recv_ns) except -1:
-        cdef BinanceMessage* m = &self.decoder.message
         cdef KlineData candle
-        cdef int code
-        memset(&candle, 0, sizeof(candle))
-        seconds = KLINE_INTERVALS_S.get(text[m.interval.start:m.interval.end].partition(b"@")[0])
-        if seconds is None:
-            self.decoder.error_field = b"i"
-            return WIRE_UNKNOWN_VALUE
-        while True:
-            price_scale = book.price_scale
-            qty_scale = book.qty_scale
-            code = book.parse(text, m.open.start, m.open.end, True, &candle.open_raw) \
-                or book.parse(text, m.high.start, m.high.end, True, &candle.high_raw) \
-                or book.parse(text, m.low.start, m.low.end, True, &candle.low_raw) \
-                or book.parse(text, m.last.start, m.last.end, True, &candle.close_raw) \
-                or book.parse(text, m.volume.start, m.volume.end, False, &candle.volume_raw)
-            if code != WIRE_OK:
-                return code
-            if price_scale == book.price_scale and qty_scale == book.qty_scale:
-                break
-        candle.interval_ns = <int64_t>seconds * 1_000_000_000
-        candle.open_time_ns = venue_ns(m.open_ms)
-        # T is the last instant inside the candle; ours is the exclusive end.
-        candle.close_time_ns = venue_ns(m.close_ms) + (1000 if m.close_ms >= <uint64_t>MICROSECONDS_FROM
-                                                       else 1_000_000)
-        if not candle_holds(&candle):
-            self.decoder.error_field = b"k"
-            return WIRE_BAD_VALUE
-        candle.trade_count = m.trade_count
-        candle.has_trade_count = 1
-        candle.is_closed = m.is_closed
-        self.publish_kline(index, &candle, False, venue_ns(m.event_ms), ts_recv_ns)
-        return WIRE_OK
+        cdef int code = read_candle(&self.decoder.message, book, text, &candle, &self.decoder.error_field)
+        if code == WIRE_OK:
+            self.publish_kline(index, &candle, False, venue_ns(self.decoder.message.event_ms), ts_recv_ns)
+        return code
 
 
 cdef bytes _unescaped(bytes name):
