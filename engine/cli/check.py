@@ -47,14 +47,6 @@ class CheckResult(msgspec.Struct, frozen=True):
     effective: list[EffectiveValue]
 
 
-def _refuse_online(value: bool) -> bool:
-    if value:
-        raise typer.BadParameter(
-            "not built yet: catalogues, clock offset and keys of a venue; leave the flag out"
-        )
-    return value
-
-
 def register(app: typer.Typer) -> None:
     """Add the verb."""
 
@@ -70,14 +62,15 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--effective", help="Print every value with its origin.")
         ] = False,
         online: Annotated[
-            bool,
-            typer.Option("--online", help="Ask the venues too (not built yet).", callback=_refuse_online),
+            bool, typer.Option("--online", help="Ask the venues too: catalogue, clock, key.")
         ] = False,
     ) -> None:
         """Check the configuration and the environment: versions, directories, variables, ports."""
         flags = flags_of(ctx, config, sets, log_level, as_json)
         loaded = flags.load()
         findings = examine(loaded)
+        if online:
+            findings += _examine_online(loaded)
         path = flags.config_path()
         result = CheckResult(
             ok=all(finding.ok for finding in findings),
@@ -91,6 +84,13 @@ def register(app: typer.Typer) -> None:
         else:
             _print(result)
         raise typer.Exit(ExitCode.DONE if result.ok else ExitCode.VERIFICATION)
+
+
+def _examine_online(config: EngineConfig) -> list[Finding]:
+    from engine.runtime.live import run_on_loop
+    from engine.runtime.online import examine_online
+
+    return run_on_loop(examine_online(config))
 
 
 def _values(config: EngineConfig) -> list[EffectiveValue]:

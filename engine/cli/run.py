@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.config.sections import EngineConfig
     from engine.runtime.service import ProviderReport, ReadyReport, ServiceResult
 
+_SIMULATED_RATE, _SIMULATED_SEED = 2000.0, 1
 PROFILES = ("service", "throughput")
 
 
@@ -30,6 +31,10 @@ def register(app: typer.Typer) -> None:
             typer.Option(metavar="|".join(PROFILES), help="In place of the file's.", callback=one_of(PROFILES)),
         ] = None,
         debug: Annotated[bool, typer.Option("--debug", help="Poison recycled events; costs throughput.")] = False,
+        simulated: Annotated[
+            bool,
+            typer.Option("--simulated-providers", help="Each venue replaced by its simulator, a child process."),
+        ] = False,
         config: ConfigFlag = None,
         sets: SetFlag = None,
         log_level: LogLevelFlag = None,
@@ -37,7 +42,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Run the engine on the venues of the configuration; Ctrl-C or SIGTERM ends it in order."""
         flags = flags_of(ctx, config, [*_sets(profile, debug), *(sets or ())], log_level, as_json)
-        result = _run(flags.load(), flags)
+        result = _run(flags.load(), flags, simulated=simulated)
         if flags.as_json:
             print_json(as_json_document(result))
         else:
@@ -50,9 +55,10 @@ def _sets(profile: str | None, debug: bool) -> list[str]:
     return [*chosen, "debug.recycler=true"] if debug else chosen
 
 
-def _run(config: EngineConfig, flags: Flags) -> ServiceResult:
+def _run(config: EngineConfig, flags: Flags, *, simulated: bool) -> ServiceResult:
     from engine.runtime.live import run_on_loop, stopping
-    from engine.runtime.service import Service
+    from engine.runtime.service import Service, at_simulator, bases_of
+    from engine.runtime.venues import SimulatedVenues
 
     def on_ready(ready: ReadyReport) -> None:
         if flags.as_json:
@@ -61,12 +67,16 @@ def _run(config: EngineConfig, flags: Flags) -> ServiceResult:
             print(ready_line(ready))
         sys.stdout.flush()
 
-    async def main() -> ServiceResult:
+    async def main(config: EngineConfig) -> ServiceResult:
         service = Service(config, on_ready)
         with stopping(service.stop):
             return await service.run()
 
-    return run_on_loop(main())
+    async def with_simulator() -> ServiceResult:
+        async with SimulatedVenues(_SIMULATED_RATE, _SIMULATED_SEED, bases_of(config)) as venues:
+            return await main(at_simulator(config, venues.endpoints))
+
+    return run_on_loop(with_simulator() if simulated else main(config))
 
 
 def ready_line(ready: ReadyReport) -> str:

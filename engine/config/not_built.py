@@ -51,7 +51,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "engine.idle": NotBuilt("the choice of an idle policy"),
     "providers[].venue": NotBuilt("the simulated venue's own feed", only=("simulated",)),
     "providers[].ws_private_endpoint": NotBuilt(_PRIVATE, off=(None,)),
-    "providers[].credentials": NotBuilt(_PRIVATE, off=(None,)),
     "providers[].orders": NotBuilt(_PRIVATE),
     "providers[].orders.enabled": NotBuilt(_PRIVATE, off=(False,)),
     "orchestrator.merge_rules": NotBuilt("merge windows", off=([],)),

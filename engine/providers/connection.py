@@ -21,7 +21,7 @@ from engine.providers.feed import ConnectionPlan
 from engine.providers.limits import SocketLimits
 from engine.providers.listener import FrameListener
 from engine.providers.liveness import Liveness, Verdict
-from engine.providers.network import proxy_for
+from engine.providers.network import is_nobody_there, proxy_for, wait_for_return
 from engine.providers.pacing import Pacer, SlidingWindow
 from engine.schema.ports import FrameSink
 
@@ -314,7 +314,7 @@ class Connection:
         """Wait until the venue allows one more attempt, and count it."""
         loop = asyncio.get_running_loop()
         connects = self._settings.connects
-        while (wait_s := connects.wait_s(loop.time())) > 0.0:
+        while (wait_s := connects.wait_s(loop.time())) > 0.0:  # noqa: ASYNC110
             await asyncio.sleep(wait_s)
         connects.note(loop.time())
 
@@ -327,9 +327,11 @@ class Connection:
                 log.warning("%s", error)
                 if self._transport is None and self.backoff.attempts == 0:
                     self._become("down", error.reason)
+                nobody_there = is_nobody_there(error)
             else:
                 return
-            await asyncio.sleep(self.backoff.next_s())
+            delay_s = self.backoff.next_s()
+            await (wait_for_return(self.plan.url, delay_s) if nobody_there else asyncio.sleep(delay_s))
 
     def _new_pacer(self) -> Pacer:
         limits = self._settings.limits

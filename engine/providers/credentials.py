@@ -26,6 +26,23 @@ class Credentials:
     key_type: str | None = None
 
 
+@dataclass(frozen=True)
+class PrivateCall:
+    """A call by REST that only the owner of a key can make.
+
+    Attributes:
+        url: with its query.
+        headers: with key and signature, never shown.
+        body: of a POST; None = it is a GET.
+        weight: that the venue counts for it.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    weight: int = 1
+
+
 def read_credentials(
     provider: str, config: CredentialsConfig, env: Mapping[str, str] | None = None
 ) -> Credentials | None:

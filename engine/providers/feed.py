@@ -12,6 +12,7 @@ import msgspec
 from engine.base.errors import UnknownSymbolError, ValidationError
 from engine.providers.assembler import BookAssembler
 from engine.providers.budget import RestLimits
+from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.limits import SocketLimits
 from engine.providers.sharding import shards
 from engine.providers.venuestream import VenueStream
@@ -163,6 +164,22 @@ class Feed(ABC):
         Raises:
             ValidationError: it is something else.
         """
+
+    @abstractmethod
+    def key_check(self, credentials: Credentials, rest_endpoint: str | None, venue_now_ns: int) -> PrivateCall:
+        """The least call that a key has to be right for.
+
+        Raises:
+            AuthError: the secret is no key of the venue's kinds.
+        """
+
+    def judge_key_check(self, body: bytes) -> None:
+        """Look into a successful answer to key_check().
+
+        Raises:
+            AuthError: it is a refusal after all.
+        """
+        return
 
     def position(self, symbol_index: int) -> int:
         """The number of a book's state; only where there are such numbers."""

@@ -106,7 +106,7 @@ class BookRefresh:
                     break
             else:
                 return
-            while book.is_valid and feed.position(index) != shadow.position(0):
+            while book.is_valid and feed.position(index) != shadow.position(0):  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_EVERY_S)
             if book.is_valid:
                 worst_bid_raw, worst_ask_raw = feed.snapshot_reach(body, book)

@@ -67,7 +67,13 @@ class RestClient:
         self._client: aiohttp.ClientSession | None = None
 
     async def get(
-        self, url: str, timeout_s: float | None = None, *, weight: int = 1, call: CallClass = CallClass.RESYNC
+        self,
+        url: str,
+        timeout_s: float | None = None,
+        *,
+        weight: int = 1,
+        call: CallClass = CallClass.RESYNC,
+        headers: Mapping[str, str] | None = None,
     ) -> bytes:
         """The body of a successful answer, asked for as soon as the venue's limit allows.
 
@@ -76,6 +82,7 @@ class RestClient:
             timeout_s: of the request; None = the client's own.
             weight: that the venue counts for it.
             call: what it is for.
+            headers: beside the usual ones.
 
         Raises:
             RateLimitedError: status 418 or 429, or such an answer still stands; ``retry_after_s`` says how long.
@@ -83,7 +90,7 @@ class RestClient:
             AuthError, NotFoundError, InvalidRequestError: status 401 and 403, 404, other 4xx.
             NetworkError: no answer in time, or none at all.
         """
-        return await self._call("GET", url, timeout_s, weight, call, None, None)
+        return await self._call("GET", url, timeout_s, weight, call, None, headers)
 
     async def post(
         self,

@@ -27,7 +27,7 @@ from engine.providers.connection import Connection, SocketSettings, State
 from engine.providers.feed import ConnectionPlan, Feed, SnapshotRequest, Wanted
 from engine.providers.fleet import Fleet
 from engine.providers.gate import VenueGate
-from engine.providers.network import tls_context
+from engine.providers.network import is_nobody_there, tls_context, wait_for_return
 from engine.providers.refresh import BookRefresh
 from engine.providers.rest import RestClient
 from engine.providers.snapshots import SnapshotDesk
@@ -175,6 +175,10 @@ class Session:
         await self.fleet.close()
         await self.rest.close()
 
+    def now_ns(self) -> int:
+        """Our clock."""
+        return self._clock.now()
+
     # -- instruments ------------------------------------------------------------------------------------------
 
     async def load_instruments(self) -> list[Instrument]:
@@ -262,7 +266,9 @@ class Session:
                 log.log(logging.ERROR if is_final else logging.WARNING, "%s", error)
                 if is_final:
                     return
-                await asyncio.sleep(max(error.retry_after_s or 0.0, backoff.next_s()))
+                delay_s = max(error.retry_after_s or 0.0, backoff.next_s())
+                url = self.feed.instruments_url(self.settings.rest_endpoint)
+                await (wait_for_return(url, delay_s) if is_nobody_there(error) else asyncio.sleep(delay_s))
         for unknown in missing:
             log.error("%s", unknown)
             self._tell(

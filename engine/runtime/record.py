@@ -38,7 +38,7 @@ class RecordResult:
         resyncs: of books while recording, by provider.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[str, ...]
     records: int
     frames: dict[str, int]
     resyncs: dict[str, int]
@@ -167,8 +167,9 @@ class Recording:
         finally:
             self._files.close()
         if not any(frames.values()):
-            raise UnavailableError("no provider sent a frame", op="record.run", hint="see the log for each venue's reason")
-        return RecordResult(tuple(self._files.paths), self._files.records, frames, resyncs)
+            hint = "see the log for each venue's reason"
+            raise UnavailableError("no provider sent a frame", op="record.run", hint=hint)
+        return RecordResult(tuple(map(str, self._files.paths)), self._files.records, frames, resyncs)
 
     def _session(self, engine: Engine, provider: ProviderConfig) -> Session:
         feed = engine.open_provider(provider.venue, provider.name, book_rules(provider))

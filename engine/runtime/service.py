@@ -83,6 +83,31 @@ class ServiceResult:
     outstanding: Mapping[str, int]
 
 
+def bases_of(config: EngineConfig) -> list[str]:
+    """Base assets of all configured symbols."""
+    symbols = [symbol for provider in config.providers for symbol in provider.symbols]
+    return sorted({symbol.partition("-")[0] for symbol in symbols})
+
+
+def at_simulator(config: EngineConfig, endpoints: Mapping[str, Mapping[str, str]]) -> EngineConfig:
+    """The same configuration with each venue replaced by its simulator.
+
+    Args:
+        config: validated.
+        endpoints: by venue: addresses under ``ws`` and ``rest``.
+    """
+    providers = tuple(
+        provider.model_copy(
+            update={
+                "ws_endpoint": endpoints[provider.venue]["ws"],
+                "rest_endpoint": endpoints[provider.venue]["rest"],
+            }
+        )
+        for provider in config.providers
+    )
+    return config.model_copy(update={"providers": providers})
+
+
 class Service:
     """Runs once, on a loop.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,13 +30,16 @@ class SimulatedVenues:
     Args:
         rate: frames a second of all venues together.
         seed: the same seed gives the same market.
+        bases: base assets to trade; none = the simulator's own choice.
 
     Raises:
         UnavailableError: it cannot be started.
     """
 
-    def __init__(self, rate: float, seed: int) -> None:
-        arguments = ("--exit-with-parent", "--rate", str(rate), "--seed", str(seed))
+    def __init__(self, rate: float, seed: int, bases: Sequence[str] = ()) -> None:
+        arguments = ["--exit-with-parent", "--rate", str(rate), "--seed", str(seed)]
+        if bases:
+            arguments += ["--symbols", ",".join(bases)]
         try:
             self._process = subprocess.Popen(
                 (sys.executable, "-m", "engine.simulator", *arguments),

@@ -102,7 +102,8 @@ cdef class VenueStream:
 
     def abandon(self, index: int, reason: int) -> None:
         """Void a book for a reason (BookReason) that is not in its messages, and ask for a snapshot."""
-        raise NotImplementedError(type(self).__name__)
+        self.drop_book(index, reason)
+        self.want_snapshot(index, reason)
 
     def drop_book(self, index: int, reason: int = REASON_RECONNECT) -> None:
         """The book is not fed any more: forget it, and ask for nothing."""

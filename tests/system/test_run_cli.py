@@ -142,6 +142,16 @@ def test_what_is_still_out_after_the_wait_ends_it_with_3_and_is_named_SHUT_03(ex
         assert "pool Trade has 1 out, held by engine" in err
 
 
+def test_each_venue_can_be_replaced_by_its_simulator_CLI_11_ARC_31(project_root: Path, tmp_path: Path) -> None:
+    kraken = project_root / "docs" / "examples" / "kraken.yaml"
+    with running(kraken, "--simulated-providers", cwd=tmp_path) as (process, ready):
+        assert ready.rstrip() == "ready: profile service; kraken up, 2 symbols (BTC-USD ETH-USD), 2 books valid"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        assert "balanced" in out
+
+
 @pytest.mark.parametrize(
     ("sets", "says"),
     [

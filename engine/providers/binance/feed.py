@@ -11,6 +11,8 @@ from engine.base.decimals import to_raw
 from engine.base.jsontext import encode
 from engine.providers.assembler import BookAssembler
 from engine.providers.binance.manifest import (
+    REST_ACCOUNT,
+    REST_ACCOUNT_WEIGHT,
     REST_ENDPOINT,
     REST_LIMITS,
     REST_TIME,
@@ -20,8 +22,10 @@ from engine.providers.binance.manifest import (
     VENUE,
     WS_ENDPOINT,
 )
+from engine.providers.binance.signing import BinanceSigner
 from engine.providers.binance.stream import BinanceStream
 from engine.providers.binance.symbols import instruments_of, split_symbol
+from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.feed import (
     BookRules,
     ConnectionPlan,
@@ -129,6 +133,13 @@ class BinanceFeed(Feed):
     def read_time(self, body: bytes) -> tuple[int, int]:
         """``serverTime``, in ms."""
         return time_field(body, "serverTime") * 1_000_000, 1_000_000
+
+    def key_check(self, credentials: Credentials, rest_endpoint: str | None, venue_now_ns: int) -> PrivateCall:
+        """GET /api/v3/account, weight 20."""
+        signer = BinanceSigner(credentials)
+        query = signer.query({"omitZeroBalances": "true", "timestamp": venue_now_ns // 1_000_000})
+        url = f"{rest_endpoint or REST_ENDPOINT}{REST_ACCOUNT}?{query}"
+        return PrivateCall(url, signer.headers, weight=REST_ACCOUNT_WEIGHT)
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """A symbol's streams stay together, so that its book is fed by one connection; at most 1024 streams."""

@@ -13,6 +13,8 @@ SNAPSHOT_LIMIT = 1000
 STREAMS_PER_CONNECTION = 1024
 REST_LIMITS = RestLimits(weight=6000, within_s=60.0, instruments_weight=20, snapshot_weight=50)
 REST_TIME = "/api/v3/time"
+REST_ACCOUNT = "/api/v3/account"
+REST_ACCOUNT_WEIGHT = 20
 SOCKET_LIMITS = SocketLimits(
     control_gap_s=0.25,
     messages_per_s=5,

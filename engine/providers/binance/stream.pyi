@@ -59,8 +59,6 @@ class BinanceStream(VenueStream):
         """Give back the diffs that wait for a snapshot. Idempotent."""
     def symbol_states(self) -> list[BinanceSymbol]:
         """The symbols' states by symbol index."""
-    def abandon(self, index: int, reason: int) -> None:
-        """Void a book for a reason (BookReason) that is not in its messages, and ask for a snapshot."""
     def drop_book(self, index: int, reason: int = ...) -> None:
         """What fed the book has gone: forget it and what waits for it; no snapshot is asked for."""
     def take_snapshot(self, index: int, body: bytes, ts_recv_ns: int) -> str:

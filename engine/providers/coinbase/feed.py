@@ -9,8 +9,10 @@ from engine.base.errors import ValidationError
 from engine.base.jsontext import encode
 from engine.providers.assembler import BookAssembler
 from engine.providers.coinbase import manifest
+from engine.providers.coinbase.signing import CoinbaseSigner
 from engine.providers.coinbase.stream import CoinbaseStream
 from engine.providers.coinbase.symbols import ORDERING, instruments_of
+from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.sharding import chunks
@@ -105,6 +107,11 @@ class CoinbaseFeed(Feed):
     def read_time(self, body: bytes) -> tuple[int, int]:
         """``epochMillis``."""
         return time_field(body, "epochMillis") * 1_000_000, 1_000_000
+
+    def key_check(self, credentials: Credentials, rest_endpoint: str | None, venue_now_ns: int) -> PrivateCall:
+        """GET /api/v3/brokerage/accounts."""
+        headers = CoinbaseSigner(credentials).headers(venue_now_ns, "GET", manifest.REST_ACCOUNTS)
+        return PrivateCall(f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_ACCOUNTS}?limit=1", headers)
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """As many products as public clients keep to."""

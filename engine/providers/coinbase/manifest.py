@@ -14,6 +14,7 @@ PRODUCTS_PER_CONNECTION = 30
 """Products a connection: no limit is published, public clients keep to this many for level2."""
 REST_LIMITS = RestLimits(weight=10, within_s=1.0)
 """Public calls of an address; figures disagree, this is the least."""
+REST_ACCOUNTS = "/api/v3/brokerage/accounts"
 SOCKET_LIMITS = SocketLimits(
     control_gap_s=0.2,
     messages_per_s=8,

@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 from engine.base.jsontext import encode
 from engine.book.checksum import BookChecksum
 from engine.providers.assembler import BookAssembler
+from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
 from engine.providers.kraken import manifest
+from engine.providers.kraken.signing import TOKEN_PATH, KrakenSigner, read_token
 from engine.providers.kraken.stream import KrakenStream
 from engine.providers.kraken.symbols import ORDERING, instruments_of, split_symbol
 from engine.providers.limits import STREAMS_PER_FRAME
@@ -107,6 +109,15 @@ class KrakenFeed(Feed):
     def read_time(self, body: bytes) -> tuple[int, int]:
         """``unixtime``, in whole seconds."""
         return time_field(body, "result", "unixtime") * 1_000_000_000, 1_000_000_000
+
+    def key_check(self, credentials: Credentials, rest_endpoint: str | None, venue_now_ns: int) -> PrivateCall:
+        """POST /0/private/GetWebSocketsToken; a nonce is by our clock, for it must rise whatever the venue's does."""
+        body, headers = KrakenSigner(credentials, self.ports.clock.now).request(TOKEN_PATH)
+        return PrivateCall(f"{rest_endpoint or manifest.REST_ENDPOINT}{TOKEN_PATH}", headers, body)
+
+    def judge_key_check(self, body: bytes) -> None:
+        """The venue refuses with HTTP 200."""
+        read_token(body)
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """The venue publishes no limit."""

@@ -226,13 +226,6 @@ cdef class BinanceStream(VenueStream):
         if state.book.is_valid:
             self.give_up(state.book, reason, self.clock.now_ns())
 
-    def abandon(self, index: int, reason: int) -> None:
-        """Void a book for a reason (BookReason) that is not in its messages, and ask for a snapshot."""
-        cdef BinanceSymbol state = self.states[index]
-        state.waiting.clear()
-        state.continuity.lose()
-        self.lost(state.book, index, reason, self.clock.now_ns())
-
     cdef int _lose(self, int index, BinanceSymbol state, int reason, int64_t ts_recv_ns) except -1:
         if reason != REASON_GAP:
             state.continuity.lose()

@@ -78,13 +78,6 @@ cdef class CoinbaseStream(VenueStream):
             numbers.restart()
         self._lose_connection(conn, REASON_RECONNECT, self.clock.now_ns())
 
-    def abandon(self, index: int, reason: int) -> None:
-        """Void a book for a reason (BookReason) that is not in its messages, and ask for a snapshot."""
-        cdef CoinbaseSymbol state = <CoinbaseSymbol>self.states[index]
-        if state.conn >= 0:
-            state.conn = -1
-            self.lost(state.book, index, reason, self.clock.now_ns())
-
     def drop_book(self, index: int, reason: int = REASON_RECONNECT) -> None:
         """The book is not fed any more: forget it, and ask for nothing."""
         cdef CoinbaseSymbol state = <CoinbaseSymbol>self.states[index]

@@ -108,10 +108,6 @@ cdef class KrakenStream(VenueStream):
             if state.continuity.in_sync and state.continuity.conn == conn:
                 self._lose(index, REASON_RECONNECT, self.clock.now_ns())
 
-    def abandon(self, index: int, reason: int) -> None:
-        """Void a book for a reason (BookReason) that is not in its messages, and ask for a snapshot."""
-        self._lose(index, reason, self.clock.now_ns())
-
     def drop_book(self, index: int, reason: int = REASON_RECONNECT) -> None:
         """The book is not fed any more: forget it, and ask for nothing."""
         cdef KrakenSymbol state = <KrakenSymbol>self.states[index]

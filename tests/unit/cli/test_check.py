@@ -118,7 +118,7 @@ def test_an_environment_that_will_not_do_ends_with_5(
     assert (code, result["ok"]) == (5, False)
 
 
-@pytest.mark.parametrize("flag", [["--online"], ["--api", "http://127.0.0.1:8880"]])
+@pytest.mark.parametrize("flag", [["--api", "http://127.0.0.1:8880"]])
 def test_flags_whose_part_is_missing_are_refused(capsys: pytest.CaptureFixture[str], flag: list[str]) -> None:
     assert main(["check", *flag]) == 2
     assert "not built yet" in capsys.readouterr().err
@@ -130,7 +130,7 @@ def test_a_secret_is_shown_nowhere(
     monkeypatch.setenv("HTTPS_PROXY", "http://user:hunter2@proxy:1")
     monkeypatch.setenv("KRAKEN_KEY", "hunter2-key")
     (tmp_path / "engine.yaml").write_text(CONFIG.replace("}]", ", credentials: {api_key_env: KRAKEN_KEY}}]"))
-    assert main(["check", "--effective", "--json"]) == 2
+    assert main(["check", "--effective", "--json"]) == 0
     first = capsys.readouterr()
     (tmp_path / "engine.yaml").unlink()
     assert main(["check", "--effective"]) == 0

@@ -256,17 +256,37 @@ ELSEWHERE = {
         "tests/unit/providers/test_listener.py::test_parts_past_the_limit_end_the_connection",
     "engine.shutdown_wait_ms":
         "tests/system/test_run_cli.py::test_what_is_still_out_after_the_wait_ends_it_with_3_and_is_named_SHUT_03",
-    "providers[].connection.ping_interval_ms": "tests/unit/providers/test_liveness.py::test_a_ping_every_20_s_and_5_s_to_answer_BOOK_02",
-    "providers[].connection.pong_timeout_ms": "tests/unit/providers/test_liveness.py::test_a_ping_every_20_s_and_5_s_to_answer_BOOK_02",
+    "providers[].connection.ping_interval_ms":
+        "tests/unit/providers/test_connection.py::test_a_muted_socket_is_left_within_30_s_BOOK_02",
+    "providers[].connection.pong_timeout_ms":
+        "tests/unit/providers/test_connection.py::test_a_muted_socket_is_left_within_30_s_BOOK_02",
     "providers[].connection.heartbeat_timeout_ms":
-        "tests/unit/providers/test_connection.py::test_five_seconds_without_a_heartbeat_begin_a_reconnect_within_10_s_BOOK_02",
-    "providers[].rest.limit_share": "tests/unit/providers/test_budget.py::test_no_minute_holds_more_than_the_share_whatever_is_asked",
+        "tests/unit/providers/test_connection.py::"
+        "test_five_seconds_without_a_heartbeat_begin_a_reconnect_within_10_s_BOOK_02",
+    "providers[].connection.symbols_per_conn":
+        "tests/unit/providers/test_upkeep.py::test_a_symbol_beyond_the_room_of_a_connection_gets_another",
+    "providers[].rest.max_connections":
+        "tests/unit/providers/test_upkeep.py::test_at_most_so_many_calls_are_under_way_BOOK_08",
+    "providers[].rest.limit_share":
+        "tests/unit/providers/test_budget.py::test_snapshots_use_at_most_their_share_and_orders_all_of_it_BOOK_07",
+    "providers[].tls_ca_file":
+        "tests/unit/providers/test_network.py::test_a_venue_is_believed_by_the_authorities_of_the_file_alone",
     "providers[].book_refresh_interval_s":
         "tests/unit/providers/test_upkeep.py::test_books_are_compared_each_interval_without_interrupting_them_BOOK_21",
     "providers[].stale_after_s":
-        "tests/unit/providers/test_upkeep.py::test_a_book_without_a_diff_for_300_s_is_stale_however_often_it_is_compared_BOOK_18",
+        "tests/unit/providers/test_upkeep.py::"
+        "test_a_book_without_a_diff_for_300_s_is_stale_however_often_it_is_compared_BOOK_18",
     "providers[].instrument_refresh_s":
         "tests/unit/providers/test_upkeep.py::test_instruments_are_read_every_30_minutes_and_only_a_change_is_told_INS_22",
+    "providers[].credentials.api_key_env":
+        "tests/unit/providers/test_signing.py::"
+        "test_a_key_comes_from_the_variables_that_are_named_and_is_masked_CFG_04",
+    "providers[].credentials.api_secret_env":
+        "tests/unit/providers/test_signing.py::"
+        "test_a_key_comes_from_the_variables_that_are_named_and_is_masked_CFG_04",
+    "providers[].credentials.key_type":
+        "tests/unit/providers/test_signing.py::"
+        "test_binance_opens_its_user_stream_by_logon_or_by_a_signed_subscription",
     "providers[].rest.timeout_ms": "tests/unit/providers/test_session.py::test_a_bad_answer_is_an_error_of_its_kind",
     "dlq.max_records": "tests/unit/observability/test_dlq.py::test_a_full_queue_gives_up_info_before_warn_before_error_oldest_first",
     "dlq.max_bytes": "tests/unit/observability/test_dlq.py::test_bytes_are_bounded_too",

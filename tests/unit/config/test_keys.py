@@ -47,6 +47,9 @@ READ_NOW = {
     "providers[].book_refresh_interval_s",
     "providers[].stale_after_s",
     "providers[].instrument_refresh_s",
+    "providers[].credentials.api_key_env",
+    "providers[].credentials.api_secret_env",
+    "providers[].credentials.key_type",
     "providers[].rest.timeout_ms",
     "providers[].rest.limit_share",
     "providers[].rest.max_connections",
@@ -79,6 +82,8 @@ READ_NOW = {
     "dlq.max_bytes",
     "dlq.path",
 }
+NAMES_OF_SECRETS = {"providers[].credentials.api_key_env", "providers[].credentials.api_secret_env"}
+"""Shown masked, for somebody may have put the secret itself there."""
 # A right value that is no default, where one cannot be made from the kind of the key.
 OTHER_VALUES: dict[str, Any] = {
     "schema_version": 1,
@@ -91,6 +96,8 @@ OTHER_VALUES: dict[str, Any] = {
     "providers[].ws_endpoint": "ws://127.0.0.1:9",
     "providers[].ws_private_endpoint": "ws://127.0.0.1:9",
     "providers[].rest_endpoint": "http://127.0.0.1:9",
+    "providers[].credentials.api_key_env": "A_KEY",
+    "providers[].credentials.api_secret_env": "A_SECRET",
     "providers[].credentials.key_type": "hmac",
     "providers[].tls_ca_file": "authorities.pem",
     "consumers[].mode": "inline",
@@ -142,12 +149,15 @@ def test_read_or_refused(path: str) -> None:
 @pytest.mark.parametrize("path", sorted(READ_NOW))
 def test_a_key_that_is_read_arrives(path: str) -> None:
     value = other_value(path)
-    config = load_config(None, [*needed(first(path)), assignment(first(path), value)], {})
+    env = {"A_KEY": "a-key-of-nobody", "A_SECRET": "a-secret-of-nobody"}
+    config = load_config(None, [*needed(first(path)), assignment(first(path), value)], env)
     shown = {name: text for name, (text, origin) in effective(config).items() if origin == "--set"}
     at = first(path) if path != "consumers[].params" else "consumers[0].params.size"
     expected = value if path != "consumers[].params" else 3
     spelled = {True: "true", False: "false"}.get(expected) if isinstance(expected, bool) else None
-    if isinstance(expected, str):
+    if path in NAMES_OF_SECRETS:
+        spelled = "***"
+    elif isinstance(expected, str):
         spelled = f'"{expected}"'
     elif isinstance(expected, list):
         spelled = "[" + ", ".join(f'"{item}"' for item in expected) + "]"
@@ -164,8 +174,6 @@ def test_the_refusal_says_so_in_one_line(path: str) -> None:
 
 OFF = [
     ("providers[0].ws_private_endpoint", None),
-    ("providers[0].credentials.api_key_env", None),
-    ("providers[0].credentials.key_type", None),
     ("providers[0].orders.enabled", False),
     ("orchestrator.merge_rules", []),
     ("consumers[0].token_env", None),

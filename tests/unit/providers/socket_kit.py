@@ -27,7 +27,7 @@ def on_loop(main: Coroutine[Any, Any, None]) -> None:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Let the loop turn until *holds*; the limit of on_loop() ends a wait in vain."""
-    while not holds():
+    while not holds():  # noqa: ASYNC110  (what is waited for is all over the engine)
         await asyncio.sleep(0)
 
 

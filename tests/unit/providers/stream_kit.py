@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import engine.schema.control
-import engine.schema.market
+import engine.schema.market  # noqa: F401  (the pools need every event class)
 from engine.base.clock import ManualClock
 from engine.consumers.runner import InlineRunner
 from engine.observability.latency import StageTimer

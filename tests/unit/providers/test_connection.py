@@ -229,6 +229,25 @@ def test_a_venue_that_is_away_is_told_once_and_tried_until_it_is_there() -> None
     in_virtual_time(main())
 
 
+def test_a_venue_that_was_away_for_long_is_found_within_5_s_of_its_return() -> None:
+    async def main() -> None:
+        async with standing() as (venue, connection, told):
+            for away_s in (10.0, 100.0, 1000.0):
+                await venue.stop_listening()
+                venue.clients[-1].transport.disconnect()
+                await pass_s(away_s)
+                assert not connection.is_up
+                attempts = connection.backoff.attempts
+                await venue.listen()
+                back_s = now_s()
+                await reached(lambda: connection.is_up)
+                assert now_s() - back_s <= 2.5
+                assert attempts < 8 + away_s / 10
+            assert told.names() == ["up", *["down", "up"] * 3]
+
+    in_virtual_time(main())
+
+
 def test_a_refused_upgrade_ends_the_first_attempt_for_good_BOOK_03() -> None:
     async def main() -> None:
         told = Told()

@@ -401,7 +401,7 @@ def test_a_book_that_fails_again_and_again_waits_BOOK_17() -> None:
                 client.send(kraken.book("update", kraken.entry({"10": "7"}, {}, 1)))
                 await until(lambda: not it.is_valid())
                 if round_number <= RESUBSCRIBED_MAX:
-                    await until(lambda: len(client.said) == 2 + 2 * round_number)
+                    await until(lambda: len(client.said) == 2 + 2 * round_number)  # noqa: B023
             await it.session.round_trip()
             assert len(client.said) == 2 + 2 * RESUBSCRIBED_MAX
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from engine.base.workers import TaskScope
 from engine.config.load import default_config
 from engine.config.sections_providers import ProviderConfig
+from engine.providers.rest import RestClient
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from engine.schema.enums import EventType
@@ -341,5 +342,31 @@ def test_everything_stops_with_the_session_ARC_09() -> None:
             assert now_s() - before_s < 0.1
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert left == []
+
+    in_virtual_time(main())
+
+
+class SlowVenue(ScriptedVenue):
+    """Takes half a second for an answer."""
+
+    at_once = 0
+    most_at_once = 0
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await pass_s(0.5)
+        self.at_once -= 1
+        return web.Response(text="{}")
+
+
+def test_at_most_so_many_calls_are_under_way_BOOK_08() -> None:
+    async def main() -> None:
+        async with SlowVenue() as venue:
+            rest = RestClient("binance", max_connections=2)
+            async with TaskScope() as scope:
+                await asyncio.wait([scope.start(rest.get(f"{venue.rest_url}/x")) for _ in range(6)])
+            await rest.close()
+            assert venue.most_at_once == 2
 
     in_virtual_time(main())
