@@ -1,0 +1,1 @@
+KLINE_INTERVALS_S: dict[bytes, int]

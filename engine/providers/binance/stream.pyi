@@ -12,8 +12,6 @@ from engine.providers.tape import TradeTape
 from engine.providers.venuestream import VenueStream
 from engine.schema.ports import EventPool, EventSink, FrameKeeper
 
-KLINE_INTERVALS_S: dict[bytes, int]
-
 @disjoint_base
 class BinanceSymbol:
     """What one symbol's streams need besides its book."""
