@@ -26,11 +26,7 @@ class FrameSink:
 
 @disjoint_base
 class EventPool:
-    """What a stage may do with pooled memory. The recycler is the implementation; this base has no events to give.
-
-    Args:
-        keeper: keeps venue bytes that outlive their callback.
-    """
+    """What a stage may do with pooled memory; the recycler is the implementation, this base has no events to give."""
 
     def __init__(self, keeper: FrameKeeper | None = None) -> None: ...
 
