@@ -216,10 +216,7 @@ cdef class BinanceStream(VenueStream):
         return self.lost(state.book, index, REASON_OVERFLOW, ts_recv_ns)
 
     def drop_book(self, index: int, reason: int = REASON_RECONNECT) -> None:
-        """What fed the book has gone: forget it and what waits for its snapshot.
-
-        No snapshot is asked for: the first diff that comes again does.
-        """
+        """What fed the book has gone: forget it and what waits for it; no snapshot is asked for."""
         cdef BinanceSymbol state = self.states[index]
         state.waiting.clear()
         state.continuity.lose()
