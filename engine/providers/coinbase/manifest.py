@@ -23,8 +23,6 @@ SOCKET_LIMITS = SocketLimits(
     has_heartbeat=True,
     messages_are_per_address=True,
 )
-FRAME_MAX_BYTES = 16 * 1024 * 1024
-"""A whole book of BTC-USD is 4.8 MB."""
 
 BOOK_DEPTHS: tuple[int, ...] = ()
 """The venue does not cut its book: any published depth can be had."""

@@ -24,6 +24,8 @@ from tests.unit.providers.virtual_time import in_virtual_time, now_s, pass_s, re
 ASKED = SocketLimits(0.25, 5, 300, 300.0, has_heartbeat=False)
 HEARD = SocketLimits(0.2, 8, 8, 1.0, has_heartbeat=True)
 
+pytestmark = pytest.mark.timeout(20)  # hours of virtual time, on a machine that may be busy
+
 
 class Told:
     """What a connection said of itself, with the time."""

@@ -24,6 +24,8 @@ from tests.unit.providers.virtual_time import START_NS, in_virtual_time, now_s, 
 
 OFFSET_NS = 2_000_000_000
 
+pytestmark = pytest.mark.timeout(20)  # hours of virtual time, on a machine that may be busy
+
 
 class BinanceVenue(ScriptedVenue):
     """Two symbols, the first of which moves each second; what it tells by REST can be bent."""
