@@ -263,14 +263,8 @@ ELSEWHERE = {
     "providers[].connection.heartbeat_timeout_ms":
         "tests/unit/providers/test_connection.py::"
         "test_five_seconds_without_a_heartbeat_begin_a_reconnect_within_10_s_BOOK_02",
-    "providers[].connection.symbols_per_conn":
-        "tests/unit/providers/test_upkeep.py::test_a_symbol_beyond_the_room_of_a_connection_gets_another",
-    "providers[].rest.max_connections":
-        "tests/unit/providers/test_upkeep.py::test_at_most_so_many_calls_are_under_way_BOOK_08",
     "providers[].rest.limit_share":
         "tests/unit/providers/test_budget.py::test_snapshots_use_at_most_their_share_and_orders_all_of_it_BOOK_07",
-    "providers[].tls_ca_file":
-        "tests/unit/providers/test_network.py::test_a_venue_is_believed_by_the_authorities_of_the_file_alone",
     "providers[].book_refresh_interval_s":
         "tests/unit/providers/test_upkeep.py::test_books_are_compared_each_interval_without_interrupting_them_BOOK_21",
     "providers[].stale_after_s":
