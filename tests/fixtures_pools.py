@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,32 @@ from typing import Any
 import pytest
 
 MARKER = "pools_out"
+HELD_HERE = 4
+"""References to a Recycler that only its set holds, while `_prune` looks: set, list, variable, argument."""
+
+
+class Made(set[Any]):
+    """The Recyclers of a test. Of thousands, those that are at rest and that nobody else holds are let go on the way."""
+
+    MAX_AT_FIRST = 100
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._prune_at = self.MAX_AT_FIRST
+
+    def add(self, recycler: Any) -> None:
+        if len(self) >= self._prune_at:
+            self._prune()
+            if len(self) > self._prune_at // 2:     # closed engines are cycles
+                gc.collect()
+                self._prune()
+            self._prune_at = max(self.MAX_AT_FIRST, 2 * len(self))
+        super().add(recycler)
+
+    def _prune(self) -> None:
+        for recycler in list(self):
+            if sys.getrefcount(recycler) <= HELD_HERE and recycler.statistics().balanced:
+                self.discard(recycler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,7 +48,7 @@ def pools_balanced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     if not _built():
         yield
         return
-    made: set[Any] = set()
+    made = Made()
     monkeypatch.setattr("engine.pools.recycler._live", made)
     yield
     if request.node.get_closest_marker(MARKER) is None:

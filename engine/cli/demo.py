@@ -43,10 +43,7 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[int, typer.Option(help="The same seed gives the same market.", callback=between(0))] = 1,
         faults: Annotated[
             str | None,
-            typer.Option(
-                "--faults", metavar="NAME[,..]", help="Bad weather (not built yet).",
-                callback=_not_built("faults at the simulated venues"),
-            ),
+            typer.Option("--faults", metavar="NAME[,..]", help="Bad weather at the venues, again and again."),
         ] = None,
         reports: Annotated[
             bool, typer.Option("--reports", help="Reports too (not built yet).", callback=_not_built("reports"))
@@ -64,8 +61,13 @@ def register(app: typer.Typer) -> None:
             raise typer.BadParameter("demo reads no file; leave --config out, or set single values with --set")
         from engine.runtime.venues import SimulatedVenues
 
+        names = [name for name in (faults or "").split(",") if name]
+        if names:
+            from engine.runtime.simulate import fault_plan
+
+            fault_plan(names, None)  # a wrong name is told before anything starts
         config = _config(flags.sets, flags.log_level or "error")
-        venues = SimulatedVenues(rate, seed)
+        venues = SimulatedVenues(rate, seed, faults=names)
         from engine.cli.demo_view import as_json_document, print_result, view
 
         with view(seconds) as shown:

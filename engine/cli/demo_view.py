@@ -158,6 +158,10 @@ def print_result(result: DemoResult) -> None:
     lent = sum(row.acquired for row in summary.pools.pools.values())
     back = sum(row.recycled + row.escaped for row in summary.pools.pools.values())
     print(f"  pools: {lent:,} lent = {back:,} back + {sum(result.outstanding.values()):,} out")
+    for what, rows in (("faults at the venue", result.struck), ("books begun anew", result.resyncs)):
+        for name, counts in rows.items():
+            if counts:
+                print(f"  {name}: {what}: {', '.join(f'{key} {count:,}' for key, count in sorted(counts.items()))}")
     for line in report_lines(result.setup):
         print(f"  {line}")
     for name, count in summary.rejected.items():
@@ -196,5 +200,7 @@ def as_json_document(result: DemoResult) -> dict[str, Any]:
         "books_equal": not result.differing,
         "balanced": not summary.imbalances,
         "findings": result.findings,
+        "struck": result.struck,
+        "resyncs": result.resyncs,
         "run": result.setup,
     }

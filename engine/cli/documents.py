@@ -109,6 +109,8 @@ class DemoDocument(TypedDict):
     books_equal: bool
     balanced: bool
     findings: dict[str, list[str]]
+    struck: dict[str, dict[str, int]]
+    resyncs: dict[str, dict[str, int]]
     run: RunSetup
 
 

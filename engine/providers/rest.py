@@ -104,6 +104,10 @@ class RestClient:
         """As get(), with a body and headers."""
         return await self._call("POST", url, None, weight, call, body, headers)
 
+    async def delete(self, url: str, *, weight: int = 1, call: CallClass = CallClass.ORDERS) -> bytes:
+        """As get(), to take something back."""
+        return await self._call("DELETE", url, None, weight, call, None, None)
+
     async def close(self) -> None:
         """Close every connection; again does nothing."""
         client, self._client = self._client, None

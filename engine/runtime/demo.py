@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,10 @@ class DemoResult:
     summary: EngineSummary
     findings: dict[str, list[str]]
     """What each sample strategy found out."""
+    struck: dict[str, dict[str, int]]
+    """Faults that the venues let happen: venue -> fault -> how often."""
+    resyncs: dict[str, dict[str, int]]
+    """Books begun anew: provider -> reason -> how often."""
     setup: dict[str, Any]
     """What the run was made of: :func:`engine.runtime.runreport.run_report`."""
 
@@ -115,6 +120,8 @@ class Demo:
         self._first_event_ms: int | None = None
         self._books: list[BookCheck] = []
         self._samples: dict[str, Sample] = {}
+        self._struck: dict[str, dict[str, int]] = {}
+        self._resyncs: dict[str, dict[str, int]] = {}
 
     def stop(self) -> None:
         """End the run; the check and the summary follow."""
@@ -143,6 +150,8 @@ class Demo:
                 books=self._books,
                 summary=engine.summary(),
                 findings={name: sample.findings() for name, sample in self._samples.items()},
+                struck=self._struck,
+                resyncs=self._resyncs,
                 setup=run_report(engine, loop_name()),
             )
 
@@ -186,17 +195,31 @@ class Demo:
     # -- at its end -------------------------------------------------------------------------------------------
 
     async def _settle(self, live: LiveEngine, venues: SimulatedVenues) -> None:
-        """Stop the market, take all it has sent, and lay each book beside the venue's own."""
+        """Stop faults and market, take all that was sent, and lay each book beside the venue's own."""
+        self._struck = await venues.disarm()
+        await self._connected(live)
         await venues.pause()
         await live.round_trip()
         for session in live.sessions:
             await self._complete(session)
         theirs = await venues.books()
+        for session in live.sessions:
+            reasons: Counter[str] = Counter()
+            for book in session.feed.stream.book_list():
+                reasons.update(book.counts_by_reason())
+            self._resyncs[session.feed.provider] = dict(reasons)
         self._books = [
             _compare(session, venue_symbol, theirs[session.feed.venue][venue_symbol])
             for session in live.sessions
             for venue_symbol in session.feed.instruments
         ]
+
+    async def _connected(self, live: LiveEngine) -> None:
+        """Wait for connections that the last fault cut."""
+        deadline_s = time.monotonic() + _SETTLE_WITHIN_S
+        connections = [connection for session in live.sessions for connection in session.connections]
+        while not all(one.is_up for one in connections) and time.monotonic() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _complete(self, session: Session) -> None:
         """Wait for books that are not valid yet; one that no message began is asked for.

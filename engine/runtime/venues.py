@@ -31,15 +31,18 @@ class SimulatedVenues:
         rate: frames a second of all venues together.
         seed: the same seed gives the same market.
         bases: base assets to trade; none = the simulator's own choice.
+        faults: names of faults that strike again and again.
 
     Raises:
         UnavailableError: it cannot be started.
     """
 
-    def __init__(self, rate: float, seed: int, bases: Sequence[str] = ()) -> None:
+    def __init__(self, rate: float, seed: int, bases: Sequence[str] = (), faults: Sequence[str] = ()) -> None:
         arguments = ["--exit-with-parent", "--rate", str(rate), "--seed", str(seed)]
         if bases:
             arguments += ["--symbols", ",".join(bases)]
+        if faults:
+            arguments += ["--faults", ",".join(faults)]
         try:
             self._process = subprocess.Popen(
                 (sys.executable, "-m", "engine.simulator", *arguments),
@@ -95,6 +98,16 @@ class SimulatedVenues:
         """Freeze every market with all its frames sent."""
         assert self._control is not None
         await self._control.post(f"{self.endpoints['control']['rest']}/pause")
+
+    async def disarm(self) -> dict[str, dict[str, int]]:
+        """Let no fault strike any more; returns how often each has: venue -> fault -> count."""
+        import msgspec
+
+        assert self._control is not None
+        url = f"{self.endpoints['control']['rest']}/faults"
+        await self._control.delete(url)
+        struck: Any = msgspec.json.decode(await self._control.get(url))
+        return {venue: counts for venue, counts in struck["counts"].items() if counts}
 
     async def books(self) -> dict[str, dict[str, Sides]]:
         """Venue -> venue symbol -> ``bids`` and ``asks`` of [price, quantity], best first, whole."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 Side = dict[Decimal, Decimal]
@@ -15,10 +15,18 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+def _number(text: str) -> Decimal:
+    """Exactly; what no Decimal can hold is a number no book can have either."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("Infinity")
+
+
 def strict_json(frame: bytes) -> Any:
     """The document, numbers exact; ValueError (or RecursionError) where it is not strict JSON in UTF-8."""
     return json.loads(
-        frame.decode("utf-8"), parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant
+        frame.decode("utf-8"), parse_float=_number, parse_int=_number, parse_constant=_no_constant
     )
 
 

@@ -71,6 +71,21 @@ def test_two_seconds_end_with_a_balanced_summary_CLI_10(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_faults_at_the_venues_are_told_and_every_book_heals_BOOK_20(tmp_path: Path) -> None:
+    done = run("--seconds", 7, "--faults", "drop,corrupt_checksum,disconnect", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    struck, resyncs = result["struck"], result["resyncs"]
+    for venue in ("binance", "coinbase", "kraken"):
+        assert struck[venue]["drop"] >= 1
+        assert struck[venue]["disconnect"] >= 1
+        assert resyncs[venue]["gap" if venue != "kraken" else "checksum"] >= 1
+        assert resyncs[venue]["reconnect"] >= 1
+    assert struck["kraken"]["corrupt_checksum"] >= 1
+    assert result["books_equal"]
+    assert result["balanced"]
+
+
 def test_the_equations_of_the_summary_hold_EVT_08(tmp_path: Path) -> None:
     done = run("--seconds", 1, "--seed", 7, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -154,7 +169,7 @@ def test_a_book_that_is_not_the_venues_exits_5_and_is_named(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("--faults", "drop"), "not built yet: faults at the simulated venues"),
+        (("--faults", "dorp"), "nearest: drop"),
         (("--reports",), "not built yet: reports"),
         (("--web",), "not built yet: the live page"),
         (("--seconds", "-1"), "must be 0..86400"),

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.providers import stream_kit
+
 
 @pytest.fixture
 def shortest_switch() -> Iterator[None]:
@@ -15,3 +17,10 @@ def shortest_switch() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before_s)
+
+
+@pytest.fixture(autouse=True)
+def streams_closed() -> Iterator[None]:
+    """What a stream under test still keeps at the end goes back to its pools, as when its engine closes."""
+    yield
+    stream_kit.close_streams()

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.providers.binance import frames as binance
 from tests.unit.providers.coinbase import frames as coinbase
 from tests.unit.providers.kraken import frames as kraken
+from tests.unit.providers.stream_kit import close_streams
 
 SCALARS = [
     *(
@@ -113,6 +114,7 @@ def verdicts(place: str, value: str) -> tuple[bool, bool]:
     text = text.replace(MARK, value)
     kit = wired()
     kit.feed(text)
+    close_streams()
     try:
         json.loads(text)
     except ValueError:

@@ -40,6 +40,7 @@ def test_the_book_load_ends_with_the_book_of_a_plain_ladder(read: str) -> None:
     assert load.count == 1_000
 
 
+@pytest.mark.timeout(30)
 def test_the_book_rows_are_refused_when_the_ladder_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     right = suite_micro._plain_book
     monkeypatch.setattr(suite_micro, "_plain_book", lambda updates: [side[1:] for side in right(updates)])

@@ -66,6 +66,7 @@ def test_a_document_is_read_back_as_written(tmp_path: Path) -> None:
     assert found["flags"]
 
 
+@pytest.mark.timeout(30)
 def test_runs_are_taken_in_turns_and_the_first_is_not_counted() -> None:
     order: list[str] = []
     costs = {"a": iter([9.0, 1, 2, 3, 4, 5]), "b": iter([9.0, 6, 6, 6, 6, 6])}

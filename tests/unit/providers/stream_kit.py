@@ -23,6 +23,12 @@ wired_streams: list[Any] = []
 """Those of the test that runs."""
 
 
+def close_streams() -> None:
+    """What they still keep goes back to their pools, as when their engine closes; then they are forgotten."""
+    while wired_streams:
+        wired_streams.pop().close()
+
+
 @dataclass
 class Wired:
     """One stream and everything it said; build it with `wire`."""
