@@ -1,6 +1,6 @@
 """The assembled book: two flat sorted arrays, best price at the end. Pure: no clock, no socket, no log."""
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 
 from engine.base.units cimport prefetch
 from engine.schema.market cimport Level
@@ -45,12 +45,13 @@ cdef inline const Level* best(const BookSide* side) noexcept nogil:
 
 cdef inline void expect(const BookSide* side, uint32_t change_count, uint32_t depth) noexcept nogil:
     """So many changes are about to be applied: fetch the best levels, and the worst that is published."""
-    cdef const Level* end = side.levels + side.head + side.count
-    prefetch(end - 1)
+    # As numbers: some of these places may lie before the levels, where no pointer may be.
+    cdef uintptr_t end = <uintptr_t>side.levels + (<uintptr_t>side.head + side.count) * sizeof(Level)
+    prefetch(<const void*>(end - sizeof(Level)))
     if change_count:
-        prefetch(end - 5)
-        prefetch(end - 8)
-        prefetch(end - depth)
+        prefetch(<const void*>(end - 5 * sizeof(Level)))
+        prefetch(<const void*>(end - 8 * sizeof(Level)))
+        prefetch(<const void*>(end - depth * sizeof(Level)))
 
 
 cdef inline bint crossed(Ladder book) noexcept nogil:
