@@ -13,7 +13,7 @@ class ProcessFailedError(Exception):
 
 def surroundings() -> dict[str, str]:
     """Environment in which a child imports what this process imports."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def python(*arguments: str) -> str:

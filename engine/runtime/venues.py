@@ -6,9 +6,11 @@ Nothing heavy is imported here: the child is started first, and gets ready while
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +24,13 @@ _STOP_WITHIN_S = 5.0
 _OP = "simulator.start"
 
 Sides = dict[str, list[list[str]]]
+
+
+def _surroundings() -> dict[str, str]:
+    """An environment in which a child runs this very package, whatever the working folder has under its name."""
+    home = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": path}
 
 
 class SimulatedVenues:
@@ -46,6 +55,7 @@ class SimulatedVenues:
         try:
             self._process = subprocess.Popen(
                 (sys.executable, "-m", "engine.simulator", *arguments),
+                env=_surroundings(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # a Ctrl-C is for us: we still want to ask it for its books

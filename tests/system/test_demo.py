@@ -71,6 +71,18 @@ def test_two_seconds_end_with_a_balanced_summary_CLI_10(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_of_the_same_name_where_it_is_started_is_left_alone_QA_07(tmp_path: Path) -> None:
+    # A fresh clone has such a folder, without compiled modules; the installed command has its own program's folder on
+    # the path, not the working one.
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").write_text("raise ImportError('not the installed engine')\n")
+    program = Path(sys.executable).with_name("engine-run")
+    done = subprocess.run(
+        (program, "demo", "--seconds", "1"), cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_faults_at_the_venues_are_told_and_every_book_heals_BOOK_20(tmp_path: Path) -> None:
     done = run("--seconds", 7, "--faults", "drop,corrupt_checksum,disconnect", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
