@@ -1,4 +1,4 @@
-"""The one module that knows threads and starts tasks: waiting for a condition, tasks that end with their scope."""
+"""The one module that knows threads and starts tasks: waiting, answers across threads, tasks that end with a scope."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from engine.base.errors import EngineErrorGroup
 
@@ -60,6 +60,37 @@ class Waiting:
             self._futures.append(future)
             await asyncio.wait([future], timeout=left_s)
         return found
+
+
+class Answer(Generic[Found]):
+    """What one thread will tell another, once."""
+
+    def __init__(self) -> None:
+        self._told = threading.Event()
+        self._value: Found | None = None
+
+    def give(self, value: Found) -> None:
+        """Tell it; only the first one counts."""
+        if not self._told.is_set():
+            self._value = value
+            self._told.set()
+
+    def get(self, timeout_s: float) -> Found | None:
+        """Wait for it; None after *timeout_s*."""
+        self._told.wait(timeout_s)
+        return self._value
+
+
+def start_thread(name: str, run: Callable[[], None]) -> threading.Thread:
+    """Run *run* in a thread; whoever starts it ends it. One that is left behind does not keep the process."""
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def new_lock() -> threading.RLock:
+    """A lock that its holder may take again."""
+    return threading.RLock()
 
 
 def _wake(future: asyncio.Future[None]) -> None:

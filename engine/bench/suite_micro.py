@@ -23,7 +23,7 @@ from engine.bench.rig import MAILBOX_PLACES, WrongResultError, cython_consumers
 from engine.bench.sources import Sources
 from engine.book.checksum import choose_kernel
 from engine.bus.data import DataBus
-from engine.consumers.runner import InlineRunner
+from engine.consumers.inline import InlineRunner
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard
 from engine.observability.latency import StageTimer

@@ -68,9 +68,7 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "pools.ControlResult": NotBuilt("the control bus"),
     "pools.RiskControl": NotBuilt(_ORDERS),
     "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
-    "consumers[].mode": NotBuilt(
-        "every mode but inline; write `mode: inline`", only=("thread", "process", "websocket")
-    ),
+    "consumers[].mode": NotBuilt("consumers outside this process", only=("process", "websocket")),
     "consumers[].token_env": NotBuilt(_SURFACE, off=(None,)),
     "consumers[].trading_switch": NotBuilt(_ORDERS, off=("disabled",)),
     "consumers[].weight": NotBuilt("fair sharing between consumers"),
@@ -116,14 +114,3 @@ def refused_leaves(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, NotBuilt,
         if found is not None and found[1].refuses(value) and found[0] not in seen:
             seen.add(found[0])
             yield *found, path
-    yield from _omitted_modes(tree)
-
-
-def _omitted_modes(tree: Mapping[str, Any]) -> Iterator[tuple[PathKey, NotBuilt, PathKey]]:
-    """The mode is `thread` where none is written, and that is refused as well."""
-    row = NOT_BUILT.get("consumers[].mode")
-    consumers = tree.get("consumers")
-    for index, consumer in enumerate(consumers if isinstance(consumers, list) else ()):
-        if row is not None and isinstance(consumer, dict) and "mode" not in consumer:
-            path = ("consumers", index, "mode")
-            yield path, row, path

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.base.errors import MisuseError
-from engine.schema.command import Ack, Command, Reply
+from engine.schema.command import Command, Reply
 
 
 class Context:
@@ -19,7 +19,7 @@ class Context:
     def __init__(
         self,
         consumer_id: str,
-        commands: Callable[[Command], Ack],
+        commands: Callable[[Command], Reply],
         clock_ns: Callable[[], int],
         params: Mapping[str, Any] | None = None,
     ) -> None:
@@ -67,7 +67,7 @@ class Context:
     ) -> Reply:
         """Ask for *event_types* of *symbol*, from *providers* or from all that carry it.
 
-        The answer is there at once for an inline consumer, and comes as a ControlAck event as well.
+        The answer comes as a ControlAck event as well; an inline consumer has it at once.
         """
         return self._give("subscribe", symbol, event_types, providers, message_id)
 
@@ -88,7 +88,7 @@ class Context:
             payload={"symbol": symbol, "providers": list(providers), "event_types": list(event_types)},
             ts_ns=self._clock_ns(),
         )
-        return Reply(self._commands(command))
+        return self._commands(command)
 
 
 def attach_batches(context: Context, batches: AsyncIterator[list[Any]]) -> None:

@@ -1,5 +1,4 @@
-"""Runs one inline consumer: empties its mailbox into its handler on the engine's loop and releases for it."""
-cimport cython
+"""Runs one consumer: takes batches out of its mailbox, calls its handler, releases for it. Where it runs is a subclass's."""
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -17,15 +16,16 @@ cdef enum HandlerShape:
     SHAPE_TYPED = 3                # on_book_update(event, ctx) and the like
 
 
-@cython.final
-cdef class InlineRunner(EventSink):
-    """One consumer: mailbox, handler, context, statistics. Owned by the runtime; engine's loop only."""
+cdef class Runner(EventSink):
+    """One consumer: mailbox, handler, context, statistics. Owned by the runtime; offered to on the engine's loop."""
     cdef readonly str consumer_id
     cdef readonly int index
     cdef readonly object handler
     cdef readonly object context
     cdef readonly Mailbox mailbox
-    cdef readonly str state                  # starting, running, stopped
+    cdef readonly str state                  # starting, running, stalled, stopped
+    cdef readonly str mode                   # inline, thread
+    cdef readonly str worker                 # name of the thread its callbacks run in; "loop" = the engine's
     cdef EventPool _pool
     cdef Clock _clock
     cdef StageTimer _timer
@@ -37,11 +37,12 @@ cdef class InlineRunner(EventSink):
     cdef PyObject** _batch
     cdef list _list                          # reused for every batch
     cdef uint32_t _quantum
-    cdef bint _busy
+    cdef bint _on_loop                       # whether callbacks run on the engine's loop
+    cdef uint32_t _in_hand                   # events of the batch being served
     cdef uint32_t _called                    # events of the batch in hand whose callback was entered
     cdef list _failures                      # (exception, trace_id, event_id) of the batch in hand, or None
     cdef int64_t _budget_ns
-    cdef object _on_error                    # called as on_error(consumer_id, exception, trace_id, event_id)
+    cdef object _on_error                    # called as on_error(consumer_id, exception, trace_id, event_id, worker)
     cdef object _on_slow                     # called as on_slow(consumer_id, callback_ns, budget_ns)
     cdef readonly uint64_t delivered
     cdef readonly uint64_t dropped
@@ -54,6 +55,8 @@ cdef class InlineRunner(EventSink):
     cdef readonly LatencyHistogram delivery  # frame in to callback start
     cdef readonly LatencyHistogram callback
 
+    cdef int _begin(self) except -1
+    cdef int _end(self) except -1
     cdef list _new_list(self)
     cdef int64_t _serve_batch(self, uint32_t count, int64_t mono_ns) except -1
     cdef int _call_handler(self, uint32_t count) except -1

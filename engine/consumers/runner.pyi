@@ -1,14 +1,15 @@
 from collections.abc import Callable
-from typing import final
+
+from typing_extensions import disjoint_base
 
 from engine.base.clock import Clock
 from engine.consumers.mailbox import Mailbox
 from engine.observability.latency import LatencyHistogram, StageTimer
 from engine.schema.ports import EventPool, EventSink
 
-@final
-class InlineRunner(EventSink):
-    """An inline consumer (CON-08..12).
+@disjoint_base
+class Runner(EventSink):
+    """A consumer, wherever it runs (CON-08..12).
 
     Args:
         consumer_id: its name.
@@ -20,7 +21,7 @@ class InlineRunner(EventSink):
         capacity: mailbox places.
         quantum: most events a batch (larger = throughput, smaller = evenness).
         budget_ms: a callback longer than this is reported as slow.
-        on_error: called as on_error(consumer_id, error, trace_id, event_id).
+        on_error: called as on_error(consumer_id, error, trace_id, event_id, worker).
         on_slow: called as on_slow(consumer_id, callback_ns, budget_ns).
 
     Raises:
@@ -33,6 +34,8 @@ class InlineRunner(EventSink):
     context: object
     mailbox: Mailbox
     state: str
+    mode: str
+    worker: str
     delivered: int
     dropped: int
     skipped: int
@@ -57,7 +60,7 @@ class InlineRunner(EventSink):
         critical_reserve: int = 64,
         quantum: int = 64,
         budget_ms: int = 50,
-        on_error: Callable[[str, BaseException, str, str], None] | None = None,
+        on_error: Callable[[str, BaseException, str, str, str], None] | None = None,
         on_slow: Callable[[str, int, int], None] | None = None,
     ) -> None: ...
     def start(self) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from engine.base.clock import Clock, SystemClock
 from engine.base.errors import ConfigError, EngineErrorGroup, InternalError
 from engine.base.ids import instrument_id
+from engine.base.workers import Answer
 from engine.bus.control import ControlBus
 from engine.bus.data import DataBus
 from engine.config.sections import EngineConfig
 from engine.config.sections_consumers import ConsumerConfig
 from engine.consumers.context import Context
-from engine.consumers.runner import InlineRunner
+from engine.consumers.inline import InlineRunner
+from engine.consumers.runner import Runner
 from engine.consumers.subscriptions import Subscription, SubscriptionDesk
+from engine.consumers.threaded import ThreadRunner
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard, stream_index
 from engine.observability.dlq import DeadLetterQueue
@@ -33,7 +36,7 @@ from engine.providers.registry import open_feed
 from engine.runtime.catalogue import Catalogue
 from engine.runtime.reporting import Reporting
 from engine.runtime.summary import EngineSummary, summarize
-from engine.schema.command import Ack
+from engine.schema.command import Ack, Command, Reply
 from engine.schema.enums import EventType, InstrumentChange
 from engine.schema.event import use_clock
 from engine.schema.instrument import Instrument
@@ -45,7 +48,7 @@ class Engine:
     Args:
         config: what to run; providers are opened with :meth:`open_provider`, consumers come from the file and from
             :meth:`add_consumer`.
-        clock: the engine's clock; a replay passes its own.
+        clock: the engine's clock; a replay passes its own, and consumers in threads then keep step with it.
 
     Raises:
         ConfigError: a handler that cannot be loaded.
@@ -53,6 +56,9 @@ class Engine:
 
     def __init__(self, config: EngineConfig, clock: Clock | None = None) -> None:
         self.config = config
+        self._in_step = clock is not None
+        self.post: Callable[[Callable[[], None]], object] | None = None
+        """Runs a call on the engine's loop, for threads; None while no loop runs."""
         self.clock = clock or SystemClock()
         use_clock(self.clock)
         self.telemetry = TelemetryBus(self.clock.now)
@@ -89,7 +95,7 @@ class Engine:
             self.clock.now,
         )
         self.feeds: dict[str, Feed] = {}
-        self.runners: dict[str, InlineRunner] = {}
+        self.runners: dict[str, Runner] = {}
         self.names: dict[str, str] = {}
         self._closed = False
 
@@ -151,20 +157,31 @@ class Engine:
         *,
         name: str | None = None,
         params: Mapping[str, Any] | None = None,
+        mode: str = "inline",
         capacity: int = 256,
         budget_ms: int = 50,
-    ) -> InlineRunner:
-        """Connect an inline consumer; it gets events once it is subscribed and :meth:`start` was called.
+    ) -> Runner:
+        """Connect a consumer; it gets events once it is subscribed and :meth:`start` was called.
 
-        *name* is what a person calls it, in the run report; none = its id.
+        Args:
+            consumer_id: its id.
+            handler: the strategy.
+            name: what a person calls it, in the run report; none = its id.
+            params: what ``ctx.params`` gives.
+            mode: ``inline`` or ``thread``.
+            capacity: mailbox places.
+            budget_ms: a longer callback is told as slow.
 
         Raises:
             ConfigError: the name is taken, or the handler has no method to call.
         """
         if consumer_id in self.runners:
             raise ConfigError(f"consumer {consumer_id} is there already", op="consumers.add")
-        context = Context(consumer_id, self.control.handle, self.clock.now, params)
-        runner = InlineRunner(
+        is_inline = mode == "inline"
+        commands = self._obey if is_inline else self._obey_from_thread
+        context = Context(consumer_id, commands, self.clock.now, params)
+        kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, self._thread_settings())
+        runner = kind(
             consumer_id,
             len(self.runners),
             handler,
@@ -178,6 +195,7 @@ class Engine:
             budget_ms=budget_ms,
             on_error=self.reporting.callback_failed,
             on_slow=self.reporting.callback_slow,
+            **own,
         )
         index = self.bus.add(runner)
         if index != runner.index:
@@ -202,6 +220,7 @@ class Engine:
                 load_handler(consumer),
                 name=consumer.name,
                 params=consumer.params,
+                mode=consumer.mode,
                 capacity=consumer.mailbox_capacity,
                 budget_ms=consumer.callback_budget_ms,
             )
@@ -265,6 +284,23 @@ class Engine:
             self.telemetry,
             self.dlq,
         )
+
+    # -- commands ---------------------------------------------------------------------------------------------
+
+    def _thread_settings(self) -> dict[str, Any]:
+        return {"in_step": self._in_step, "stop_within_s": self.config.engine.shutdown_wait_ms / 1e3}
+
+    def _obey(self, command: Command) -> Reply:
+        ack = self.control.handle(command)
+        return Reply(command.type, lambda timeout_s: ack)
+
+    def _obey_from_thread(self, command: Command) -> Reply:
+        """Obey on the engine's loop; without one its thread is waiting for the caller's."""
+        if self.post is None:
+            return self._obey(command)
+        answer: Answer[Ack] = Answer()
+        self.post(lambda: answer.give(self.control.handle(command)))
+        return Reply(command.type, answer.get)
 
     # -- events the engine makes itself -----------------------------------------------------------------------
 

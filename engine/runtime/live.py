@@ -144,6 +144,8 @@ class LiveEngine:
         await self._stack.__aenter__()
         self._timer = DeadlineTimer(engine.dispatcher, engine.clock)
         self._stack.callback(self._timer.close)
+        engine.post = asyncio.get_running_loop().call_soon_threadsafe
+        self._stack.callback(setattr, engine, "post", None)
         gates: dict[tuple[str, str | None], VenueGate] = {}
         for provider in self._providers:
             feed = engine.open_provider(provider.venue, provider.name, book_rules(provider))

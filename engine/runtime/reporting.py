@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.base.workers import new_lock
 from engine.observability.dlq import DeadLetterQueue, DlqReason, priority_of
 from engine.observability.telemetry import TelemetryBus, TelemetryType
 from engine.schema.codec import to_json
@@ -17,11 +18,12 @@ log = logging.getLogger("engine.runtime")
 
 
 class Reporting:
-    """The hooks the stages are given. Owned by the runtime."""
+    """The hooks the stages are given. Owned by the runtime; called from any thread."""
 
     def __init__(self, telemetry: TelemetryBus, dlq: DeadLetterQueue) -> None:
         self._telemetry = telemetry
         self._dlq = dlq
+        self._lock = new_lock()
         self.rejected_frames: Counter[tuple[str, str]] = Counter()
         """(provider, code) -> frames."""
         self.watchers: list[Callable[[str, Mapping[str, Any]], None]] = []
@@ -32,36 +34,41 @@ class Reporting:
 
         *trace_id* is that of the event that caused it, where there is one.
         """
-        for watch in self.watchers:
-            watch(kind, metadata)
         row = _TYPES[kind]
         known = {key: metadata.get(key) for key in row.required}
         known.update({key: value for key, value in metadata.items() if value is not None})
-        self._telemetry.emit(row, known, trace_id=trace_id)
+        with self._lock:
+            for watch in self.watchers:
+                watch(kind, metadata)
+            self._telemetry.emit(row, known, trace_id=trace_id)
 
     def rejected(self, provider: str, code: str, field: str | None, raw: bytes, length: int) -> None:
         """A frame that cannot be used: its bytes are kept."""
         self.rejected_frames[provider, code] += 1
         reason = DlqReason.SCALE_OVERFLOW if code == "overflow" else DlqReason.PARSE_ERROR
         what = f"frame refused: {code.replace('_', ' ')}" + (f" at {field!r}" if field else "")
-        self._dlq.add(reason, code="exchange_error", message=f"[{provider}] {what}", raw=raw, provider=provider)
+        with self._lock:
+            self._dlq.add(reason, code="exchange_error", message=f"[{provider}] {what}", raw=raw, provider=provider)
         self.tell("frame.rejected", provider=provider, code=code, bytes=length)
 
-    def callback_failed(self, consumer_id: str, error: BaseException, trace_id: str, event_id: str) -> None:
-        """A consumer's callback raised: all of them are reported, each with its event."""
+    def callback_failed(
+        self, consumer_id: str, error: BaseException, trace_id: str, event_id: str, worker: str
+    ) -> None:
+        """A consumer's callback raised: all of them are reported, each with its event and the thread it ran in."""
         text = f"{type(error).__name__}: {error}"
         log.error("consumer %s failed on %s: %s", consumer_id, event_id, text)
-        self._dlq.add(
-            DlqReason.CALLBACK_FAILED,
-            code="internal",
-            message=f"consumer {consumer_id}: {text}",
-            event_id=event_id,
-            consumer_id=consumer_id,
-            trace_id=trace_id,
-        )
         row = TelemetryType.CONSUMER_ERROR
-        metadata = {"consumer_id": consumer_id, "error": text, "worker": "loop", "stack": _stack_of(error)}
-        self._telemetry.emit(row, metadata, trace_id=trace_id)
+        metadata = {"consumer_id": consumer_id, "error": text, "worker": worker, "stack": _stack_of(error)}
+        with self._lock:
+            self._dlq.add(
+                DlqReason.CALLBACK_FAILED,
+                code="internal",
+                message=f"consumer {consumer_id}: {text}",
+                event_id=event_id,
+                consumer_id=consumer_id,
+                trace_id=trace_id,
+            )
+            self._telemetry.emit(row, metadata, trace_id=trace_id)
 
     def callback_slow(self, consumer_id: str, callback_ns: int, budget_ns: int) -> None:
         """A callback took longer than its budget."""
@@ -74,18 +81,19 @@ class Reporting:
 
     def mailbox_full(self, consumer_id: str, event: Event) -> None:
         """An event that a full mailbox refused for good."""
-        self._dlq.add(
-            DlqReason.MAILBOX_FULL,
-            code="unavailable",
-            message=f"mailbox of {consumer_id} is full",
-            priority=priority_of(event.type),
-            event=to_json(event),
-            event_id=event.event_id,
-            provider=event.provider,
-            symbol=event.symbol,
-            consumer_id=consumer_id,
-            trace_id=event.trace_id,
-        )
+        with self._lock:
+            self._dlq.add(
+                DlqReason.MAILBOX_FULL,
+                code="unavailable",
+                message=f"mailbox of {consumer_id} is full",
+                priority=priority_of(event.type),
+                event=to_json(event),
+                event_id=event.event_id,
+                provider=event.provider,
+                symbol=event.symbol,
+                consumer_id=consumer_id,
+                trace_id=event.trace_id,
+            )
 
 
 def _stack_of(error: BaseException) -> str:

@@ -56,7 +56,7 @@ def run_report(engine: Engine, loop: str = NO_LOOP) -> dict[str, Any]:
         "consumers": {
             name: {
                 "name": engine.names[name],
-                "mode": "inline",
+                "mode": runner.mode,
                 "handler": type(runner.handler).__name__,
                 "mailbox_capacity": runner.mailbox.capacity,
                 "critical_reserve": runner.mailbox.critical_reserve,

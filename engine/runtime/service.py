@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from engine.runtime.summary import EngineSummary
 READY_WITHIN_S = 30.0
 """A venue that is neither ready nor known to be away after this long no longer keeps the others from being ready."""
 _LOOK_EVERY_S = 0.02
+_SWITCH_INTERVAL_S = 0.0005
 log = logging.getLogger("engine.runtime")
 
 
@@ -133,6 +135,9 @@ class Service:
             EngineErrorGroup: several consumers failed in on_stop.
         """
         started_s = time.monotonic()
+        if any(consumer.mode == "thread" for consumer in self._config.consumers):
+            # How long a callback in Python may keep the interpreter from the loop, which frames wait for.
+            sys.setswitchinterval(_SWITCH_INTERVAL_S)
         with Engine(self._config) as engine:
             for warning in engine.warnings:
                 log.warning("%s", warning)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.consumers.runner import InlineRunner
+from engine.consumers.runner import Runner
 from engine.dispatcher.counts import StreamCounts
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.observability.dlq import DeadLetterQueue
@@ -106,7 +106,7 @@ def _latency(histogram: Any) -> Latency:
 
 def summarize(
     dispatcher: Dispatcher,
-    runners: Mapping[str, InlineRunner],
+    runners: Mapping[str, Runner],
     recycler: Recycler,
     timer: StageTimer,
     feeds: Mapping[str, Feed],

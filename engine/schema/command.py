@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engine.base.errors import EngineError, MisuseError, ValidationError
+from engine.base.errors import CapacityError, EngineError, MisuseError, ValidationError
 
 MESSAGE_ID_MAX = 64
 SUBSCRIBABLE_TYPES = ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate")
@@ -63,20 +63,28 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply:
-    """What ``ctx.subscribe`` returns at once: the acknowledgement, now or once it is there."""
+    """What a command returns at once: its acknowledgement, now or once it is there.
 
-    def __init__(self, ack: Ack) -> None:
-        self._ack = ack
+    Args:
+        command_type: what was asked for.
+        get: called as get(timeout_s): the acknowledgement, or None when it is not there in time.
+    """
+
+    def __init__(self, command_type: str, get: Callable[[float], Ack | None]) -> None:
+        self._command_type = command_type
+        self._get = get
 
     def result(self, timeout_s: float = 1.0) -> Ack:
-        """The acknowledgement. Inline consumers have it at once.
+        """The acknowledgement. Inline consumers have it at once, those with a thread of their own wait for it.
 
         Raises:
-            EngineError: the command was refused.
+            MisuseError: the command was refused.
+            CapacityError: no answer in time; the ControlAck event tells later.
         """
-        if not self._ack.success and self._ack.error is not None:
-            raise MisuseError(self._ack.error["message"], op=self._ack.command_type)
-        return self._ack
+        ack = self._wait(timeout_s)
+        if not ack.success and ack.error is not None:
+            raise MisuseError(ack.error["message"], op=self._command_type)
+        return ack
 
     def __await__(self) -> Generator[Any, None, Ack]:
         """``await reply``: as :meth:`result`, in a coroutine."""
@@ -85,8 +93,14 @@ class Reply:
 
     @property
     def ack(self) -> Ack:
-        """The acknowledgement, also of a refusal."""
-        return self._ack
+        """The acknowledgement, also of a refusal; waits for it as :meth:`result` does."""
+        return self._wait(1.0)
+
+    def _wait(self, timeout_s: float) -> Ack:
+        ack = self._get(timeout_s)
+        if ack is None:
+            raise CapacityError(f"no answer within {timeout_s:g} s", op=self._command_type)
+        return ack
 
 
 def error_record(error: EngineError) -> dict[str, str]:

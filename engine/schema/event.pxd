@@ -50,6 +50,11 @@ cdef enum SlotState:
     SLOT_POISONED = 5          # debug: recycled, every access raises
 
 
+cdef enum ConsumerMark:
+    CONSUMER_NONE = -1         # no reference appeared
+    CONSUMER_UNTOLD = -2       # one did, while several threads had the event in hand
+
+
 cdef struct EventHeader:
     uint64_t seq_provider
     uint64_t seq_first         # first venue id covered (range mode), else seq_provider
@@ -79,7 +84,8 @@ cdef struct Slot:
     uint8_t type               # EventTypeC, fixed for life
     uint8_t state              # SlotState
     uint8_t overflow           # taken from the heap past the pool's capacity
-    int16_t consumer           # consumer in whose callback it was last handed out, -1 = none
+    uint8_t hands              # callbacks in threads of their own that have it in hand
+    int16_t consumer           # consumer in whose callback a reference to it appeared, or a ConsumerMark
 
 
 cdef class Event:

@@ -1,4 +1,3 @@
-cimport cython
 from cpython.list cimport PyList_GET_ITEM, PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -10,7 +9,8 @@ from engine.base.plants cimport planted
 from engine.consumers.handler cimport Handler
 from engine.consumers.mailbox cimport Mailbox
 from engine.observability.latency cimport LatencyHistogram, StageTimer
-from engine.schema.event cimport TYPE_COUNT, Event
+from engine.base.units cimport unlikely
+from engine.schema.event cimport CONSUMER_NONE, CONSUMER_UNTOLD, TYPE_COUNT, Event, Slot
 from engine.schema.ports cimport EventPool, EventSink
 
 import traceback
@@ -36,9 +36,8 @@ cdef enum:
     SHARED_READING_MAX = 4     # after a batch as short as this, releasing it takes no time worth a reading
 
 
-@cython.final
-cdef class InlineRunner(EventSink):
-    """An inline consumer (CON-08..12).
+cdef class Runner(EventSink):
+    """A consumer, wherever it runs (CON-08..12).
 
     Args:
         consumer_id: its name.
@@ -50,7 +49,7 @@ cdef class InlineRunner(EventSink):
         capacity: mailbox places.
         quantum: most events a batch (larger = throughput, smaller = evenness).
         budget_ms: a callback longer than this is reported as slow.
-        on_error: called as on_error(consumer_id, error, trace_id, event_id).
+        on_error: called as on_error(consumer_id, error, trace_id, event_id, worker).
         on_slow: called as on_slow(consumer_id, callback_ns, budget_ns).
 
     Raises:
@@ -66,6 +65,7 @@ cdef class InlineRunner(EventSink):
         self.context = context
         self.mailbox = Mailbox(capacity, critical_reserve)
         self.state = "starting"
+        self.worker = "loop"
         self._pool = pool
         self._clock = clock
         self._timer = timer
@@ -121,44 +121,30 @@ cdef class InlineRunner(EventSink):
 
     def start(self) -> None:
         """Call on_start(ctx) and begin."""
+        raise NotImplementedError(type(self).__name__)
+
+    def stop(self) -> None:
+        """Deliver what is queued, then call on_stop(ctx). Idempotent."""
+        raise NotImplementedError(type(self).__name__)
+
+    cdef int _begin(self) except -1:
+        """Call on_start(ctx), or run a coroutine up to its first batch."""
         if hasattr(self.handler, "on_start"):
             self.handler.on_start(self.context)
         if self._run is not None:
             self._run.start()
-        self.state = "running"
+        return 0
 
-    def stop(self) -> None:
-        """Deliver what is queued, then call on_stop(ctx). Idempotent."""
-        if self.state == "stopped":
-            return
-        self.flush()
-        self.state = "stopped"
+    cdef int _end(self) except -1:
+        """There are no more events: end a coroutine, call on_stop(ctx)."""
         if self._run is not None:
             self._run.stop()
         if hasattr(self.handler, "on_stop"):
             self.handler.on_stop(self.context)
+        return 0
 
     cdef int offer(self, PyObject* event) except -1:
         return self.mailbox.put(event)
-
-    cdef int flush(self) except -1:
-        self.serve(0)
-        return 0
-
-    cdef int64_t serve(self, int64_t mono_ns) except -1:
-        """Empty the mailbox into the handler, in batches of at most the quantum."""
-        cdef uint32_t count
-        if self._busy:
-            return 0                      # called from inside its own callback
-        self._busy = True
-        try:
-            count = self.mailbox.take(self._batch, self._quantum)
-            while count:
-                mono_ns = self._serve_batch(count, mono_ns)
-                count = self.mailbox.take(self._batch, self._quantum)
-        finally:
-            self._busy = False
-        return mono_ns
 
     cdef int64_t _serve_batch(self, uint32_t count, int64_t mono_ns) except -1:
         """One batch: stamp, call, release. Takes and answers a reading of the clock, as serve()."""
@@ -168,8 +154,14 @@ cdef class InlineRunner(EventSink):
         cdef int64_t recv_ns
         cdef uint32_t i = 0
         cdef uint32_t same
-        if self._timer.waiting:
-            self._timer.started()
+        if self._on_loop:
+            if self._timer.waiting:
+                self._timer.started()
+        else:
+            for i in range(count):
+                (<Event>self._batch[i]).s.hands += 1
+            i = 0
+        self._in_hand = count
         while i < count:                  # events of one read share their arrival: one record for all
             recv_ns = (<Event>self._batch[i]).h.ts_recv_ns
             same = 1
@@ -193,15 +185,25 @@ cdef class InlineRunner(EventSink):
     cdef int _finish(self, uint32_t count, int64_t took_ns) except -1:
         """Count a batch, release it, and tell if it was slow."""
         cdef uint32_t i
+        cdef Slot* slot
         self.busy_ns += took_ns
         self.callback.record(took_ns, 1)
         self.delivered += self._called
         self.skipped += count - self._called
+        if not self._on_loop:
+            for i in range(count):
+                (<Event>self._batch[i]).s.hands -= 1
         for i in range(count):
-            # A reference that was not there before the callback is this consumer's doing.
-            if refcount(self._batch[i]) > HELD_BY_POOL and (<Event>self._batch[i]).s.consumer < 0:
-                (<Event>self._batch[i]).s.consumer = <short>self.index
-                self.escapes += 1
+            slot = &(<Event>self._batch[i]).s
+            # A reference that was not there before the callback is this consumer's doing, unless the callback of
+            # another thread has the event in hand: then nobody can tell whose it is.
+            if unlikely(refcount(self._batch[i]) > HELD_BY_POOL) and slot.consumer == CONSUMER_NONE:
+                if slot.hands:
+                    slot.consumer = CONSUMER_UNTOLD
+                else:
+                    slot.consumer = <short>self.index
+                    self.escapes += 1
+        self._in_hand = 0
         if self._failures is None or not planted(b"runner.leak_on_error"):
             self._pool.release_many(self._batch, count)
         if took_ns > self._budget_ns:
@@ -289,16 +291,17 @@ cdef class InlineRunner(EventSink):
         failures, self._failures = self._failures, None
         if self._on_error is not None:
             for error, trace_id, event_id in failures:
-                self._on_error(self.consumer_id, error, trace_id, event_id)
+                self._on_error(self.consumer_id, error, trace_id, event_id, self.worker)
         return 0
 
     def statistics(self) -> dict[str, int]:
         """Counts of EVT-08's second equation and of the callbacks."""
         return {
             "offered": self.mailbox.offered + self.dropped, "delivered": self.delivered, "coalesced": 0,
-            "skipped": self.skipped, "dropped": self.dropped, "queued": self.mailbox.depth(), "invocations": self.invocations,
-            "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
-            "busy_ns": self.busy_ns, "mailbox_peak": self.mailbox.peak}
+            "skipped": self.skipped, "dropped": self.dropped, "queued": self.mailbox.depth() + self._in_hand,
+            "invocations": self.invocations, "failures": self.failures, "escapes": self.escapes,
+            "slow_callbacks": self.slow_callbacks, "busy_ns": self.busy_ns, "mailbox_peak": self.mailbox.peak,
+            "pinned": self.mailbox.depth() + self._in_hand}
 
     def drop_one(self) -> None:
         """Count an event that was offered and refused for good."""

@@ -15,8 +15,8 @@ from engine.pools.blocks cimport (BLOCK_CLASSES, BlockPool, blocks_out, escape_b
 from engine.pools.frames cimport FramePools
 from engine.pools.lease cimport HEAP_INDEX, make_lease
 from engine.pools.reset cimport clean, holds_levels, poison
-from engine.schema.event cimport (FLAG_OVERFLOW_ALLOC, SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE, SLOT_LEASED,
-                                  SLOT_POISONED, SLOT_PUBLISHED, TYPE_COUNT, Event, EventHeader, Slot,
+from engine.schema.event cimport (CONSUMER_NONE, FLAG_OVERFLOW_ALLOC, SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE,
+                                  SLOT_LEASED, SLOT_POISONED, SLOT_PUBLISHED, TYPE_COUNT, Event, EventHeader, Slot,
                                   is_critical, set_poison_reporter)
 from engine.schema.market cimport BookEvent, Level
 from engine.schema.ports cimport ESCAPED, HELD, RECYCLED, REFUSED, EventPool
@@ -102,7 +102,7 @@ cdef class Recycler(EventPool):
             event.s.index = i
             event.s.state = SLOT_FREE
             event.s.refs = 1
-            event.s.consumer = -1
+            event.s.consumer = CONSUMER_NONE
             Py_INCREF(event)
             pool.slots[i] = <PyObject*>event
             pool.free_stack[capacity - 1 - i] = <PyObject*>event       # slot 0 leaves first
@@ -154,7 +154,7 @@ cdef class Recycler(EventPool):
         self._overflow_events[<size_t><PyObject*>event] = event      # stands for the pool's reference
         event.s.index = HEAP_INDEX
         event.s.overflow = 1
-        event.s.consumer = -1
+        event.s.consumer = CONSUMER_NONE
         event.s.state = SLOT_LEASED
         event.s.refs = 1
         event.h.flags = FLAG_OVERFLOW_ALLOC
@@ -203,7 +203,7 @@ cdef class Recycler(EventPool):
         if holds_levels(slot.type) and unlikely(not keep_block(self._blocks, &(<BookEvent>event).b)):
             return self._put_back_watched(event)
         slot.generation += not planted(b"recycler.keep_generation")
-        slot.consumer = -1
+        slot.consumer = CONSUMER_NONE
         pool.free_stack[pool.free_count] = event
         pool.free_count += 1
         pool.recycled += 1
@@ -235,7 +235,7 @@ cdef class Recycler(EventPool):
         if holds_levels(slot.type):
             return_block(self._blocks, &(<BookEvent>event).b)
         slot.generation += not planted(b"recycler.keep_generation")
-        slot.consumer = -1
+        slot.consumer = CONSUMER_NONE
         if self._debug:
             slot.state = SLOT_FREE     # before any Python runs: another thread's return is refused from here on
             stacks.note_recycled(<size_t>event)
@@ -267,7 +267,7 @@ cdef class Recycler(EventPool):
             stacks.note_recycled(<size_t>event)
         if kept:
             pool.escaped += 1
-            self._count_escape(slot.consumer)
+            self._count_escape(max(CONSUMER_NONE, slot.consumer))
             self._tell("pool.escape", pool=EventType(slot.type).class_name, consumer_id=slot.consumer,
                        type=EventType(slot.type).class_name)
             if self._debug:
@@ -282,7 +282,7 @@ cdef class Recycler(EventPool):
         fresh.s.index = index
         fresh.s.state = SLOT_FREE
         fresh.s.refs = 1
-        fresh.s.consumer = -1
+        fresh.s.consumer = CONSUMER_NONE
         fresh.s.generation = slot.generation
         Py_INCREF(fresh)
         pool.slots[index] = <PyObject*>fresh

@@ -9,7 +9,8 @@ from typing import Any
 from engine.base.clock import Clock, ManualClock
 from engine.base.ids import instrument_id
 from engine.bus.data import DataBus
-from engine.consumers.runner import InlineRunner
+from engine.consumers.inline import InlineRunner
+from engine.consumers.runner import Runner
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard, stream_index
 from engine.observability.latency import StageTimer
@@ -44,9 +45,17 @@ class Keeper:
         self.events.append(event)
 
 
-def runner_of(pools: Recycler, handler: object, *, index: int = 0, clock: Clock | None = None, **options: Any) -> Any:
-    """An inline runner of *handler*, started."""
-    runner = InlineRunner(
+def runner_of(
+    pools: Recycler,
+    handler: object,
+    *,
+    index: int = 0,
+    clock: Clock | None = None,
+    kind: type[Runner] = InlineRunner,
+    **options: Any,
+) -> Any:
+    """A runner of *handler*, started."""
+    runner = kind(
         f"c{index}", index, handler, f"ctx{index}", pools, clock or ManualClock(), StageTimer(), **options
     )
     runner.start()
@@ -61,7 +70,7 @@ class Line:
     clock: ManualClock = field(default_factory=lambda: ManualClock(1_700_000_000_000_000_000))
     rules: dict[str, Any] = field(default_factory=dict)
     refused: list[tuple[int, Any]] = field(default_factory=list)
-    errors: list[tuple[str, BaseException, str, str]] = field(default_factory=list)
+    errors: list[tuple[str, BaseException, str, str, str]] = field(default_factory=list)
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     runners: list[Any] = field(default_factory=list)
     has_refused_hook: bool = True

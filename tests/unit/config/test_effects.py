@@ -238,7 +238,7 @@ RECORDED: dict[str, tuple[Any, Any]] = {
 }
 ELSEWHERE = {
     "schema_version": "tests/unit/config/test_load.py::test_an_empty_file_lacks_what_is_required",
-    "consumers[].mode": "tests/unit/config/test_keys.py::test_every_mode_but_inline_is_refused_also_when_none_is_written",
+    "consumers[].mode": "tests/system/test_thread_consumers.py::test_a_consumer_that_sleeps_in_its_thread_delays_nobody_CON_04",
     "log.level": "tests/unit/observability/test_logs.py::test_levels",
     "log.format": "tests/unit/observability/test_logs.py::test_a_text_line",
     "pools.ControlAck.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",

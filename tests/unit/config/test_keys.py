@@ -194,14 +194,14 @@ def test_saying_that_a_missing_part_is_off_is_right(path: str, value: Any) -> No
     assert faults_with(path, value) == []
 
 
-@pytest.mark.parametrize("mode", ["thread", "process", "websocket", None])
-def test_every_mode_but_inline_is_refused_also_when_none_is_written(mode: str | None) -> None:
-    consumer: dict[str, Any] = {"consumer_id": "mm1"} | ({} if mode is None else {"mode": mode})
-    if mode in (None, "thread"):
-        consumer["handler"] = "m:C"
-    (fault,) = faults_with("consumers", [consumer])
-    assert fault.path == "consumers[0].mode"
-    assert fault.constraint == "not built yet: every mode but inline; write `mode: inline`"
+@pytest.mark.parametrize("mode", ["process", "websocket"])
+def test_consumers_outside_this_process_are_refused(mode: str) -> None:
+    (fault,) = faults_with("consumers", [{"consumer_id": "mm1", "mode": mode}])
+    assert (fault.path, fault.constraint) == ("consumers[0].mode", "not built yet: consumers outside this process")
+
+
+def test_the_mode_is_thread_where_none_is_written_CTL_12() -> None:
+    assert faults_with("consumers", [{"consumer_id": "mm1", "handler": "m:C"}]) == []
 
 
 def test_a_section_is_refused_once_however_many_keys_it_sets() -> None:

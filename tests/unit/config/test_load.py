@@ -78,7 +78,6 @@ WRONG_LINES = [
     '13: providers[1].name: must be unique among providers (is "kraken")',
     "15: providers[1].symbols: must have 1..1000 items (is [])",
     '17: dispatcher.quantum_events: must be an integer 1..4096 (is "8")',
-    "19: consumers[0].mode: not built yet: every mode but inline; write `mode: inline`",
     '21: consumers[0].subscriptions[0].providers: names no provider of this file (is "nope")',
     '21: consumers[0].subscriptions[0].symbol: no provider it asks carries this symbol (is "ETH-USD")',
     '22: consumers[1].consumer_id: must be unique among consumers (is "c1")',

@@ -10,10 +10,10 @@ import pytest
 
 from engine.base.errors import ConfigError, MisuseError
 from engine.consumers.context import Context
-from engine.consumers.runner import InlineRunner
+from engine.consumers.inline import InlineRunner
 from engine.dispatcher.routing import stream_index
 from engine.observability.latency import StageTimer
-from engine.schema.command import Ack
+from engine.schema.command import Ack, Reply
 from engine.schema.enums import EventType
 from tests.unit.event_kit import recycler
 from tests.unit.pipeline_kit import INSTRUMENT_ID, Line, runner_of
@@ -22,7 +22,7 @@ ACK = Ack(message_id="m", consumer_id="c", command_type="subscribe", success=Tru
 
 
 def context() -> Context:
-    return Context("c", lambda command: ACK, lambda: 77, {"size": 2})
+    return Context("c", lambda command: Reply("subscribe", lambda timeout_s: ACK), lambda: 77, {"size": 2})
 
 
 def line_of(handler: object, **options: Any) -> tuple[Line, Any]:
@@ -111,7 +111,7 @@ def test_a_refused_command_raises_where_it_is_awaited() -> None:
 
     error = {"code": "not_found", "message": "no provider carries BTC-USD"}
     refused = Ack(message_id="m", consumer_id="c", command_type="subscribe", success=False, routing_version=1, error=error)
-    runner_of_context(Line(), Asking(), Context("c", lambda command: refused, lambda: 0))
+    runner_of_context(Line(), Asking(), Context("c", lambda command: Reply("subscribe", lambda timeout_s: refused), lambda: 0))
     assert told == ["no provider carries BTC-USD"]
 
 
@@ -150,7 +150,7 @@ def test_ctl_10_after_a_failure_it_is_begun_anew_with_the_next_batch() -> None:
         give(line, number)
     assert seen == [1, 2, 3, 4, 5]
     assert begun == [0, 1, 3]
-    assert [str(error) for _, error, _, _ in line.errors] == ["1 is odd", "3 is odd", "5 is odd"]
+    assert [str(error) for _, error, *_ in line.errors] == ["1 is odd", "3 is odd", "5 is odd"]
     assert (runner.delivered, runner.failures) == (5, 3)
 
 
@@ -228,7 +228,7 @@ def test_waiting_for_anything_else_is_refused_and_stops_nobody(awaited: Callable
         return line
 
     line = asyncio.run(main())
-    assert [type(error) for _, error, _, _ in line.errors] == [MisuseError] * 2
+    assert [type(error) for _, error, *_ in line.errors] == [MisuseError] * 2
     assert f"awaits batches and replies only, not {named}" in str(line.errors[0][1])
 
 

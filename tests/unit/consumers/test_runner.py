@@ -105,7 +105,7 @@ def test_a_cython_handler_that_overrides_nothing_fails_and_says_so() -> None:
     line = Line()
     line.add(Handler())
     give(line, 1, 2)
-    assert [str(error) for _, error, _, _ in line.errors] == ["Handler overrides no on_event"] * 2
+    assert [str(error) for _, error, *_ in line.errors] == ["Handler overrides no on_event"] * 2
 
 
 def test_on_batch_goes_before_on_event_and_that_before_on_type() -> None:
@@ -243,7 +243,7 @@ def test_con_12_all_errors_of_one_event_are_reported_each_with_its_trace_and_con
     trace_id = lease.event().trace_id
     lease.offer_to(line.orchestrator)
     give(line, 2)
-    assert [(who, type(error), trace, event_id) for who, error, trace, event_id in line.errors] == [
+    assert [(who, type(error), trace, event_id) for who, error, trace, event_id, _ in line.errors] == [
         ("c0", ValueError, trace_id, "binance:BTC-USDT:Trade:7"),
         ("c2", KeyError, trace_id, "binance:BTC-USDT:Trade:7"),
         ("c4", ZeroDivisionError, trace_id, "binance:BTC-USDT:Trade:7"),
@@ -261,8 +261,8 @@ def test_con_12_every_failure_of_a_batch_of_single_calls_is_reported() -> None:
     line = Line()
     line.add(Always(), quantum=4)
     give(line, *range(1, 11))
-    assert [error.args for _, error, _, _ in line.errors] == [(number,) for number in range(1, 11)]
-    assert len({trace for _, _, trace, _ in line.errors}) == 10
+    assert [error.args for _, error, *_ in line.errors] == [(number,) for number in range(1, 11)]
+    assert len({trace for _, _, trace, *_ in line.errors}) == 10
     assert line.runners[0].statistics()["failures"] == 10
 
 
@@ -285,7 +285,7 @@ def test_con_09_the_slot_is_back_before_the_error_goes_on(shape: str) -> None:
 
     line.add(
         type("Fails", (), {shape: fail})(),
-        on_error=lambda who, error, trace, event_id: out.append(line.pools.statistics().out()),
+        on_error=lambda *what: out.append(line.pools.statistics().out()),
     )
     give(line, 1)
     assert out == [{}]
@@ -296,7 +296,7 @@ def test_con_09_the_slot_is_back_before_the_error_goes_on(shape: str) -> None:
 def test_con_11_the_stack_of_a_failure_is_still_told() -> None:
     stacks: list[list[str]] = []
 
-    def note(who: str, error: BaseException, trace: str, event_id: str) -> None:
+    def note(who: str, error: BaseException, trace: str, event_id: str, worker: str) -> None:
         names, place = [], error.__traceback__
         while place is not None:
             names.append(place.tb_frame.f_code.co_name)
@@ -327,7 +327,7 @@ def test_an_error_that_holds_the_event_keeps_it_whole() -> None:
     line.add(type("Raises", (), {"on_event": lambda self, event, ctx: (_ for _ in ()).throw(ValueError(event))})())
     give(line, 1)
     give(line, 2, 3)
-    events = [error.args[0] for _, error, _, _ in line.errors]
+    events = [error.args[0] for _, error, *_ in line.errors]
     assert [event.seq_provider for event in events] == [1, 2, 3]
     assert line.pools.statistics().pools["Trade"].escaped == 3
 

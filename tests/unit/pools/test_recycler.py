@@ -190,8 +190,8 @@ def test_mem_10_an_ended_lease_reaches_nothing(call: str) -> None:
 
 def test_mem_10_a_holder_that_returns_twice_harms_no_other() -> None:
     """Two references out: the lease's own, and one that a mailbox holds; the lease gives back once too often."""
+    from engine.consumers.inline import InlineRunner
     from engine.consumers.mailbox import Mailbox
-    from engine.consumers.runner import InlineRunner
     from tests.unit.pipeline_kit import Collector, runner_of
 
     pools = recycler(1)

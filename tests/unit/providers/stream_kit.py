@@ -10,7 +10,7 @@ from typing import Any
 import engine.schema.control
 import engine.schema.market  # noqa: F401  (the pools need every event class)
 from engine.base.clock import ManualClock
-from engine.consumers.runner import InlineRunner
+from engine.consumers.inline import InlineRunner
 from engine.observability.latency import StageTimer
 from engine.pools.frames import FramePools
 from engine.pools.recycler import Recycler

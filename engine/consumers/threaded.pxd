@@ -1,0 +1,25 @@
+"""A consumer with a thread of its own: what it does, it does to itself (and to the users of the interpreter's lock)."""
+cimport cython
+from libc.stdint cimport int64_t
+
+from engine.base.wakeup cimport Wakeup
+from engine.consumers.runner cimport Runner
+
+
+@cython.final
+cdef class ThreadRunner(Runner):
+    """Owned by the runtime. Offered to on the engine's loop; its batches are taken and released in its thread.
+
+    Both sides hold the interpreter's lock and neither calls Python half-way through the mailbox, so it needs no lock.
+    """
+    cdef Wakeup _work                    # something is queued, or it is to stop
+    cdef Wakeup _rest                    # in step: it has nothing left to do
+    cdef Wakeup _begun
+    cdef bint _idle                      # waits for _work
+    cdef bint _stopping
+    cdef bint _in_step                   # the engine waits at the end of each read until it has nothing left to do
+    cdef int64_t _stop_within_ns
+    cdef object _thread
+    cdef list _errors                    # what on_start or on_stop raised
+
+    cdef int _serve_all(self) except -1

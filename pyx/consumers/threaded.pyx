@@ -1,0 +1,125 @@
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint32_t
+
+from engine.base.wakeup cimport Wakeup
+from engine.consumers.runner cimport Runner
+
+from engine.base.errors import CapacityError
+from engine.base.workers import start_thread
+from engine.consumers.runner import forget_locals
+
+cdef int64_t START_WITHIN_NS = 30 * 1_000_000_000
+
+
+@cython.final
+cdef class ThreadRunner(Runner):
+    """A consumer with a thread of its own (CTL-12).
+
+    Args:
+        in_step: the engine waits at the end of each read until this consumer has nothing left to do: for a replay,
+            whose clock must stand while a callback looks at it.
+        stop_within_s: how long stop() waits for the callback in hand and what is queued.
+        args, settings: as for :class:`~engine.consumers.runner.Runner`.
+    """
+
+    def __init__(self, *args, in_step: bool = False, stop_within_s: float = 5.0, **settings):
+        super().__init__(*args, **settings)
+        self.mode = "thread"
+        self.worker = f"engine-consumer-{self.consumer_id}"
+        self._work = Wakeup()
+        self._rest = Wakeup()
+        self._begun = Wakeup()
+        self._in_step = in_step
+        self._stop_within_ns = <int64_t>(stop_within_s * 1e9)
+        self._errors = []
+
+    def start(self) -> None:
+        """Start the thread; returns when on_start(ctx) has.
+
+        Raises:
+            CapacityError: it did not within half a minute.
+        """
+        self._thread = start_thread(self.worker, self._run)
+        if not self._begun.wait(START_WITHIN_NS):
+            raise CapacityError(f"on_start of consumer {self.consumer_id} takes more than 30 s", op="consumers.start",
+                                hint="do long work in callbacks, or before the engine starts")
+        if self._errors:
+            self.state = "stopped"
+            raise self._errors.pop()
+
+    def stop(self) -> None:
+        """Deliver what is queued, call on_stop(ctx), end the thread. Idempotent.
+
+        A thread whose callback does not return in time is left behind, as ``stalled``: what it holds stays out.
+        """
+        if self.state == "stopped":
+            return
+        self._stopping = True
+        self._work.post()
+        self._thread.join(self._stop_within_ns / 1e9)
+        if self._thread.is_alive():
+            self.state = "stalled"
+            return
+        self.state = "stopped"
+        if self._errors:
+            raise self._errors.pop()
+
+    # -- the engine's side ------------------------------------------------------------------------------------
+
+    cdef int offer(self, PyObject* event) except -1:
+        cdef int answer = self.mailbox.put(event)
+        if self._idle:
+            self._idle = False
+            self._work.post()
+        return answer
+
+    cdef int flush(self) except -1:
+        self.serve(0)
+        return 0
+
+    cdef int64_t serve(self, int64_t mono_ns) except -1:
+        """Its thread was woken by the offer; in step, wait until it rests."""
+        if self._in_step:
+            while self.state == "running" and (self._in_hand or self.mailbox.depth() or not self._idle):
+                self._rest.wait(-1)
+        return 0
+
+    # -- its thread's side ------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._begin()
+        except BaseException as error:
+            self._errors.append(error)
+            self._begun.post()
+            return
+        self.state = "running"
+        self._begun.post()
+        while True:
+            self._serve_all()
+            if self._stopping:
+                break
+            self._idle = True
+            if self._in_step:
+                self._rest.post()
+            self._work.wait(-1)
+            self._idle = False
+        try:
+            self._end()
+        except BaseException as error:
+            self._errors.append(error)
+
+    cdef int _serve_all(self) except -1:
+        """Empty the mailbox into the handler. Whatever a callback raises, SystemExit included, is its failure."""
+        cdef uint32_t count = self.mailbox.take(self._batch, self._quantum)
+        while count:
+            try:
+                self._serve_batch(count, 0)
+            except BaseException as error:
+                forget_locals(error)
+                self.failures += 1
+                if self._on_error is not None:
+                    self._on_error(self.consumer_id, error, "", "", self.worker)
+            count = self.mailbox.take(self._batch, self._quantum)
+        return 0
