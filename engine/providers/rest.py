@@ -139,6 +139,10 @@ class RestClient:
                 raise self._refusal(url, response.status, answer, response.headers.get("Retry-After"), call)
         except TimeoutError:
             raise NetworkError(f"{url}: no answer in time", op=_OP, provider=self._provider) from None
+        except aiohttp.ClientConnectorError as error:
+            # Its own text shows the TLS context's address, too.
+            reason = f"cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}"
+            raise NetworkError(f"{url}: {reason}", op=_OP, provider=self._provider) from error
         except aiohttp.ClientError as error:
             raise NetworkError(f"{url}: {error}", op=_OP, provider=self._provider) from error
 
