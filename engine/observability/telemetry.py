@@ -210,8 +210,10 @@ class TelemetryBus:
         trace_id: str | None = None,
         decision_id: str | None = None,
         severity: Severity | None = None,
-    ) -> None:
+    ) -> TelemetryEvent | None:
         """Tell operators something. Never raises: what cannot be kept is counted.
+
+        Returns the record it made; None where it was folded into an earlier one, or could not be kept.
 
         Args:
             type: the row; it fixes the keys of *metadata* and, mostly, the severity.
@@ -221,10 +223,11 @@ class TelemetryBus:
             severity: only for the type whose severity varies (`order.anomaly`).
         """
         try:
-            self._keep(type, dict(metadata), trace_id, decision_id, severity or type.severity)
+            return self._keep(type, dict(metadata), trace_id, decision_id, severity or type.severity)
         except Exception:
             # Whatever the caller passed, telling operators must not hurt the data path.
             self._malformed_count += 1
+            return None
 
     def _keep(
         self,
@@ -233,12 +236,12 @@ class TelemetryBus:
         trace_id: str | None,
         decision_id: str | None,
         severity: Severity,
-    ) -> None:
+    ) -> TelemetryEvent | None:
         if not type.accepts(metadata):
             self._malformed_count += 1
-            return
+            return None
         if planted("telemetry.off"):
-            return
+            return None
         key = (type, severity, *(str(metadata.get(name)) for name in type.identity))
         now_ns = self._clock_ns()
         self._emitted[type] += 1
@@ -248,7 +251,7 @@ class TelemetryBus:
             entry.record = msgspec.structs.replace(
                 first, count=first.count + 1, last_ns=max(first.last_ns, now_ns)
             )
-            return
+            return None
         self._number += 1
         record = TelemetryEvent(
             event_id=f"engine::{type.text}:{self._number}",
@@ -267,6 +270,7 @@ class TelemetryBus:
         while len(self._ring) > self._capacity and not planted("telemetry.no_bound"):
             self._leave(self._ring.pop_least()[1])
             self._dropped_count += 1
+        return record
 
     def _leave(self, entry: _Entry) -> TelemetryEvent:
         # A later record of the same key may have taken its place as the one to fold into.

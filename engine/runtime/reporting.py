@@ -9,11 +9,13 @@ from typing import Any
 
 from engine.base.workers import new_lock
 from engine.observability.dlq import DeadLetterQueue, DlqReason, priority_of
+from engine.observability.lanes import Severity
 from engine.observability.telemetry import TelemetryBus, TelemetryType
 from engine.schema.codec import to_json
 from engine.schema.event import Event
 
 _TYPES = {row.text: row for row in TelemetryType}
+_LOGGED_WHERE_IT_HAPPENS = frozenset({TelemetryType.SHUTDOWN_OUTSTANDING})
 log = logging.getLogger("engine.runtime")
 
 
@@ -40,7 +42,7 @@ class Reporting:
         with self._lock:
             for watch in self.watchers:
                 watch(kind, metadata)
-            self._telemetry.emit(row, known, trace_id=trace_id)
+            self._emit(row, known, trace_id)
 
     def rejected(self, provider: str, code: str, field: str | None, raw: bytes, length: int) -> None:
         """A frame that cannot be used: its bytes are kept."""
@@ -56,7 +58,6 @@ class Reporting:
     ) -> None:
         """A consumer's callback raised: all of them are reported, each with its event and the thread it ran in."""
         text = f"{type(error).__name__}: {error}"
-        log.error("consumer %s failed on %s: %s", consumer_id, event_id, text)
         row = TelemetryType.CONSUMER_ERROR
         metadata = {"consumer_id": consumer_id, "error": text, "worker": worker, "stack": _stack_of(error)}
         with self._lock:
@@ -68,7 +69,16 @@ class Reporting:
                 consumer_id=consumer_id,
                 trace_id=trace_id,
             )
-            self._telemetry.emit(row, metadata, trace_id=trace_id)
+            self._emit(row, metadata, trace_id)
+
+    def _emit(self, row: TelemetryType, metadata: Mapping[str, Any], trace_id: str | None) -> None:
+        """A warning or an error is a line of the log as well; what is folded into one record is one line (CON-18)."""
+        record = self._telemetry.emit(row, metadata, trace_id=trace_id)
+        if record is not None and row.severity is not Severity.INFO and row not in _LOGGED_WHERE_IT_HAPPENS:
+            level = logging.ERROR if row.severity is Severity.ERROR else logging.WARNING
+            told = {key: value for key, value in metadata.items() if key != "stack" and value is not None}
+            shown = " ".join(f"{key}={value}" for key, value in told.items())
+            log.log(level, "%s %s trace_id=%s", row.text, shown, record.trace_id)
 
     def callback_slow(self, consumer_id: str, callback_ns: int, budget_ns: int) -> None:
         """A callback took longer than its budget."""

@@ -128,3 +128,20 @@ def test_obs_07_delivery_is_from_arrival_to_callback_with_the_wait_in_the_queue(
             real_ns = outside[int(share * len(outside)) - 1]
             assert abs(told.percentile_ns(share) - real_ns) <= real_ns * 0.1 + real_ns / 16
         assert told.percentile_ns(0.99) > 15_000_000
+
+
+def test_con_18_equal_failures_are_one_line_of_the_log_with_what_caused_them(caplog: pytest.LogCaptureFixture) -> None:
+    class FailsAlike:
+        def on_trade(self, event: Any, ctx: Any) -> None:
+            raise ValueError("no opinion")
+
+    with TradeEngine() as line:
+        line.add("failing", FailsAlike(), budget_ms=60_000)
+        for number in range(1, 10_001):
+            line.trade(number)
+        lines = [record.getMessage() for record in caplog.records if "failing" in record.getMessage()]
+        (record,) = [one for one in line.engine.telemetry.records() if one.type.text == "consumer.error"]
+    assert record.count == 10_000
+    assert lines == [
+        f"consumer.error consumer_id=failing error=ValueError: no opinion worker=loop trace_id={record.trace_id}"
+    ]
