@@ -215,6 +215,10 @@ class BinanceVenue(Venue):
         """Whether any stream has a listener."""
         return bool(self._subscribers)
 
+    def subscriptions(self) -> dict[str, int]:
+        """How many connections listen to each stream: ``btcusdt@trade``."""
+        return {name: len(listeners) for name, listeners in self._subscribers.items()}
+
     # --- streams ---
 
     def _start_stream(self, name: str, market: SymbolMarket, kind: str) -> None:

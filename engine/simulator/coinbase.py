@@ -171,6 +171,10 @@ class CoinbaseVenue(Venue):
         """Whether any channel of market data has a listener."""
         return any(channel != "status" for channel, _ in self._subscribers)
 
+    def subscriptions(self) -> dict[str, int]:
+        """How many connections listen to each channel of a product: ``level2 BTC-USD``."""
+        return {" ".join(key): len(listeners) for key, listeners in self._subscribers.items()}
+
     def _acknowledge(self, session: CoinbaseSession) -> None:
         current = {channel: list(products) for channel, products in session.products.items()}
         self._reply(session, "subscriptions", f'[{{"subscriptions":{json_text(current)}}}]')
@@ -191,7 +195,7 @@ class CoinbaseVenue(Venue):
         elif channel in ("ticker", "ticker_batch"):
             events = payloads.ticker(market, now_us, "snapshot", channel == "ticker")
         elif market.recent_trades:
-            events = payloads.trades(market.instrument, list(market.recent_trades), "snapshot")
+            events = payloads.trades(market.instrument, market.snapshot_trades(), "snapshot")
         else:
             return
         stream = "snapshot" if channel == "level2" else _STREAM_OF_CHANNEL[channel]
@@ -291,7 +295,9 @@ class CoinbaseVenue(Venue):
                 "epochMillis": str(now_us // 1000),
             }))
         if name == "products" and not rest:
-            bodies = [payloads.product(market) for market in self.markets.values()]
+            # There is nothing but spot here; clients ask for futures too.
+            listed = self.markets.values() if query.get("product_type", "SPOT") == "SPOT" else ()
+            bodies = [payloads.product(market) for market in listed]
             return RestReply(200, json_text({"products": bodies, "num_products": len(bodies)}))
         product, _, below = rest.partition("/")
         market = self.markets.get(_canonical(product or query.get("product_id", "")))

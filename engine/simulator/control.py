@@ -28,6 +28,12 @@ class Controlled(Protocol):
     def books(self, venue: str, symbol: str) -> dict[str, Any]:
         """Books by venue and symbol; empty texts mean all."""
 
+    def trades(self, venue: str, symbol: str) -> dict[str, Any]:
+        """The newest trades by venue and symbol; empty texts mean all."""
+
+    def subscriptions(self) -> dict[str, Any]:
+        """Listeners of each stream by venue."""
+
     def counts(self) -> dict[str, Any]:
         """Counts by venue."""
 
@@ -52,6 +58,12 @@ def control_application(target: Controlled) -> web.Application:
 
     async def books(request: web.Request) -> web.Response:
         return _json(target.books(request.query.get("venue", ""), request.query.get("symbol", "")))
+
+    async def trades(request: web.Request) -> web.Response:
+        return _json(target.trades(request.query.get("venue", ""), request.query.get("symbol", "")))
+
+    async def subscriptions(_: web.Request) -> web.Response:
+        return _json(target.subscriptions())
 
     async def counts(_: web.Request) -> web.Response:
         return _json(target.counts())
@@ -86,7 +98,8 @@ def control_application(target: Controlled) -> web.Application:
 
     application = web.Application()
     for path, handler in (
-        ("/books", books), ("/counts", counts), ("/symbols", symbols), ("/lateness", lateness), ("/faults", faults)
+        ("/books", books), ("/trades", trades), ("/subscriptions", subscriptions), ("/counts", counts),
+        ("/symbols", symbols), ("/lateness", lateness), ("/faults", faults),
     ):  # fmt: skip
         application.router.add_get(path, _telling(handler))
     for path, handler in (("/pause", pause), ("/resume", resume), ("/faults", arm)):

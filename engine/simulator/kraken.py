@@ -244,6 +244,13 @@ class KrakenVenue(Venue):
         """Whether any symbol's stream has a listener."""
         return any(stream.symbol for stream in self._subscribers)
 
+    def subscriptions(self) -> dict[str, int]:
+        """How many connections listen to each stream: ``book BTC/USD 10``, ``trade BTC/USD``."""
+        return {
+            " ".join(str(part) for part in stream if part): len(listeners)
+            for stream, listeners in self._subscribers.items()
+        }
+
     def _heartbeat(self, session: KrakenSession) -> None:
         self.deliver(session, "heartbeat", b'{"channel":"heartbeat"}')
 
@@ -263,7 +270,7 @@ class KrakenVenue(Venue):
                 market.instrument, "snapshot", now_us, image.bids[:key], image.asks[:key], checksum
             )
         elif channel == "trade" and market.recent_trades:
-            frame = payloads.trades(market.instrument, "snapshot", market.recent_trades)
+            frame = payloads.trades(market.instrument, "snapshot", market.snapshot_trades())
         elif channel == "ticker":
             frame = payloads.ticker(market, "snapshot", now_us)
         elif channel == "ohlc" and isinstance(key, int):

@@ -20,7 +20,8 @@ _CANCEL_BELOW = 0.47
 _REQUOTE_BELOW = 0.51
 _MIN_LEVELS = 16
 _MEAN_ORDER_QUOTE_UNITS = 1500
-_RECENT_TRADES = 50
+_RECENT_TRADES = 200
+_SNAPSHOT_TRADES = 50
 # Prices are this fine for one step of the market's motion; the tick of a venue may be finer still.
 _STEPS_OF_PRICE = 200_000
 _STRAY_SHARE = 100
@@ -104,6 +105,10 @@ class SymbolMarket:
         event.last_update_id = self.last_update_id
         event.top_changed = self.top() != top_before
         return event
+
+    def snapshot_trades(self) -> list[Trade]:
+        """The fills that a subscription begins with, oldest first."""
+        return list(self.recent_trades)[-_SNAPSHOT_TRADES:]
 
     def set_tick(self, tick_raw: int, price_scale: int) -> None:
         """Give new orders another tick, at a scale no coarser than the present one; what rests stays."""

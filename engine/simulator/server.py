@@ -146,10 +146,19 @@ class Simulator:
         Raises:
             ValueError: no such venue or symbol.
         """
-        if venue and venue not in self.venues:
-            raise ValueError(f"no venue {venue!r} here; there are {', '.join(self.venues)}")
-        named = [venue] if venue else list(self.venues)
-        return {name: self.venues[name].books(symbol) for name in named}
+        return {found.name: found.books(symbol) for found in self._named(venue)}
+
+    def trades(self, venue: str = "", symbol: str = "") -> dict[str, Any]:
+        """The newest trades of every symbol: venue -> symbol -> id, price, quantity and the taker's side, oldest first.
+
+        Raises:
+            ValueError: no such venue or symbol.
+        """
+        return {found.name: found.trades(symbol) for found in self._named(venue)}
+
+    def subscriptions(self) -> dict[str, dict[str, int]]:
+        """By venue: how many connections listen to each stream."""
+        return {name: venue.subscriptions() for name, venue in self.venues.items()}
 
     def counts(self) -> dict[str, dict[str, Any]]:
         """By venue: frames sent by kind, limits broken by name, REST calls by path, connections of either kind."""
@@ -213,6 +222,12 @@ class Simulator:
             ],
             "injected": sorted(struck, key=lambda injection: injection.at_us),
         }
+
+    def _named(self, venue: str) -> list[Venue]:
+        """The venue of that name, all where it is empty."""
+        if venue and venue not in self.venues:
+            raise ValueError(f"no venue {venue!r} here; there are {', '.join(self.venues)}")
+        return [self.venues[venue]] if venue else list(self.venues.values())
 
     def _venues_of(self, rule: FaultRule) -> list[Venue]:
         wanted = [rule.venue] if rule.venue else rule.kind.venues

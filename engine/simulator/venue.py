@@ -353,6 +353,15 @@ class Venue(ABC):
         wanted = [self.symbol_of(symbol)] if symbol else self.markets
         return {name: _book(self.markets[name]) for name in wanted}
 
+    def trades(self, symbol: str = "") -> dict[str, Any]:
+        """The newest trades of each symbol, oldest first; *symbol* as in ``books``."""
+        wanted = [self.symbol_of(symbol)] if symbol else self.markets
+        return {name: _trades(self.markets[name]) for name in wanted}
+
+    @abstractmethod
+    def subscriptions(self) -> dict[str, int]:
+        """How many connections listen to each stream of market data, by the stream's name."""
+
     def symbols(self) -> dict[str, Any]:
         """What it lists, by its own spelling."""
         return {symbol: _listing(market.instrument) for symbol, market in self.markets.items()}
@@ -390,6 +399,19 @@ def _book(market: SymbolMarket) -> dict[str, Any]:
         for name, ladder in (("bids", market.bids), ("asks", market.asks))
     }
     return {**sides, "last_update_id": market.last_update_id, "last_trade_id": market.last_trade_id}
+
+
+def _trades(market: SymbolMarket) -> list[dict[str, Any]]:
+    instrument = market.instrument
+    return [
+        {
+            "id": fill.trade_id,
+            "price": trimmed_text(fill.price_raw, instrument.price_scale),
+            "qty": trimmed_text(fill.qty_raw, instrument.qty_scale),
+            "taker": "buy" if fill.taker_is_buyer else "sell",
+        }
+        for fill in market.recent_trades
+    ]
 
 
 def _listing(instrument: SimInstrument) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,7 @@ import pytest
 from engine.base.errors import CapacityError
 from engine.simulator.control import read_rules
 from engine.simulator.server import Simulator
-from tests.unit.simulator.clients import SocketClient
+from tests.unit.simulator.clients import SocketClient, parse
 from tests.unit.simulator.test_server import fetch, running
 
 
@@ -92,6 +93,50 @@ def test_books_and_symbols_of_one_venue() -> None:
                 async with http.get(f"{control}/books?{query}") as response:
                     assert response.status == 400
                     assert words in (await response.json())["error"][0]
+
+    asyncio.run(main())
+
+
+def test_the_newest_trades_and_who_listens_are_told() -> None:
+    async def main() -> None:
+        async with running(held=True, rate_frames_per_s=400) as simulator, aiohttp.ClientSession() as http:
+            control, addresses = simulator.endpoints["control"]["rest"], simulator.endpoints
+            assert await fetch(http, f"{control}/subscriptions") == {"binance": {}, "coinbase": {}, "kraken": {}}
+            binance = await SocketClient.open(f"{addresses['binance']['ws']}/stream?streams=ethusdt@depth@100ms")
+            coinbase = await SocketClient.open(addresses["coinbase"]["ws"])
+            coinbase.say(type="subscribe", channel="market_trades", product_ids=["ETH-USD"])
+            kraken = [await SocketClient.open(addresses["kraken"]["ws"]) for _ in range(2)]
+            for client in kraken:
+                client.say(method="subscribe", params={"channel": "book", "symbol": ["ETH/USD"], "depth": 25})
+                client.say(method="subscribe", params={"channel": "trade", "symbol": ["ETH/USD"]})
+                # The status, two acks and the book's snapshot.
+                await client.until(lambda client=client: len(client.frames) == 4)
+            await coinbase.until(lambda: len(coinbase.frames) == 1)
+            assert await fetch(http, f"{control}/subscriptions") == {
+                "binance": {"ethusdt@depth@100ms": 1},
+                "coinbase": {"market_trades ETH-USD": 1},
+                "kraken": {"book ETH/USD 25": 2, "trade ETH/USD": 2},
+            }
+            assert (await fetch(http, f"{control}/trades"))["kraken"] == {"BTC/USD": [], "ETH/USD": []}
+            simulator.resume()
+            frames = kraken[0].frames
+
+            def traded() -> list[Any]:
+                messages = [parse(frame) for frame in frames if frame.startswith(b'{"channel":"trade"')]
+                return [trade for message in messages for trade in message["data"]]
+
+            await kraken[0].until(lambda: len(traded()) > 2)
+            simulator.pause()
+            await kraken[0].until(
+                lambda: traded()[-1]["trade_id"] == simulator.books("kraken")["kraken"]["ETH/USD"]["last_trade_id"]
+            )
+            told = await fetch(http, f"{control}/trades?venue=kraken&symbol=eth-usd")
+            assert [
+                (trade["id"], Decimal(trade["price"]), Decimal(trade["qty"]), trade["taker"])
+                for trade in told["kraken"]["ETH/USD"]
+            ] == [(trade["trade_id"], trade["price"], trade["qty"], trade["side"]) for trade in traded()]
+            for client in (binance, coinbase, *kraken):
+                client.transport.disconnect()
 
     asyncio.run(main())
 

@@ -91,6 +91,13 @@ def test_coinbase_candles_come_newest_first_and_cover_the_trades() -> None:
     assert get(venue, "products/BTC-USD/candles", 400)["error"] == "INVALID_ARGUMENT"
 
 
+def test_coinbase_lists_spot_and_nothing_else() -> None:
+    venue = traded("coinbase")
+    assert get(venue, "products")["num_products"] == 3
+    assert get(venue, "products", product_type="SPOT")["num_products"] == 3
+    assert get(venue, "products", product_type="FUTURE") == {"products": [], "num_products": 0}
+
+
 def test_coinbase_ticker_has_trades_newest_first_and_the_top() -> None:
     venue = traded("coinbase")
     ticker = get(venue, "products/BTC-USD/ticker", limit="3")
