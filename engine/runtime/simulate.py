@@ -22,7 +22,6 @@ from engine.simulator.playback_host import PlaybackHost
 from engine.simulator.scenario import load_scenario
 from engine.simulator.server import Simulator
 from engine.simulator.serving import serve
-from engine.simulator.tls import LoopbackTls
 
 __all__ = ["FAULTS", "VENUES", "Ready", "SimulatorOptions", "fault_plan", "play_capture", "simulate"]
 
@@ -155,6 +154,9 @@ def _tls(wanted: bool, stack: ExitStack) -> tuple[ssl.SSLContext | None, dict[st
     """The context for servers, and what clients are told of it."""
     if not wanted:
         return None, {}
+    # Its library takes a tenth of a second to load, and few ask for it.
+    from engine.simulator.tls import LoopbackTls
+
     tls = stack.enter_context(LoopbackTls())
     return tls.context, {"tls": {"ca_file": str(tls.ca_file)}}
 

@@ -10,13 +10,13 @@ import ssl
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from engine.base.errors import ValidationError
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.x509 import Certificate, CertificateBuilder, Name
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE = datetime.timedelta(days=30)
 _NAMES = ("localhost",)
@@ -29,19 +29,9 @@ class LoopbackTls:
     Attributes:
         ca_file: what a client must trust.
         context: for servers.
-
-    Raises:
-        ValidationError: the library that makes certificates is not installed.
     """
 
     def __init__(self) -> None:
-        try:
-            import cryptography
-        except ImportError as error:
-            raise ValidationError(
-                "TLS needs the library cryptography", op="simulator.start", hint="pip install cryptography"
-            ) from error
-        assert cryptography
         self._folder = Path(tempfile.mkdtemp(prefix="engine-sim-"))
         self.ca_file = self._folder / "ca.pem"
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -64,9 +54,6 @@ class LoopbackTls:
         self.close()
 
     def _make(self) -> None:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-
         ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         authority = _authority(ca_key)
         certificate = _server(key, authority, ca_key)
@@ -83,16 +70,11 @@ class LoopbackTls:
         key_file.unlink()
 
 
-def _name(text: str) -> Name:
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
+def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _builder(name: Name, key: EllipticCurvePrivateKey) -> CertificateBuilder:
-    from cryptography import x509
-
+def _builder(name: x509.Name, key: EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -105,10 +87,7 @@ def _builder(name: Name, key: EllipticCurvePrivateKey) -> CertificateBuilder:
     )
 
 
-def _authority(key: EllipticCurvePrivateKey) -> Certificate:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-
+def _authority(key: EllipticCurvePrivateKey) -> x509.Certificate:
     name = _name("simulated venues: authority")
     usage = x509.KeyUsage(
         digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
@@ -123,11 +102,9 @@ def _authority(key: EllipticCurvePrivateKey) -> Certificate:
     )
 
 
-def _server(key: EllipticCurvePrivateKey, authority: Certificate, ca_key: EllipticCurvePrivateKey) -> Certificate:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
+def _server(
+    key: EllipticCurvePrivateKey, authority: x509.Certificate, ca_key: EllipticCurvePrivateKey
+) -> x509.Certificate:
     names = [x509.DNSName(name) for name in _NAMES]
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in _ADDRESSES]
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
