@@ -75,10 +75,18 @@ source_state() {
     ) | sha256sum | cut -d ' ' -f 1
 }
 
-build_requirements() {
+# requirements KEY...: the list that stands under these keys of pyproject.toml, one a line.
+requirements() {
     "$PYTHON" -c 'import sys, tomllib
 with open(sys.argv[1], "rb") as file:
-    print(*tomllib.load(file)["build-system"]["requires"], sep="\n")' "$ROOT/pyproject.toml"
+    found = tomllib.load(file)
+for key in sys.argv[2:]:
+    found = found[key]
+print(*found, sep="\n")' "$ROOT/pyproject.toml" "$@"
+}
+
+build_requirements() {
+    requirements build-system requires
 }
 
 # make_venv FOLDER: an environment of its own with the build requirements; kept while interpreter and place are the same.
@@ -136,5 +144,31 @@ set_up() {
         fi
         printf '%s %s\n' "$state" "$extras" >>"$stamp"
     fi
+    exec 9>&-
+}
+
+# set_up_clients: the clients of tests/interop, each extra in a folder of its own below build/interop: they pin what the
+# engine does not. Without them those tests are skipped, but in CI.
+set_up_clients() {
+    local extra folder state wanted
+    exec 9>"$ROOT/build/setup.lock"
+    flock 9
+    for extra in interop interop-coinbase; do
+        folder="$ROOT/build/interop/$extra"
+        mapfile -t wanted < <(requirements project optional-dependencies "$extra")
+        state="$("$PYTHON" -VV) ${wanted[*]}"
+        if [ "$(cat "$folder/engine-clients" 2>/dev/null)" = "$state" ]; then
+            continue
+        fi
+        rm -rf "$folder"
+        if (step "installing the clients of $extra" "$ROOT/.venv/bin/python" -m pip install --quiet \
+            --disable-pip-version-check --target "$folder" "${wanted[@]}"); then
+            printf '%s\n' "$state" >"$folder/engine-clients"
+        else
+            rm -rf "$folder"
+            [ -z "${CI:-}" ] || exit 1
+            say "tests/interop will be skipped"
+        fi
+    done
     exec 9>&-
 }

@@ -6,41 +6,17 @@ import gzip
 import json
 import signal
 import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.serving import SIM, get, serving
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
-
-SIM = (sys.executable, "-m", "engine", "sim")
-
-
-@contextmanager
-def serving(*args: object, **options: Any) -> Iterator[tuple[subprocess.Popen[str], dict[str, dict[str, str]]]]:
-    """A simulator that listens, and its addresses."""
-    with subprocess.Popen(
-        (*SIM, "--json", *map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process, json.loads(process.stdout.readline())
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
 
 
 def run(*args: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run((*SIM, *map(str, args)), capture_output=True, text=True, timeout=50, check=False)
-
-
-def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as response:
-        return json.loads(response.read())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,38 @@
+"""`engine-run sim` as a process of its own, for tests that stand outside it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+SIM = (sys.executable, "-m", "engine", "sim")
+
+
+@contextmanager
+def serving(*args: object, **options: Any) -> Iterator[tuple[subprocess.Popen[str], dict[str, dict[str, str]]]]:
+    """A simulator that listens, and its addresses."""
+    with subprocess.Popen(
+        (*SIM, "--json", *map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return json.loads(response.read())
+
+
+def post(url: str, body: object = None) -> Any:
+    request = urllib.request.Request(url, data=b"" if body is None else json.dumps(body).encode(), method="POST")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.loads(response.read())
