@@ -28,10 +28,12 @@ if typing.TYPE_CHECKING:
     from engine.runtime.api import replay
     from engine.runtime.assembly import Engine
     from engine.runtime.replay import ReplayResult
+    from engine.schema.account import BalanceUpdate
     from engine.schema.arrays import to_numpy
     from engine.schema.codec import from_json, to_json
     from engine.schema.control import ControlAck, InstrumentUpdate
     from engine.schema.enums import (
+        BalanceCause,
         BookReason,
         ChecksumState,
         EventFlag,
@@ -64,10 +66,12 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "engine.runtime.api": ("replay",),
     "engine.runtime.assembly": ("Engine",),
     "engine.runtime.replay": ("ReplayResult",),
+    "engine.schema.account": ("BalanceUpdate",),
     "engine.schema.arrays": ("to_numpy",),
     "engine.schema.codec": ("from_json", "to_json"),
     "engine.schema.control": ("ControlAck", "InstrumentUpdate"),
     "engine.schema.enums": (
+        "BalanceCause",
         "BookReason",
         "ChecksumState",
         "EventFlag",
@@ -84,6 +88,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BalanceCause",
+    "BalanceUpdate",
     "Book",
     "BookReason",
     "BookSnapshot",

@@ -41,7 +41,6 @@ def _same(value: Any, other: Any) -> bool:
 _ORDERS = "orders, their journal and their risk checks"
 _REPORTS = "reports, their bus and their cache"
 _SURFACE = "the operator's HTTP and WebSocket surface"
-_PRIVATE = "private data and orders at a venue"
 
 # None: this key is read although its section is not.
 NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
@@ -50,9 +49,8 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "engine.state_dir": NotBuilt("parts that keep a state (journal, API token)"),
     "engine.idle": NotBuilt("the choice of an idle policy"),
     "providers[].venue": NotBuilt("the simulated venue's own feed", only=("simulated",)),
-    "providers[].ws_private_endpoint": NotBuilt(_PRIVATE, off=(None,)),
-    "providers[].orders": NotBuilt(_PRIVATE),
-    "providers[].orders.enabled": NotBuilt(_PRIVATE, off=(False,)),
+    "providers[].orders": NotBuilt(_ORDERS),
+    "providers[].orders.enabled": NotBuilt(_ORDERS, off=(False,)),
     "orchestrator.merge_rules": NotBuilt("merge windows", off=([],)),
     "dispatcher.backpressure": NotBuilt("rate limits at entry"),
     "dispatcher.coalescable_types": NotBuilt("coalescing"),
@@ -60,7 +58,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "pools.acquire_timeout_ms": NotBuilt("waiting for a pooled object"),
     "pools.WsFrame": NotBuilt("this pool"),
     "pools.ProviderRaw": NotBuilt("this pool"),
-    "pools.BalanceUpdate": NotBuilt(_PRIVATE),
     "pools.MergedEvent": NotBuilt("merge windows"),
     "pools.OrderRequest": NotBuilt(_ORDERS),
     "pools.ApprovedOrder": NotBuilt(_ORDERS),

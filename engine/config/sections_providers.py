@@ -93,7 +93,9 @@ class ProviderConfig(Section):
         ("1m",), description="used where streams has kline"
     )
     ws_endpoint: WsUrl | None = Field(None, description="null = the venue's own")
-    ws_private_endpoint: WsUrl | None = None
+    ws_private_endpoint: WsUrl | None = Field(
+        None, description="of the account's stream, used with credentials; null = the venue's own"
+    )
     rest_endpoint: HttpUrl | None = Field(None, description="null = the venue's own")
     tls_ca_file: FilePath | None = Field(
         None, description="PEM file of the authorities to believe, in place of the system's"

@@ -21,6 +21,7 @@ FLOORS: Mapping[str, Mapping[EventType, int]] = {
         EventType.TICKER: 300,
         EventType.KLINE_SUMMARY: 300,
         EventType.INSTRUMENT_UPDATE: 300,
+        EventType.BALANCE_UPDATE: 300,
         EventType.CONTROL_ACK: 20,
     },
     "throughput": {
@@ -30,6 +31,7 @@ FLOORS: Mapping[str, Mapping[EventType, int]] = {
         EventType.TICKER: 4096,
         EventType.KLINE_SUMMARY: 4096,
         EventType.INSTRUMENT_UPDATE: 4096,
+        EventType.BALANCE_UPDATE: 4096,
         EventType.CONTROL_ACK: 1024,
     },
 }

@@ -1,5 +1,6 @@
 """Every event class; importing this module makes all of them known by type."""
 
+from engine.schema.account import BalanceUpdate
 from engine.schema.control import ControlAck, InstrumentUpdate
 from engine.schema.event import Event, class_of
 from engine.schema.market import BookSnapshot, BookUpdate, Trade
@@ -15,4 +16,5 @@ CLASSES: tuple[type[Event], ...] = (
     KlineSummary,
     ControlAck,
     InstrumentUpdate,
+    BalanceUpdate,
 )

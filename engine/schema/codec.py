@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from engine.base.errors import ValidationError
 from engine.base.instants import from_rfc3339, to_rfc3339
 from engine.schema.classes import Event, class_of
 from engine.schema.enums import (
+    BalanceCause,
     BookReason,
     ChecksumState,
     EventFlag,
@@ -32,6 +34,7 @@ ENUMS: dict[str, Any] = {
     "invalid_reason": BookReason,
     "side": Side,
     "change": InstrumentChange,
+    "cause": BalanceCause,
 }
 _DERIVED = frozenset({"type", "kind", "schema_version", "merge_id", "venue_meta", "interval"})
 
@@ -50,19 +53,18 @@ def to_json(event: Event) -> bytes:
 
 def to_object(event: Event) -> dict[str, Any]:
     """The same, as the values that are encoded."""
-    price_scale, qty_scale = event.price_scale, event.qty_scale
-    return {
-        json_name(name): _encoded(name, value, price_scale, qty_scale) for name, value in event.as_dict().items()
-    }
+    fields = event.as_dict()
+    scales = _scales(fields)
+    return {json_name(name): _encoded(name, value, scales) for name, value in fields.items()}
 
 
-def _encoded(name: str, value: Any, price_scale: int, qty_scale: int) -> Any:
+def _encoded(name: str, value: Any, scales: tuple[int, int]) -> Any:
     if value is None:
         return None
     if name in LEVELS:
-        return [[fixed(price, price_scale), fixed(qty, qty_scale)] for price, qty in value]
+        return [[fixed(price, scales[0]), fixed(qty, scales[1])] for price, qty in value]
     if name.endswith("_raw"):
-        return fixed(value, _scale_of(name, price_scale, qty_scale))
+        return fixed(value, _scale_of(name, scales))
     if name in INSTANTS:
         return to_rfc3339(value) if value or name != "ts_venue_ns" else None
     if name == "flags":
@@ -99,7 +101,7 @@ def from_json(document: bytes) -> Event:
         if name in _DERIVED:
             continue
         try:
-            decoded[name] = _decoded(name, fields[wire], fields["price_scale"], fields["qty_scale"])
+            decoded[name] = _decoded(name, fields[wire], _scales(fields))
         except (ValueError, TypeError, KeyError, ValidationError) as error:
             raise ValidationError(f"{cls.__name__}.{wire}: {error}", op=_OP) from None
     return cls.from_dict(decoded)
@@ -115,13 +117,13 @@ def _class_named(name: object) -> type[Event]:
     raise ValidationError(f"unknown event type {name!r}", op=_OP)
 
 
-def _decoded(name: str, value: Any, price_scale: int, qty_scale: int) -> Any:
+def _decoded(name: str, value: Any, scales: tuple[int, int]) -> Any:
     if value is None:
         return 0 if name == "ts_venue_ns" else None
     if name in LEVELS:
-        return [(unfixed(price, price_scale), unfixed(qty, qty_scale)) for price, qty in value]
+        return [(unfixed(price, scales[0]), unfixed(qty, scales[1])) for price, qty in value]
     if name.endswith("_raw"):
-        return unfixed(value, _scale_of(name, price_scale, qty_scale))
+        return unfixed(value, _scale_of(name, scales))
     if name in INSTANTS:
         return from_rfc3339(value)
     if name == "flags":
@@ -133,8 +135,15 @@ def _decoded(name: str, value: Any, price_scale: int, qty_scale: int) -> Any:
     return value
 
 
-def _scale_of(name: str, price_scale: int, qty_scale: int) -> int:
-    return qty_scale if any(word in name for word in _QTY_WORDS) else price_scale
+def _scales(fields: Mapping[str, Any]) -> tuple[int, int]:
+    """Scales of an event's prices and of its quantities; an account event has one of its asset for all."""
+    if "asset_scale" in fields:
+        return fields["asset_scale"], fields["asset_scale"]
+    return fields["price_scale"], fields["qty_scale"]
+
+
+def _scale_of(name: str, scales: tuple[int, int]) -> int:
+    return scales[1] if any(word in name for word in _QTY_WORDS) else scales[0]
 
 
 def fixed(raw: int, scale: int) -> str:

@@ -125,6 +125,16 @@ class InstrumentChange(IntEnum):
     REMOVED = 5
 
 
+class BalanceCause(IntEnum):
+    """Why a balance is told."""
+
+    SNAPSHOT = 1
+    TRADE = 2
+    TRANSFER = 3
+    ORDER = 4
+    OTHER = 5
+
+
 class OfferResult(IntEnum):
     """What a sink answers; it never blocks in secret."""
 

@@ -89,6 +89,9 @@ _FIELDS: dict[str, Schema] = {
         "required": ["code", "message"],
         "additionalProperties": False,
     },
+    "account": PROVIDER,
+    "asset": TEXT,
+    "asset_scale": SCALE,
     "instrument": {"$ref": "#/$defs/Instrument"},
     "changed_fields": _many(TEXT),
 }
@@ -98,6 +101,7 @@ _MAY_BE_NULL = frozenset({
     "symbol", "ts_venue_ns", "merge_id", "decision_id", "venue_meta", "first_update_id", "final_update_id", "checksum",
     "invalid_reason", "last_price_raw", "bid_price_raw", "bid_qty_raw", "ask_price_raw", "ask_qty_raw", "open_24h_raw",
     "high_24h_raw", "low_24h_raw", "volume_24h_raw", "trade_count", "error",
+    "delta_raw",
 })  # fmt: skip
 
 _INSTRUMENT: dict[str, Schema] = {

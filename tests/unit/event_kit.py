@@ -7,9 +7,11 @@ from typing import Any
 
 from engine.pools.lease import Lease
 from engine.pools.recycler import Recycler
+from engine.schema.account import BalanceUpdate
 from engine.schema.classes import Event, class_of
 from engine.schema.control import ControlAck, InstrumentUpdate
 from engine.schema.enums import (
+    BalanceCause,
     BookReason,
     ChecksumState,
     EventFlag,
@@ -32,6 +34,7 @@ BUILT: dict[EventType, type[Event]] = {
     EventType.KLINE_SUMMARY: KlineSummary,
     EventType.CONTROL_ACK: ControlAck,
     EventType.INSTRUMENT_UPDATE: InstrumentUpdate,
+    EventType.BALANCE_UPDATE: BalanceUpdate,
 }
 BOOK_TYPES = (EventType.BOOK_SNAPSHOT, EventType.BOOK_UPDATE)
 DERIVED = frozenset(
@@ -111,6 +114,14 @@ SAMPLES: dict[str, Any] = {
     "error": {"code": "not_found", "message": "no provider carries DOGE-EUR"},
     "instrument": INSTRUMENT,
     "change": InstrumentChange.SCALE_WIDENED,
+    "account": "kraken_2",
+    "asset": "USDT",
+    "asset_scale": 9,
+    "total_raw": 2**63 - 1,
+    "available_raw": 2**63 - 6,
+    "held_raw": 5,
+    "delta_raw": -3,
+    "cause": BalanceCause.TRANSFER,
     "changed_fields": ("price_scale", "tick_size_raw"),
 }
 """A value unlike the cleared one for every field of every type; a field that is missing here fails a test."""

@@ -228,7 +228,8 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[str, Any], Any]]] = {
     "providers[].tls_ca_file": (None, "nowhere.pem", plans),
     "providers[].rest.max_connections": (4, 9, plans),
     **{f"pools.{kind}.capacity": (20, 7, pool)
-       for kind in ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate")},
+       for kind in ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate",
+                    "BalanceUpdate")},
 }  # fmt: skip
 RECORDED: dict[str, tuple[Any, Any]] = {
     "providers[].book.depth_levels": (1000, 5),
@@ -272,6 +273,8 @@ ELSEWHERE = {
         "test_a_book_without_a_diff_for_300_s_is_stale_however_often_it_is_compared_BOOK_18",
     "providers[].instrument_refresh_s":
         "tests/unit/providers/test_upkeep.py::test_instruments_are_read_every_30_minutes_and_only_a_change_is_told_INS_22",
+    "providers[].ws_private_endpoint":
+        "tests/unit/providers/test_account.py::test_where_the_private_connection_goes_and_what_it_says_first",
     "providers[].credentials.api_key_env":
         "tests/unit/providers/test_signing.py::"
         "test_a_key_comes_from_the_variables_that_are_named_and_is_masked_CFG_04",

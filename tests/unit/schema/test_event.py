@@ -219,9 +219,11 @@ def test_evt_03_the_base_fields_are_exactly_those_of_the_model(event_type: Event
                                    "low_raw", "close_raw", "volume_raw", "trade_count", "is_closed"}),
         (EventType.CONTROL_ACK, {"message_id", "consumer_id", "command_type", "success", "error"}),
         (EventType.INSTRUMENT_UPDATE, {"instrument", "change", "changed_fields"}),
+        (EventType.BALANCE_UPDATE, {"account", "asset", "asset_scale", "total_raw", "available_raw", "held_raw",
+                                    "delta_raw", "cause"}),
     ],
 )  # fmt: skip
-def test_evt_11_to_20_own_fields_are_those_of_the_model(event_type: EventType, own: set[str]) -> None:
+def test_evt_11_to_21_own_fields_are_those_of_the_model(event_type: EventType, own: set[str]) -> None:
     assert set(BUILT[event_type]().as_dict()) - set(BASE) == own
 
 
@@ -230,6 +232,7 @@ def test_ins_16_what_is_unknown_is_none(event_type: EventType) -> None:
     optional = {
         "symbol", "decision_id", "first_update_id", "final_update_id", "checksum", "update_type", "invalid_reason",
         "trade_count", "error", "instrument", "change",
+        "delta_raw", "cause",
     } | {name for name in SAMPLES if event_type is EventType.TICKER and name in Ticker().as_dict()} - set(BASE)  # fmt: skip
     event = BUILT[event_type]()
     for name in fields_of(event_type):

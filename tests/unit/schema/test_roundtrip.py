@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.schema.codec import from_json, to_json
-from engine.schema.enums import BookReason, ChecksumState, EventFlag, EventType, InstrumentChange, Side, UpdateType
+from engine.schema.enums import (
+    BalanceCause,
+    BookReason,
+    ChecksumState,
+    EventFlag,
+    EventType,
+    InstrumentChange,
+    Side,
+    UpdateType,
+)
 from engine.schema.event import Event
 from engine.schema.instrument import Instrument
 from tests.unit.event_kit import BUILT, INSTRUMENT, fields_of, readable, recycler
@@ -69,6 +78,14 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "error": st.none() | st.fixed_dictionaries({"code": st.just("not_found"), "message": TEXT}),
     "instrument": st.none() | st.just(INSTRUMENT),
     "change": st.none() | st.sampled_from(InstrumentChange),
+    "account": TEXT,
+    "asset": TEXT,
+    "asset_scale": SCALE,
+    "total_raw": I64,
+    "available_raw": I64,
+    "held_raw": I64,
+    "delta_raw": st.none() | I64,
+    "cause": st.none() | st.sampled_from(BalanceCause),
     "changed_fields": st.sets(st.sampled_from(Instrument.__struct_fields__)).map(
         lambda names: tuple(name for name in Instrument.__struct_fields__ if name in names)
     ),
