@@ -15,8 +15,11 @@ from itertools import count
 from typing import NamedTuple
 
 from engine.simulator import binance_payloads as payloads
+from engine.simulator import binance_user
+from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.binance_payloads import Aggregate
 from engine.simulator.binance_rest import INTERVALS_US, BinanceRest
+from engine.simulator.binance_user import BinanceUserApi
 from engine.simulator.candles import DAY_US, SECOND_US
 from engine.simulator.fault_rules import Point
 from engine.simulator.gate import BINANCE_LIMITS
@@ -50,6 +53,7 @@ class BinanceSession(Session):
         self.combined = combined
         self.streams: dict[str, None] = {}
         self.unanswered_us: dict[bytes, int] = {}
+        self.is_api = False
 
 
 class _Names(NamedTuple):
@@ -94,6 +98,7 @@ class BinanceVenue(Venue):
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
         super().__init__(instruments, setup, WeightBudget())
         self._rest = BinanceRest(self)
+        self._user = BinanceUserApi(self)
         self._subscribers: dict[str, dict[BinanceSession, None]] = {}
         self._clocked: set[str] = set()
         self._windows: dict[str, dict[int, _DiffWindow]] = {symbol: {} for symbol in self.markets}
@@ -110,15 +115,16 @@ class BinanceVenue(Venue):
 
     @staticmethod
     def serves(path: str) -> bool:
-        """``/ws``, ``/ws/<stream>`` and ``/stream``."""
-        return path == "/stream" or path == "/ws" or path.startswith("/ws/")
+        """``/ws``, ``/ws/<stream>`` and ``/stream``, and ``/ws-api/v3``."""
+        return path in ("/stream", "/ws", binance_user.PATH) or path.startswith("/ws/")
 
     def connect(self, path: str, query: Mapping[str, str], wire: Wire) -> Session:
         """Start the streams that the URL names; the venue itself sends nothing first."""
         _, root, *rest = path.split("/")
         session = BinanceSession(wire, combined=root == "stream")
+        session.is_api = path == binance_user.PATH
         self.opened(session)
-        names = query.get("streams", "").split("/") if session.combined else rest
+        names = query.get("streams", "").split("/") if session.combined else [] if session.is_api else rest
         self._subscribe(session, [name for name in names if name])
         self.every(_PING_PERIOD_US, session, lambda: self._ping(session))
         self.timeline.after(DAY_US, lambda: self._end_of_day(session))
@@ -131,6 +137,9 @@ class BinanceVenue(Venue):
     def on_message(self, session: Session, frame: bytes) -> None:
         """Answer a control frame."""
         assert isinstance(session, BinanceSession)
+        if session.is_api:
+            self._user.on_message(session, frame)
+            return
         reply = self._control_reply(session, frame)
         if len(session.streams) > _STREAMS_MAX:
             self.breach("streams")
@@ -162,6 +171,8 @@ class BinanceVenue(Venue):
         """Send the ``serverShutdown`` event."""
         assert isinstance(session, BinanceSession)
         event = f'{{"e":"serverShutdown","E":{self.now_us // 1000}}}'
+        if session.is_api:
+            event = f'{{"event":{event}}}'
         frame = f'{{"stream":"!serverShutdown","data":{event}}}' if session.combined else event
         self.deliver(session, "serverShutdown", frame.encode())
 
@@ -209,6 +220,7 @@ class BinanceVenue(Venue):
         """Take *session* out of every stream."""
         assert isinstance(session, BinanceSession)
         self._unsubscribe(session, list(session.streams))
+        self._user.forget(session)
 
     @property
     def has_subscribers(self) -> bool:
@@ -352,6 +364,14 @@ class BinanceVenue(Venue):
     def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
         """Answer a call below ``/api/v3/``."""
         return self._rest.answer(endpoint, query)
+
+    def private_answer(self, endpoint: str, call: SignedCall) -> RestReply | None:
+        """Answer a signed call."""
+        return self._user.rest(endpoint, call)
+
+    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
+        """An executionReport and an outboundAccountPosition."""
+        self._user.tell(account, fill)
 
     def refused(self, refusal: Refusal) -> RestReply:
         """What the venue says over a limit."""

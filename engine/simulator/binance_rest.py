@@ -22,7 +22,7 @@ INTERVALS_US = {
 _DEPTH_LIMIT_MAX = 5000
 _KLINES_MAX = 1000
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (_DEPTH_LIMIT_MAX, 250))
-_WEIGHTS = {"exchangeInfo": 20, "trades": 25, "aggTrades": 4, "klines": 2, "avgPrice": 2}
+_WEIGHTS = {"account": 20, "exchangeInfo": 20, "trades": 25, "aggTrades": 4, "klines": 2, "avgPrice": 2}
 # One symbol, more than one.
 _TICKER_WEIGHTS = {"ticker/24hr": (2, 80), "ticker/price": (2, 4), "ticker/bookTicker": (2, 4)}
 

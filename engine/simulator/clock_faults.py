@@ -34,6 +34,9 @@ class Shaken(Protocol):
     def change_status(self, market: SymbolMarket, state: str) -> None:
         """Give an instrument another status and tell it as the venue does."""
 
+    def trade_elsewhere(self, market: SymbolMarket) -> None:
+        """Fill an order of somebody else on every account."""
+
     def silence_market(self, symbol: str, for_us: int) -> None:
         """Let nothing happen in a symbol."""
 
@@ -51,6 +54,7 @@ class ClockFaults:
             "instrument_status": self._change_status,
             "divergence": self._diverge,
             "quiet": self._silence,
+            "trade_elsewhere": self._trade_elsewhere,
         }
 
     def schedule(self, armed: ArmedRule) -> None:
@@ -122,6 +126,11 @@ class ClockFaults:
         market = self._market(armed)
         self._venue.silence_market(market.instrument.venue_symbol, round(armed.rule.for_s * 1e6))
         self._strike(armed, market.instrument.venue_symbol, for_s=armed.rule.for_s)
+
+    def _trade_elsewhere(self, armed: ArmedRule) -> None:
+        market = self._market(armed)
+        self._venue.trade_elsewhere(market)
+        self._strike(armed, market.instrument.venue_symbol)
 
 
 def _other_tick(market: SymbolMarket) -> str:

@@ -10,18 +10,21 @@ The venue's rules, as protocols tell them:
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from engine.simulator import coinbase_payloads as payloads
+from engine.simulator.accounts import SCALE, SignedCall, SimAccount, SimFill
 from engine.simulator.candles import SECOND_US
 from engine.simulator.fault_rules import Point
 from engine.simulator.gate import COINBASE_LIMITS
 from engine.simulator.instruments import COINBASE, SimInstrument
+from engine.simulator.keys import jwt_key
 from engine.simulator.limits import RateBudget, Refusal
 from engine.simulator.market import MarketEvent, SymbolMarket, Trade
 from engine.simulator.messages import RestReply, decoded, json_text
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.tampering import tamper
-from engine.simulator.texts import rfc3339_ns, rfc3339_us
+from engine.simulator.texts import rfc3339_ns, rfc3339_us, trimmed_text
 from engine.simulator.venue import MarketSetup, Venue
 
 _TRADES_PERIOD_US = 250_000
@@ -31,11 +34,13 @@ _SPEAK_WITHIN_US = 5 * SECOND_US
 _QUIET_US = 90 * SECOND_US
 _GOING_AWAY = 1001
 _POLICY = 1008
+_API_HOST = "api.coinbase.com"
 _STREAM_OF_CHANNEL = {
     "level2": "book", "market_trades": "trade", "ticker": "ticker", "ticker_batch": "ticker", "candles": "candle",
     "status": "any",
 }
-_CHANNELS = ("level2", "market_trades", "ticker", "ticker_batch", "candles", "status", "heartbeats")
+_USER = "user"
+_CHANNELS = ("level2", "market_trades", "ticker", "ticker_batch", "candles", "status", "heartbeats", _USER)
 
 
 class CoinbaseSession(Session):
@@ -48,6 +53,7 @@ class CoinbaseSession(Session):
         self.has_subscribed = False
         self.last_sent_us = 0
         self.products: dict[str, dict[str, int]] = {}
+        self.account: SimAccount | None = None
 
 
 class CoinbaseVenue(Venue):
@@ -104,6 +110,9 @@ class CoinbaseVenue(Venue):
         if channel not in _CHANNELS:
             self._refuse(session, "authentication failure")
             return
+        if channel == _USER:
+            self._change_user(session, message)
+            return
         listed = message.get("product_ids") or []
         wanted = [_canonical(str(product)) for product in listed] if isinstance(listed, list) else []
         products = [product for product in wanted if product in self.markets]
@@ -113,6 +122,36 @@ class CoinbaseVenue(Venue):
         else:
             self._unsubscribe(session, channel, products)
         self._acknowledge(session)
+
+    def _change_user(self, session: CoinbaseSession, message: Mapping[str, Any]) -> None:
+        """The orders of an account, to whoever has a token of its key; none are open."""
+        keys = {api_key: account.key for api_key, account in self.accounts.items()}
+        key = jwt_key(keys, message.get("jwt"), self.now_us // SECOND_US)
+        if key is None:
+            self._refuse(session, "authentication failure")
+            return
+        session.has_subscribed = True
+        if message["type"] == "subscribe":
+            session.account = self.accounts[key.api_key]
+            session.products[_USER] = {key.api_key.rpartition("/")[2]: 0}
+            self._acknowledge(session)
+            self._reply(session, _USER, '[{"type":"snapshot","orders":[]}]')
+        else:
+            session.account = None
+            session.products.pop(_USER, None)
+            self._acknowledge(session)
+
+    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
+        """The order as it stands; balances are told by REST alone."""
+        order = {
+            "order_id": f"sim-{fill.number:06d}", "client_order_id": f"web-{fill.number}", "status": "FILLED",
+            "product_id": fill.market.instrument.venue_symbol, "order_side": "BUY", "order_type": "Market",
+            "cumulative_quantity": fill.qty_text, "leaves_quantity": "0", "avg_price": fill.price_text,
+            "total_fees": "0", "creation_time": rfc3339_us(self.now_us),
+        }  # fmt: skip
+        for session in self.sessions:
+            if isinstance(session, CoinbaseSession) and session.account is account:
+                self._reply(session, _USER, json_text([{"type": "update", "orders": [order]}]))
 
     def _refuse(self, session: CoinbaseSession, reason: str) -> None:
         self.deliver(session, "error", json_text({"type": "error", "message": reason}).encode())
@@ -125,6 +164,8 @@ class CoinbaseVenue(Venue):
                 self.every(SECOND_US, session, lambda: self._heartbeat(session))
             return
         for product in products:
+            if self.is_refused(product, _STREAM_OF_CHANNEL[channel]):
+                continue
             self._subscriptions_count += 1
             number = self._subscriptions_count
             session.products.setdefault(channel, {})[product] = number
@@ -323,6 +364,25 @@ class CoinbaseVenue(Venue):
             rows = payloads.candles(market, start_us, min(end_us, self.now_us), span)
             return RestReply(200, json_text({"candles": rows}))
         return _not_found("no such endpoint") if what else RestReply(200, json_text(payloads.product(market)))
+
+    def private_answer(self, endpoint: str, call: SignedCall) -> RestReply | None:
+        """``accounts`` with a bearer's token for just this call; None for any other."""
+        if endpoint != "accounts":
+            return None
+        keys = {api_key: account.key for api_key, account in self.accounts.items()}
+        token = call.headers.get("authorization", "").removeprefix("Bearer ")
+        key = jwt_key(keys, token, self.now_us // SECOND_US, f"{call.method} {_API_HOST}{call.path}")
+        if key is None:
+            return RestReply(401, '"Unauthorized"')
+        rows = [
+            {
+                "uuid": f"sim-{asset.lower()}", "name": f"{asset} Wallet", "currency": asset, "active": True,
+                "available_balance": {"value": trimmed_text(holding.free_raw, SCALE), "currency": asset},
+                "hold": {"value": trimmed_text(holding.locked_raw, SCALE), "currency": asset},
+            }
+            for asset, holding in self.accounts[key.api_key].holdings.items()
+        ]  # fmt: skip
+        return RestReply(200, json_text({"accounts": rows, "has_next": False, "cursor": "", "size": len(rows)}))
 
     def refused(self, refusal: Refusal) -> RestReply:
         """What the venue says over a limit; it does not say how long to wait."""

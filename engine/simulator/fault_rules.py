@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from engine.simulator.instruments import BINANCE, KRAKEN, VENUES
+from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN, VENUES
 
 
 class Point(StrEnum):
@@ -29,6 +29,8 @@ class Point(StrEnum):
     """Any REST call."""
     UPGRADE = "upgrade"
     """A new connection."""
+    SUBSCRIBE = "subscribe"
+    """A subscription, for one symbol."""
     CLOCK = "clock"
     """Nothing but the market's time."""
 
@@ -72,6 +74,9 @@ FAULTS: dict[str, FaultKind] = {
         Point.REST, "418, and every call until the time told is refused", (BINANCE,), {"retry_after_s": 120.0}
     ),
     "refuse": FaultKind(Point.UPGRADE, "a connection is refused at the upgrade", params={"status": 503}),
+    "refuse_subscription": FaultKind(
+        Point.SUBSCRIBE, "a subscription is not granted", (COINBASE, KRAKEN), {"stream": "book"}
+    ),
     "shutdown": FaultKind(
         Point.CLOCK, "a notice where the venue has one, then every connection of that time ends",
         params={"for_s": 10.0},
@@ -85,6 +90,9 @@ FAULTS: dict[str, FaultKind] = {
         Point.CLOCK, "a level of the venue's book changes and nobody is told", params={"symbol": "", "rank": 0}
     ),
     "quiet": FaultKind(Point.CLOCK, "nothing happens in a symbol", params={"symbol": "", "for_s": 60.0}),
+    "trade_elsewhere": FaultKind(
+        Point.CLOCK, "an order of somebody else is filled on every account", params={"symbol": ""}
+    ),
 }
 
 

@@ -13,6 +13,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from engine.simulator import kraken_payloads as payloads
+from engine.simulator import kraken_user
+from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.candles import MINUTE_US, SECOND_US
 from engine.simulator.fault_rules import FaultRule, Point
 from engine.simulator.gate import KRAKEN_LIMITS
@@ -20,6 +22,7 @@ from engine.simulator.images import image_of
 from engine.simulator.instruments import KRAKEN, SimInstrument
 from engine.simulator.kraken_book import DepthView, book_checksum, checksum_of
 from engine.simulator.kraken_rest import KrakenRest
+from engine.simulator.kraken_user import KrakenUserApi
 from engine.simulator.limits import CounterBudget, Refusal
 from engine.simulator.market import MarketEvent, SymbolMarket
 from engine.simulator.messages import RestReply, decoded, json_text
@@ -53,6 +56,8 @@ class KrakenSession(Session):
         self.streams: dict[_Stream, int] = {}
         self.connection_id = 0
         self.has_heartbeat = False
+        self.is_private = False
+        self.private_channels: set[str] = set()
 
 
 class _RefusedError(Exception):
@@ -74,17 +79,20 @@ class KrakenVenue(Venue):
         self._views: dict[str, dict[int, DepthView]] = {symbol: {} for symbol in self.markets}
         self._subscriptions_count = 0
         self._rest = KrakenRest(self)
+        self._user = KrakenUserApi(self)
+        self._token_rng = self._seeded("tokens", setup.seed)
 
     # --- clients ---
 
     @staticmethod
     def serves(path: str) -> bool:
-        """``/v2``."""
-        return path.rstrip("/") == "/v2"
+        """``/v2``, and ``/v2/private``."""
+        return path.rstrip("/") in ("/v2", kraken_user.PATH)
 
     def connect(self, path: str, query: Mapping[str, str], wire: Wire) -> Session:
         """Open a session and send the status frame."""
         session = KrakenSession(wire)
+        session.is_private = path.rstrip("/") == kraken_user.PATH
         self.opened(session)
         # Past 2^53, so that a client which reads numbers as floats is found out.
         session.connection_id = 2**62 + self.rng.getrandbits(61)
@@ -93,7 +101,7 @@ class KrakenVenue(Venue):
         return session
 
     def _check_idle(self, session: KrakenSession) -> None:
-        if not session.streams:
+        if not session.streams and not session.private_channels:
             session.close(_GOING_AWAY, "idle")
 
     def on_too_many_messages(self, session: Session) -> None:
@@ -136,7 +144,10 @@ class KrakenVenue(Venue):
     ) -> None:
         """Answer each symbol, then send the snapshots."""
         channel = params.get("channel")
-        if channel not in _SNAPSHOT_BY_DEFAULT:
+        if session.is_private and method == "subscribe" and channel in kraken_user.CHANNELS:
+            self._open_private(session, channel, params, tail)
+            return
+        if session.is_private or channel not in _SNAPSHOT_BY_DEFAULT:
             self._refuse(session, method, "Subscription name invalid", "", tail)
             return
         listed = [""] if channel == "instrument" else params.get("symbol")
@@ -160,6 +171,20 @@ class KrakenVenue(Venue):
                 ).encode())
         for stream in started:
             self._start(session, stream, snapshot)
+
+    def _open_private(self, session: KrakenSession, channel: str, params: dict[str, Any], tail: str) -> None:
+        reason = self._user.subscribe(session, channel, params)
+        if reason:
+            self._refuse(session, "subscribe", reason, "", tail)
+            return
+        session.private_channels.add(channel)
+        result = json_text({"channel": channel, "snapshot": True})
+        self.deliver(session, "reply", f'{{"method":"subscribe","result":{result},"success":true,{tail}}}'.encode())
+        self._user.begin(session, channel)
+
+    def new_token(self) -> str:
+        """A token of a private connection."""
+        return f"{self._token_rng.getrandbits(256):064x}"
 
     def _refuse(self, session: KrakenSession, method: str, reason: str, symbol: str, tail: str) -> None:
         named = f'"symbol":{json_text(symbol)},' if symbol else ""
@@ -188,6 +213,8 @@ class KrakenVenue(Venue):
     def _subscribe(self, session: KrakenSession, stream: _Stream) -> None:
         channel = stream.channel
         # A book has one depth and a ticker one trigger on a connection; intervals stand side by side.
+        if self.is_refused(stream.symbol, _STREAM_OF_CHANNEL.get(channel, "")):
+            raise _RefusedError(f"Currency pair not supported {stream.symbol}")
         if any(held == stream or (held[:2] == stream[:2] and channel != "ohlc") for held in session.streams):
             raise _RefusedError("Already subscribed")
         self._subscriptions_count += 1
@@ -238,6 +265,7 @@ class KrakenVenue(Venue):
         assert isinstance(session, KrakenSession)
         for stream in list(session.streams):
             self._unsubscribe(session, stream)
+        self._user.forget(session)
 
     @property
     def has_subscribers(self) -> bool:
@@ -353,6 +381,14 @@ class KrakenVenue(Venue):
     def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
         """The public calls; failures come with status 200."""
         return RestReply(200, self._rest.answer(endpoint, query))
+
+    def private_answer(self, endpoint: str, call: SignedCall) -> RestReply | None:
+        """Answer a signed call."""
+        return self._user.rest(endpoint, call)
+
+    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
+        """An execution and two ledger entries."""
+        self._user.tell(account, fill)
 
     def refused(self, refusal: Refusal) -> RestReply:
         """What the venue says over a limit: with status 200, and the time to wait for where it names one."""

@@ -12,6 +12,8 @@ from typing import Any
 from aiohttp import web
 
 from engine.observability.logs import Log
+from engine.simulator import binance_user, kraken_user
+from engine.simulator.accounts import SignedCall
 from engine.simulator.binance import BinanceVenue
 from engine.simulator.coinbase import CoinbaseVenue
 from engine.simulator.control import control_application
@@ -29,6 +31,7 @@ VENUE_TYPES: dict[str, type[BinanceVenue | CoinbaseVenue | KrakenVenue]] = {
     "binance": BinanceVenue, "coinbase": CoinbaseVenue, "kraken": KrakenVenue,
 }  # fmt: skip
 SOCKET_PATHS = {"binance": "", "coinbase": "", "kraken": "/v2"}
+PRIVATE_PATHS = {"binance": binance_user.PATH, "coinbase": "", "kraken": kraken_user.PATH}
 _GOING_AWAY = 1001
 _LATENESS_SHARES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
@@ -94,7 +97,11 @@ class Simulator:
         """
         await self._ports.open(partial(accept, self.venues.values()), self._rest(), control_application(self))
         for name in self.venues:
-            self.endpoints[name] = {"ws": f"{self._ports.ws_url}{SOCKET_PATHS[name]}", "rest": self._ports.rest_url}
+            self.endpoints[name] = {
+                "ws": f"{self._ports.ws_url}{SOCKET_PATHS[name]}",
+                "ws_private": f"{self._ports.ws_url}{PRIVATE_PATHS[name]}",
+                "rest": self._ports.rest_url,
+            }
         self.endpoints["control"] = {"rest": self._ports.control_url}
         if not self._held:
             self._pacer.start()
@@ -259,7 +266,11 @@ class Simulator:
                     self._note_client(venue, request)
                     # What it tells is to be of now, not of the last thing that happened.
                     self._pacer.step()
-                    reply = venue.rest(request.path, request.query)
+                    call = SignedCall(
+                        request.method, request.path, request.rel_url.raw_query_string,
+                        {name.lower(): value for name, value in request.headers.items()}, await request.read(),
+                    )  # fmt: skip
+                    reply = venue.rest(request.path, request.query, call)
                     if reply.delay_us:
                         await asyncio.sleep(reply.delay_us / 1e6)
                     return web.Response(
@@ -269,6 +280,7 @@ class Simulator:
 
         application = web.Application()
         application.router.add_get("/{path:.*}", answer)
+        application.router.add_post("/{path:.*}", answer)
         return application
 
     def _note_client(self, venue: Venue, request: web.Request) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.arrivals import Arrivals
 from engine.simulator.clock_faults import ClockFaults
 from engine.simulator.fault_rules import FaultRule, Point
@@ -17,6 +18,7 @@ from engine.simulator.frame_faults import FrameFaults
 from engine.simulator.gate import Gate, WireLimits
 from engine.simulator.images import OldImages
 from engine.simulator.instruments import SimInstrument
+from engine.simulator.keys import KEYS
 from engine.simulator.limits import BANNED, TOO_MANY_REQUESTS, Block, Refusal, RestBudget
 from engine.simulator.market import MarketEvent, SymbolMarket
 from engine.simulator.messages import RestReply
@@ -81,6 +83,7 @@ class Venue(ABC):
         self.calls: Counter[str] = Counter()
         self.connections_count = 0
         self.old_images = OldImages()
+        self.accounts = {key.api_key: SimAccount(key, instruments) for key in KEYS[self.name]}
         self.faults = FaultPlan(self.name, setup.seed, setup.start_us)
         self._frame_faults = FrameFaults(self.faults, self.timeline, self.deliver, self.one_order)
         self._clock_faults = ClockFaults(self, self.faults)
@@ -209,8 +212,8 @@ class Venue(ABC):
 
     # --- REST ---
 
-    def rest(self, path: str, query: Mapping[str, str]) -> RestReply:
-        """Answer a public GET request, within the venue's limits."""
+    def rest(self, path: str, query: Mapping[str, str], call: SignedCall | None = None) -> RestReply:
+        """Answer a request, within the venue's limits; *call* has what a private one is signed over."""
         now_us = self.true_us()
         endpoint = path.removeprefix(self.rest_root)
         self.calls[endpoint] += 1
@@ -219,7 +222,11 @@ class Venue(ABC):
             self.breach(refusal.breach)
         else:
             refusal = self._injected_refusal(now_us)
-        reply = self.answer(endpoint, query) if refusal is None else self.refused(refusal)
+        if refusal is not None:
+            reply = self.refused(refusal)
+        else:
+            private = None if call is None else self.private_answer(endpoint, call)
+            reply = private or self.answer(endpoint, query)
         return reply._replace(headers={**self._budget.headers(now_us), **reply.headers})
 
     def _injected_refusal(self, now_us: int) -> Refusal | None:
@@ -240,6 +247,10 @@ class Venue(ABC):
         """Answer a call that is within the limits; *endpoint*: its path below the root."""
 
     @abstractmethod
+    def private_answer(self, endpoint: str, call: SignedCall) -> RestReply | None:
+        """Answer a call that only the owner of a key may make; None where it is none of these."""
+
+    @abstractmethod
     def refused(self, refusal: Refusal) -> RestReply:
         """What the venue says to a call that is over a limit."""
 
@@ -250,6 +261,28 @@ class Venue(ABC):
             return None
         self.faults.strike(armed, self.timeline.now_us, symbol)
         return armed.rule
+
+    # --- accounts ---
+
+    def trade_elsewhere(self, market: SymbolMarket) -> None:
+        """Fill an order of somebody else on every account."""
+        for account in self.accounts.values():
+            self.tell_account(account, account.buy_one_lot(market))
+
+    @abstractmethod
+    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
+        """Tell those who listen to an account of a fill, and of the balances after it."""
+
+    def is_refused(self, symbol: str, stream: str) -> bool:
+        """Whether a fault keeps a subscription from being granted."""
+        if not self.faults.has(Point.SUBSCRIBE):
+            return False
+        armed = self.faults.draw(
+            Point.SUBSCRIBE, self.timeline.now_us, symbol, lambda rule: rule.stream in ("any", stream)
+        )
+        if armed is not None:
+            self.faults.strike(armed, self.timeline.now_us, symbol)
+        return armed is not None
 
     # --- faults ---
 

@@ -1,0 +1,99 @@
+"""Keys of the simulated venues' accounts, and how each venue checks what is signed with them.
+
+The keys are fixed and public (docs/simulator.md); nothing here is shared with those who sign.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import Any, NamedTuple
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN
+
+HMAC, ED25519 = "hmac", "ed25519"
+
+
+class SimKey(NamedTuple):
+    """A key of an account: its public name, its kind, and the secret as its owner configures it."""
+
+    api_key: str
+    kind: str
+    secret: str
+
+
+def _made(venue: str, kind: str) -> str:
+    return base64.b64encode(hashlib.sha256(f"simulated {venue} {kind}".encode()).digest()).decode()
+
+
+KEYS: dict[str, tuple[SimKey, ...]] = {
+    BINANCE: (
+        SimKey("sim-binance-hmac", HMAC, _made(BINANCE, HMAC)),
+        SimKey("sim-binance-ed25519", ED25519, _made(BINANCE, ED25519)),
+    ),
+    COINBASE: (SimKey("organizations/sim/apiKeys/ed25519", ED25519, _made(COINBASE, ED25519)),),
+    KRAKEN: (SimKey("sim-kraken-hmac", HMAC, _made(KRAKEN, HMAC)),),
+}
+"""Of one account each."""
+
+
+def is_signed(key: SimKey, text: bytes, signature: str) -> bool:
+    """Whether a text has the signature that Binance wants of the key's kind."""
+    if key.kind == HMAC:
+        return hmac.compare_digest(hmac.new(key.secret.encode(), text, hashlib.sha256).hexdigest(), signature)
+    try:
+        return _is_ed25519(key, text, base64.b64decode(signature, validate=True))
+    except binascii.Error:
+        return False
+
+
+def is_api_sign(key: SimKey, path: str, nonce: str, body: bytes, signature: str) -> bool:
+    """Whether ``API-Sign`` is what Kraken wants of a call."""
+    inner = path.encode() + hashlib.sha256(nonce.encode() + body).digest()
+    wanted = hmac.new(base64.b64decode(key.secret), inner, hashlib.sha512).digest()
+    return hmac.compare_digest(base64.b64encode(wanted).decode(), signature)
+
+
+def jwt_key(keys: dict[str, SimKey], token: object, now_s: int, uri: str | None = None) -> SimKey | None:
+    """The key that a token of Coinbase is signed with; None where it is not taken: form, time, uri or signature."""
+    try:
+        header_text, claims_text, signature_text = str(token).split(".")
+        header, claims = (msgspec.json.decode(_unpadded(part)) for part in (header_text, claims_text))
+        key = keys[header["kid"]]
+        right = (
+            header["alg"] == "EdDSA"
+            and claims["iss"] == "cdp"
+            and claims["sub"] == key.api_key
+            and claims["nbf"] <= now_s < claims["exp"] <= claims["nbf"] + 120
+            and claims.get("uri") == uri
+        )
+        signed = f"{header_text}.{claims_text}".encode()
+        return key if right and _is_ed25519(key, signed, _unpadded(signature_text)) else None
+    except (ValueError, KeyError, TypeError, msgspec.DecodeError):
+        return None
+
+
+def _unpadded(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def _is_ed25519(key: SimKey, text: bytes, signature: bytes) -> bool:
+    seed = base64.b64decode(key.secret)
+    try:
+        Ed25519PrivateKey.from_private_bytes(seed).public_key().verify(signature, text)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def whole(value: Any) -> int | None:
+    """An integer, or a text of digits; None for all else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and value.isdecimal() else None
