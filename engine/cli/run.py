@@ -88,8 +88,16 @@ def _provider_text(one: ProviderReport) -> str:
     if one.state != "up":
         return f"{one.name} {one.state}: {one.cause}"
     missing = f", not listed: {' '.join(one.missing_symbols)}" if one.missing_symbols else ""
+    refused = f", refused: {', '.join(one.refused)}" if one.refused else ""
     symbols = f"{len(one.symbols)} symbols ({' '.join(one.symbols)})"
-    return f"{one.name} up, {symbols}, {one.books_valid} books valid{missing}"
+    return f"{one.name} up, {symbols}, {one.books_valid} books valid{missing}{refused}{_account_text(one)}"
+
+
+def _account_text(one: ProviderReport) -> str:
+    """Of the private connection; nothing where there is no key."""
+    if one.account in ("none", "up"):
+        return "" if one.account == "none" else ", account up"
+    return f", account {one.account}: {one.account_cause}"
 
 
 def print_result(result: ServiceResult) -> None:
@@ -100,8 +108,11 @@ def print_result(result: ServiceResult) -> None:
     frames = summary.frames
     print(f"run: {result.seconds:.1f} s, {sum(frames.values()):,} frames, {summary.totals()['received']:,} events")
     print_table(
-        ("provider", "state", "frames", "symbols", "valid books"),
-        [(one.name, one.state, frames[one.name], len(one.symbols), one.books_valid) for one in result.providers],
+        ("provider", "state", "frames", "symbols", "valid books", "account"),
+        [
+            (one.name, one.state, frames[one.name], len(one.symbols), one.books_valid, one.account)
+            for one in result.providers
+        ],
     )
     print_latencies(summary)
     print_counts(summary)

@@ -93,6 +93,11 @@ def _subscriptions(document: Document) -> Iterator[Fault]:
         for _, provider in _items(document, "providers")
         if isinstance(provider.get("name"), str)
     }
+    keyed = {
+        provider.get("name")
+        for _, provider in _items(document, "providers")
+        if isinstance(provider.get("credentials"), dict) and provider["credentials"].get("api_key_env")
+    }
     for consumer_path, _ in _items(document, "consumers"):
         for path, subscription in _items(document, *consumer_path, "subscriptions"):
             named = _texts(subscription.get("providers"))
@@ -100,6 +105,10 @@ def _subscriptions(document: Document) -> Iterator[Fault]:
                 if name not in carried:
                     yield document.fault((*path, "providers"), "names no provider of this file", f'"{name}"')
             asked = [name for name in named if name in carried] or list(carried)
+            if "BalanceUpdate" in _texts(subscription.get("event_types")) and keyed.isdisjoint(asked):
+                yield document.fault(
+                    (*path, "event_types"), "no provider it asks has credentials to tell balances", '"BalanceUpdate"'
+                )
             symbol = subscription.get("symbol")
             if isinstance(symbol, str) and not any(symbol in carried[name] for name in asked):
                 yield document.fault(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
 
-from engine.base.errors import UnknownSymbolError, ValidationError
+from engine.base.errors import NotPermittedError, UnknownSymbolError, ValidationError
 from engine.schema.command import SUBSCRIBABLE_TYPES, Command
 from engine.schema.enums import EventType
 
+BALANCES = EventType.BALANCE_UPDATE.class_name
 _TYPES = {event_type.class_name: event_type for event_type in EventType}
 
 
@@ -44,6 +46,7 @@ class SubscriptionDesk:
         board: where routes are put in force.
         stream_index: dense index of (instrument id, event type).
         carriers: symbol -> {provider: instrument id} of what is carried now.
+        accounts: provider -> instrument id of its account's stream, where it has a key.
     """
 
     def __init__(
@@ -51,10 +54,12 @@ class SubscriptionDesk:
         board: RouteBoard,
         stream_index: Callable[[int, int], int],
         carriers: Callable[[str], dict[str, int]],
+        accounts: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._board = board
         self._stream_index = stream_index
         self._carriers = carriers
+        self._accounts = accounts
         self._consumers: dict[str, int] = {}
         self._held: dict[str, list[Subscription]] = {}
         self._on_first_book: Callable[[int, int], None] | None = None
@@ -77,6 +82,7 @@ class SubscriptionDesk:
 
         Raises:
             ValidationError: an event type that cannot be subscribed.
+            NotPermittedError: balances where no provider that is asked has a key.
             UnknownSymbolError: no provider, or not the one named, carries the symbol.
         """
         self._check_types(wanted)
@@ -127,6 +133,9 @@ class SubscriptionDesk:
                                       op="subscribe")  # fmt: skip
         if not wanted.event_types:
             raise ValidationError("event_types is empty", op="subscribe")
+        if BALANCES in wanted.event_types and self._accounts.keys().isdisjoint(wanted.providers or self._accounts):
+            raise NotPermittedError("no provider that is asked for balances has a key", op="subscribe",
+                                    symbol=wanted.symbol)  # fmt: skip
 
     def _check_carried(self, wanted: Subscription) -> None:
         carriers = self._carriers(wanted.symbol)
@@ -141,8 +150,13 @@ class SubscriptionDesk:
         for held in self._held[consumer_id]:
             for provider, instrument in self._carriers(held.symbol).items():
                 if not held.providers or provider in held.providers:
-                    streams.update(self._streams_of(instrument, held.types()))
+                    streams.update(self._streams_of(provider, instrument, held.types()))
         self._board.set_routes(self._consumers[consumer_id], frozenset(streams))
 
-    def _streams_of(self, instrument: int, types: Iterable[EventType]) -> Sequence[int]:
-        return [self._stream_index(instrument, int(event_type)) for event_type in types]
+    def _streams_of(self, provider: str, instrument: int, types: Iterable[EventType]) -> Iterator[int]:
+        """Balances are of the account that the symbol is traded on, not of the symbol."""
+        for event_type in types:
+            if event_type is not EventType.BALANCE_UPDATE:
+                yield self._stream_index(instrument, int(event_type))
+            elif provider in self._accounts:
+                yield self._stream_index(self._accounts[provider], int(event_type))

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from picows import WSCloseCode, WSError, WSHandshakeError, WSProtocolError, WSTransport, ws_connect
 
 from engine.base.clock import Clock
-from engine.base.errors import AuthError, NetworkError, VenueError
+from engine.base.errors import AuthError, InvalidRequestError, NetworkError, NotFoundError, VenueError
 from engine.base.workers import TaskScope
 from engine.providers.backoff import Backoff
 from engine.providers.feed import ConnectionPlan
@@ -27,6 +27,8 @@ from engine.schema.ports import FrameSink
 
 HEALTHY_S = 60.0
 """A connection that stood this long makes the next delay a first one."""
+FINAL_REFUSALS = (AuthError, InvalidRequestError, NotFoundError)
+"""Answers that asking again does not change."""
 REFUSED_FOR_GOOD = frozenset({400, 401, 403, 404})
 """Answers to the upgrade that asking again does not change."""
 _POLICY_VIOLATION = 1008
@@ -61,6 +63,20 @@ class SocketSettings:
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
 
+class Opening(Protocol):
+    """What is said on a connection where that is made anew each time: logins."""
+
+    async def prepare(self) -> None:
+        """Get what is needed before the connection is made.
+
+        Raises:
+            VenueError: the venue refuses it, or cannot be reached.
+        """
+
+    def frames(self) -> tuple[bytes, ...]:
+        """What to say now that the connection stands."""
+
+
 class Connection:
     """One of a provider's connections. Owned by its session, used on the engine's loop.
 
@@ -75,6 +91,7 @@ class Connection:
         on_state: called as on_state(connection, state, cause) at each change, with *state* ``down`` at once when
             the socket has gone and before anything else happens.
         on_sent: called with this connection and each control frame that was sent.
+        opening: says what to say in place of the plan.
     """
 
     def __init__(
@@ -89,6 +106,7 @@ class Connection:
         backoff: Backoff,
         on_state: Callable[[Connection, State, str], None],
         on_sent: Callable[[Connection, bytes], None] | None = None,
+        opening: Opening | None = None,
     ) -> None:
         self.provider = provider
         self.number = number
@@ -106,6 +124,7 @@ class Connection:
         self._settings = settings
         self._on_state = on_state
         self._on_sent = on_sent
+        self._opening = opening
         self._listener: FrameListener | None = None
         self._transport: WSTransport | None = None
         self._pacer = self._new_pacer()
@@ -130,9 +149,12 @@ class Connection:
         Raises:
             AuthError: the venue refuses the upgrade, and would again.
             NetworkError: anything else that keeps it from standing.
+            VenueError: as the preparation of its opening has it.
         """
         settings = self._settings
         await self._admitted()
+        if self._opening is not None:
+            await self._opening.prepare()
         is_secure = self.plan.url.startswith("wss:")
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
@@ -159,7 +181,7 @@ class Connection:
         heartbeat_s = settings.heartbeat_timeout_s if settings.limits.has_heartbeat else None
         self._liveness = Liveness(heartbeat_s, settings.ping_interval_s, settings.pong_timeout_s, now_s)
         self._outbox.clear()
-        self.send(self.plan.frames)
+        self.send(self.plan.frames if self._opening is None else self._opening.frames())
         if self._is_paused:
             self._transport.underlying_transport.pause_reading()
         self._become("up", "connected")
@@ -176,7 +198,7 @@ class Connection:
             while await self._stand():
                 await asyncio.sleep(self.backoff.next_s())
                 await self._come_up()
-        except AuthError as error:
+        except FINAL_REFUSALS as error:
             self._become("refused", error.reason)
 
     async def close(self) -> None:
@@ -189,6 +211,12 @@ class Connection:
         with suppress(TimeoutError, WSError):
             async with asyncio.timeout(_CLOSE_WITHIN_S):
                 await self._transport.wait_disconnected()
+
+    def drop(self, cause: str) -> None:
+        """Cut the connection, which then comes back as after a loss."""
+        if self._transport is not None and self.is_up:
+            self._death = cause
+            self._transport.disconnect(graceful=False)
 
     # -- while it stands --------------------------------------------------------------------------------------
 
@@ -323,14 +351,16 @@ class Connection:
         while True:
             try:
                 await self.open()
-            except NetworkError as error:
+            except FINAL_REFUSALS:
+                raise
+            except VenueError as error:
                 log.warning("%s", error)
                 if self._transport is None and self.backoff.attempts == 0:
                     self._become("down", error.reason)
-                nobody_there = is_nobody_there(error)
+                nobody_there, least_s = is_nobody_there(error), error.retry_after_s or 0.0
             else:
                 return
-            delay_s = self.backoff.next_s()
+            delay_s = max(least_s, self.backoff.next_s())
             await (wait_for_return(self.plan.url, delay_s) if nobody_there else asyncio.sleep(delay_s))
 
     def _new_pacer(self) -> Pacer:

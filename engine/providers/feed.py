@@ -11,10 +11,12 @@ import msgspec
 
 from engine.base.errors import UnknownSymbolError, ValidationError
 from engine.providers.assembler import BookAssembler
+from engine.providers.balances import Balance
 from engine.providers.budget import RestLimits
 from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.limits import SocketLimits
 from engine.providers.sharding import shards
+from engine.providers.userstream import UserStream
 from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument, Skipped
@@ -45,6 +47,8 @@ class FeedPorts:
     on_telemetry: Callable[..., None]
     on_widened: Callable[[BookAssembler], None]
     on_instrument: Callable[[Instrument], None]
+    on_balance: Callable[[Balance], None]
+    on_foreign_order: Callable[[str, str, bytes], None]
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,21 @@ class ConnectionPlan:
     url: str
     frames: tuple[bytes, ...] = ()
     venue_symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SubscriptionRefusal:
+    """A venue's answer to a request that it does not grant.
+
+    Attributes:
+        venue_symbols: whose; empty where it cannot be told.
+        stream: ``book``, ``trade``, ``ticker``, ``kline``; empty where it cannot be told.
+        said: the venue's words.
+    """
+
+    venue_symbols: tuple[str, ...]
+    stream: str
+    said: str
 
 
 @dataclass
@@ -94,6 +113,7 @@ class Feed(ABC):
         """In place of the venue's own."""
         self.on_snapshot_request: Callable[[SnapshotRequest], None] | None = None
         self.on_resubscribe: Callable[[int, BookReason], None] | None = None
+        self.on_refusal: Callable[[SubscriptionRefusal], None] | None = None
         self.on_shutdown: Callable[[int], None] | None = None
         """Called with the number of a connection that the venue is about to end."""
 
@@ -136,6 +156,14 @@ class Feed(ABC):
         """Control frames that bring a book's new snapshot over its connection; none where REST gives it."""
         return ()
 
+    def request_sent(self, conn: int, frame: bytes) -> None:  # noqa: B027 - most venues name what they answer
+        """A control frame went out on the connection *conn*; its answer comes there."""
+
+    def refuse(self, stream: str, venue_symbols: Sequence[str], said: str) -> None:
+        """The venue does not grant a request."""
+        if self.on_refusal is not None:
+            self.on_refusal(SubscriptionRefusal(tuple(venue_symbols), stream, said))
+
     def connection_lost(self, plan: ConnectionPlan, conn: int) -> None:
         """The connection *conn* has gone: what it fed begins anew when it stands again.
 
@@ -168,6 +196,26 @@ class Feed(ABC):
     @abstractmethod
     def key_check(self, credentials: Credentials, rest_endpoint: str | None, venue_now_ns: int) -> PrivateCall:
         """The least call that a key has to be right for.
+
+        Raises:
+            AuthError: the secret is no key of the venue's kinds.
+        """
+
+    @abstractmethod
+    def user_streams(
+        self,
+        credentials: Credentials,
+        ws_endpoint: str | None,
+        rest_endpoint: str | None,
+        venue_now_ns: Callable[[], int],
+    ) -> Callable[[], UserStream]:
+        """Makes the private half of each connection of one account.
+
+        Args:
+            credentials: its key.
+            ws_endpoint: in place of the venue's own.
+            rest_endpoint: as well.
+            venue_now_ns: the time on the venue's clock.
 
         Raises:
             AuthError: the secret is no key of the venue's kinds.

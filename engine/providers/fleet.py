@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from random import Random
 
@@ -14,13 +12,12 @@ from engine.base.workers import TaskScope
 from engine.providers.backoff import Backoff
 from engine.providers.connection import Connection, SocketSettings, State
 from engine.providers.feed import ConnectionPlan, Feed, RequestKind, Wanted
-from engine.providers.handover import hand_over, replace_at_s
+from engine.providers.handover import hand_over, replace_in_time
 from engine.schema.enums import BookReason
 from engine.schema.ports import FrameSink
 
 SECOND_NUMBER = 1_000_000
 """Of connections that feed no book in use."""
-_LOOK_AGAIN_S = 1.0
 _ANEW: tuple[RequestKind, ...] = ("unsubscribe", "subscribe")
 
 log = logging.getLogger("engine.providers")
@@ -196,26 +193,11 @@ class Fleet:
             await connection.keep()
             return
         async with TaskScope() as scope:
-            scope.start(self._replace_in_time(connection, lifetime_s))
+            share, backoff = self._random.random(), self._new_backoff()
+            scope.start(
+                replace_in_time(connection, lifetime_s, share, backoff, partial(self._replace, connection))
+            )
             await connection.keep()
-
-    async def _replace_in_time(self, connection: Connection, lifetime_s: float) -> None:
-        """Replace a connection before the venue ends it, by age or because it said so; try again where that fails."""
-        loop = asyncio.get_running_loop()
-        share, backoff = self._random.random(), self._new_backoff()
-        while True:
-            due_s = replace_at_s(connection.stood_from_s, lifetime_s, share)
-            if not connection.is_up:
-                # It comes back as a new one; its age begins again.
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            elif not connection.ending.is_set() and loop.time() < due_s:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout_at(due_s):
-                        await connection.ending.wait()
-            elif await self._replace(connection):
-                return
-            else:
-                await asyncio.sleep(backoff.next_s())
 
     async def _replace(self, old: Connection) -> bool:
         make = partial(self._new, self._next_number(), old.plan)

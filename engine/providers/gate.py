@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
+
+from engine.config.sections_providers import ProviderConfig
 from engine.providers.budget import RestBudget, RestLimits
 from engine.providers.clock_offset import ClockOffset
+from engine.providers.connection import SocketSettings
 from engine.providers.limits import SocketLimits
 from engine.providers.pacing import SlidingWindow
 
@@ -28,3 +32,21 @@ class VenueGate:
         """Calls by REST."""
         self.clock = ClockOffset()
         """The venue's clock."""
+
+
+def socket_settings(
+    settings: ProviderConfig, limits: SocketLimits, gate: VenueGate, tls: ssl.SSLContext
+) -> SocketSettings:
+    """What every connection of a provider is made with."""
+    connection = settings.connection
+    return SocketSettings(
+        limits=limits,
+        connects=gate.connects,
+        messages=gate.messages,
+        connect_timeout_s=connection.connect_timeout_ms / 1e3,
+        ping_interval_s=connection.ping_interval_ms / 1e3,
+        pong_timeout_s=connection.pong_timeout_ms / 1e3,
+        heartbeat_timeout_s=connection.heartbeat_timeout_ms / 1e3,
+        message_bytes_max=connection.max_frame_bytes,
+        tls=tls,
+    )

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from engine.base.errors import NetworkError, VenueError
+from engine.providers.backoff import Backoff
 from engine.providers.connection import Connection
 from engine.providers.listener import HeldFrames
 from engine.providers.venuestream import VenueStream
@@ -21,6 +23,7 @@ OVERLAP_S = 1.0
 """Both are heard for at least this long, so that what is under way on the old one arrives on both."""
 BEFORE_END_S = 600.0
 """A connection is replaced this long before the venue would end it, and up to twice as long: not all at once."""
+LOOK_AGAIN_S = 1.0
 HELD_BYTES_MAX = 256 * 1024 * 1024
 
 log = logging.getLogger("engine.providers")
@@ -29,6 +32,38 @@ log = logging.getLogger("engine.providers")
 def replace_at_s(stood_from_s: float, lifetime_s: float, share: float) -> float:
     """When a connection is to be replaced; *share* in 0..1 spreads those that began together."""
     return stood_from_s + lifetime_s - BEFORE_END_S * (1.0 + share)
+
+
+async def replace_in_time(
+    connection: Connection,
+    lifetime_s: float,
+    share: float,
+    backoff: Backoff,
+    replace: Callable[[], Awaitable[bool]],
+) -> None:
+    """Replace a connection before the venue ends it, by age or because it said so; try again where that fails.
+
+    Args:
+        connection: the one that will end.
+        lifetime_s: that the venue gives it.
+        share: in 0..1, see replace_at_s().
+        backoff: delays between attempts.
+        replace: does it; answers whether another one stands in its place.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        due_s = replace_at_s(connection.stood_from_s, lifetime_s, share)
+        if not connection.is_up:
+            # It comes back as a new one; its age begins again.
+            await asyncio.sleep(LOOK_AGAIN_S)
+        elif not connection.ending.is_set() and loop.time() < due_s:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due_s):
+                    await connection.ending.wait()
+        elif await replace():
+            return
+        else:
+            await asyncio.sleep(backoff.next_s())
 
 
 async def hand_over(

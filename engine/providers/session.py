@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Sequence
 from random import Random
 from types import TracebackType
 from typing import Protocol, Self
 
 from engine.base.clock import Clock
-from engine.base.errors import (
-    AuthError,
-    InvalidRequestError,
-    NotFoundError,
-    ProtocolError,
-    UnknownSymbolError,
-    ValidationError,
-    VenueError,
-)
+from engine.base.errors import ProtocolError, UnknownSymbolError, ValidationError, VenueError
 from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
+from engine.providers.account import Account, AccountWays, open_account
 from engine.providers.backoff import Backoff
-from engine.providers.connection import Connection, SocketSettings, State
+from engine.providers.connection import FINAL_REFUSALS, Connection, State
 from engine.providers.feed import ConnectionPlan, Feed, SnapshotRequest, Wanted
 from engine.providers.fleet import Fleet
-from engine.providers.gate import VenueGate
+from engine.providers.gate import VenueGate, socket_settings
 from engine.providers.network import is_nobody_there, tls_context, wait_for_return
 from engine.providers.refresh import BookRefresh
+from engine.providers.refusals import Refusals
 from engine.providers.rest import RestClient
 from engine.providers.snapshots import SnapshotDesk
 from engine.providers.upkeep import Upkeep
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument
 from engine.schema.ports import FrameSink
-
-FINAL_REFUSALS = (AuthError, InvalidRequestError, NotFoundError)
-"""Answers that asking again does not change."""
 
 log = logging.getLogger("engine.providers")
 
@@ -107,12 +97,16 @@ class Session:
         self.missing_symbols: tuple[str, ...] = ()
         """Configured symbols that the venue does not list."""
         self._down_since_s: dict[int, float] = {}
+        self.account: Account | None = None
+        """Where there is a key; from start() on."""
+        self.refusals = Refusals(feed, tell)
+        self._socket = socket_settings(settings, feed.socket_limits, self.gate, tls)
         self.fleet = Fleet(
             feed,
             clock,
             self._scope,
             sink=sink or feed.stream,
-            socket=_socket_settings(settings, feed, self.gate, tls),
+            socket=self._socket,
             wanted=Wanted(settings.streams, settings.kline_intervals),
             symbols_per_conn=settings.connection.symbols_per_conn,
             ws_endpoint=settings.ws_endpoint,
@@ -120,13 +114,14 @@ class Session:
             random=self._random,
             on_lost=self._connection_lost,
             on_state=self._state_changed,
-            on_sent=None if tape is None else tape.sent,
+            on_sent=self._sent,
         )
         self.snapshots = SnapshotDesk(
             feed,
             self.rest,
             self._scope,
             connection_of=self.fleet.connection_of,
+            is_refused=self.refusals.is_refused,
             take_body=self.take_body,
             new_backoff=self._backoff,
             timeout_s=settings.book.snapshot_timeout_ms / 1e3,
@@ -147,12 +142,13 @@ class Session:
             clock=clock,
             offset=self.gate.clock,
             refresh=self.refreshes,
-            is_fed=self.fleet.is_fed,
+            is_fed=lambda index: self.fleet.is_fed(index) and not self.refusals.is_refused(index),
             reload_instruments=self.reload_instruments,
         )
         feed.rest_endpoint = settings.rest_endpoint
         feed.on_snapshot_request = self.snapshot_wanted
         feed.on_resubscribe = self.resubscription_wanted
+        feed.on_refusal = self.refusals.take
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -173,6 +169,8 @@ class Session:
         self._closed = True
         self._scope.cancel()
         await self.fleet.close()
+        if self.account is not None:
+            await self.account.close()
         await self.rest.close()
 
     def now_ns(self) -> int:
@@ -252,6 +250,9 @@ class Session:
             carry: takes each instrument before any frame of it comes.
         """
         self._carry = carry
+        ways = AccountWays(self.rest, self._clock, self._scope, self._socket, self._backoff, self._random,
+                           self.upkeep.measure_clock, self.gate.clock.venue_now_ns, self._tell)  # fmt: skip
+        self.account = open_account(self.feed, self.settings, ways)
         self._scope.start(self._come_up())
 
     async def _come_up(self) -> None:
@@ -277,6 +278,8 @@ class Session:
         self.missing_symbols = tuple(unknown.symbol or "" for unknown in missing)
         for instrument in instruments:
             self._carry(instrument)
+        if self.account is not None:
+            self.account.start()
         await self.connect(insist=True)
         settings = self.settings
         self._scope.start(
@@ -360,10 +363,17 @@ class Session:
         settings = self.settings.connection
         return Backoff(settings.backoff_min_ms / 1e3, settings.backoff_max_ms / 1e3, self._random)
 
+    def _sent(self, connection: Connection, frame: bytes) -> None:
+        if connection in self.connections:
+            self.feed.request_sent(connection.number, frame)
+        if self._tape is not None:
+            self._tape.sent(connection, frame)
+
     def _connection_lost(self, connection: Connection) -> None:
         if self._tape is not None:
             self._tape.lost(connection)
         self._down_since_s[connection.number] = asyncio.get_running_loop().time()
+        self.refusals.forget(connection.plan.venue_symbols)
         self.snapshots.connection_lost(connection)
         self.feed.connection_lost(connection.plan, connection.number)
         self.feed.stream.read_end()
@@ -419,20 +429,3 @@ class Session:
         """Hook of the feed: begin a book anew by a new subscription."""
         if not self._closed:
             self.snapshots.resubscribe(symbol_index, reason)
-
-
-def _socket_settings(
-    settings: ProviderConfig, feed: Feed, gate: VenueGate, tls: ssl.SSLContext
-) -> SocketSettings:
-    connection = settings.connection
-    return SocketSettings(
-        limits=feed.socket_limits,
-        connects=gate.connects,
-        messages=gate.messages,
-        connect_timeout_s=connection.connect_timeout_ms / 1e3,
-        ping_interval_s=connection.ping_interval_ms / 1e3,
-        pong_timeout_s=connection.pong_timeout_ms / 1e3,
-        heartbeat_timeout_s=connection.heartbeat_timeout_ms / 1e3,
-        message_bytes_max=connection.max_frame_bytes,
-        tls=tls,
-    )

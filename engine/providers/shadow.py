@@ -33,6 +33,8 @@ def shadow_of(feed: Feed, instruments: Sequence[Instrument], clock: Clock) -> Fe
         on_telemetry=lambda *_, **__: None,
         on_widened=lambda _: None,
         on_instrument=lambda _: None,
+        on_balance=lambda _: None,
+        on_foreign_order=lambda *_: None,
     )
     shadow = type(feed)(feed.provider, feed.rules, ports)
     for instrument in instruments:

@@ -36,6 +36,7 @@ class SnapshotDesk:
         rest: the way to the venue.
         scope: of the session.
         connection_of: the connection that feeds a symbol index; None = none does now.
+        is_refused: whether the venue does not send the book of a symbol index.
         take_body: takes each body that was fetched.
         new_backoff: delays of one book's attempts.
         timeout_s: of one request.
@@ -48,6 +49,7 @@ class SnapshotDesk:
         scope: TaskScope,
         *,
         connection_of: Callable[[int], Connection | None],
+        is_refused: Callable[[int], bool],
         take_body: Callable[[str, bytes], Awaitable[None]],
         new_backoff: Callable[[], Backoff],
         timeout_s: float,
@@ -56,6 +58,7 @@ class SnapshotDesk:
         self._rest = rest
         self._scope = scope
         self._connection_of = connection_of
+        self._is_refused = is_refused
         self._take_body = take_body
         self._new_backoff = new_backoff
         self._timeout_s = timeout_s
@@ -87,7 +90,7 @@ class SnapshotDesk:
     def _is_up(self, symbol_index: int) -> bool:
         # A book whose connection is down asks again with its first message.
         connection = self._connection_of(symbol_index)
-        return connection is not None and connection.is_up
+        return connection is not None and connection.is_up and not self._is_refused(symbol_index)
 
     async def _fetch(self, request: SnapshotRequest, fetch: _Fetch) -> None:
         """Ask until the book has what it needs: too old a snapshot makes it ask again."""
@@ -114,7 +117,7 @@ class SnapshotDesk:
     def resubscribe(self, symbol_index: int, reason: BookReason) -> None:
         """Begin a book anew by a new subscription, at once unless that was done too often of late."""
         connection = self._connection_of(symbol_index)
-        if connection is None or not connection.is_up:
+        if connection is None or not connection.is_up or self._is_refused(symbol_index):
             return
         if reason in _OF_ONE_BOOK:
             symbol = self._feed.stream.book_list()[symbol_index].venue_symbol.decode()

@@ -31,6 +31,7 @@ from engine.pools.frames import FramePools
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
 from engine.providers.assembler import BookAssembler
+from engine.providers.balances import Balance
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
 from engine.runtime.catalogue import Catalogue
@@ -87,7 +88,12 @@ class Engine:
         )
         self.orchestrator = Orchestrator(self.dispatcher, self.board, self.timer)
         self.catalogue = Catalogue(self._publish_instrument, self.clock.now)
-        self.desk = SubscriptionDesk(self.board, stream_index, self.catalogue.carriers)
+        accounts = {
+            provider.name: instrument_id(provider.name, None)
+            for provider in config.providers
+            if provider.credentials.api_key_env is not None
+        }
+        self.desk = SubscriptionDesk(self.board, stream_index, self.catalogue.carriers, accounts)
         self.control = ControlBus(
             {"subscribe": self.desk.obey, "unsubscribe": self.desk.obey},
             self.board.current_version,
@@ -136,6 +142,8 @@ class Engine:
             on_telemetry=self.reporting.tell,
             on_widened=self.catalogue.widened,
             on_instrument=self.catalogue.add,
+            on_balance=self._publish_balance,
+            on_foreign_order=self.reporting.foreign_order,
         )
         feed = open_feed(venue, provider, rules or BookRules(), ports)
         self.feeds[provider] = feed
@@ -334,6 +342,27 @@ class Engine:
         lease.fill("qty_scale", record.qty_scale)
         lease.fill("ts_recv_ns", now_ns)
         lease.fill("ts_emit_ns", now_ns)
+        lease.publish()
+        lease.offer_to(self.orchestrator)
+
+    def _publish_balance(self, balance: Balance) -> None:
+        lease = self.recycler.acquire_lease(EventType.BALANCE_UPDATE)
+        if lease is None:
+            # What is queued is delivered first; a balance that still finds no slot is told again with its next change.
+            self.dispatcher.deliver()
+            lease = self.recycler.acquire_lease(EventType.BALANCE_UPDATE)
+        if lease is None:
+            self.reporting.tell("pool.exhausted", pool="BalanceUpdate", in_use=0, capacity=0, waited_ms=0)
+            return
+        lease.fill("instrument_id", instrument_id(balance.account, None))
+        for name in ("account", "asset", "total_raw", "available_raw", "held_raw", "delta_raw", "cause", "epoch",
+                     "ts_venue_ns", "ts_recv_ns"):  # fmt: skip
+            lease.fill(name, getattr(balance, name))
+        lease.fill("asset_scale", balance.scale)
+        lease.fill("seq_provider", balance.number)
+        lease.fill("seq_first", balance.number)
+        lease.fill("folded_count", 1)
+        lease.fill("ts_emit_ns", self.clock.now())
         lease.publish()
         lease.offer_to(self.orchestrator)
 

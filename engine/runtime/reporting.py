@@ -53,6 +53,13 @@ class Reporting:
             self._dlq.add(reason, code="exchange_error", message=f"[{provider}] {what}", raw=raw, provider=provider)
         self.tell("frame.rejected", provider=provider, code=code, bytes=length)
 
+    def foreign_order(self, provider: str, venue_order_id: str, raw: bytes) -> None:
+        """A frame about an order that none of our consumers sent (ORDM-22): kept, told, touched by nobody."""
+        what = f"[{provider}] order {venue_order_id} is none of ours"
+        with self._lock:
+            self._dlq.add(DlqReason.FOREIGN_ORDER, code="not_found", message=what, raw=raw, provider=provider)
+        self.tell("order.foreign", provider=provider, venue_order_id=venue_order_id)
+
     def callback_failed(
         self, consumer_id: str, error: BaseException, trace_id: str, event_id: str, worker: str
     ) -> None:

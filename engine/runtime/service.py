@@ -37,6 +37,11 @@ class ProviderReport:
         missing_symbols: those that the venue does not list.
         books_valid: of those symbols, where books are among the streams.
         connections_up, connections: its sockets.
+        refused: subscriptions that the venue does not grant, each with its words.
+        books_refused: of the symbols, whose book it does not send.
+        account: state of the private connection, as of the provider; ``none`` without a key.
+        account_cause: what made it so.
+        foreign_orders: orders on the account that no consumer of ours sent.
     """
 
     name: str
@@ -48,12 +53,17 @@ class ProviderReport:
     books_valid: int
     connections_up: int
     connections: int
+    refused: tuple[str, ...] = ()
+    books_refused: int = 0
+    account: str = "none"
+    account_cause: str = ""
+    foreign_orders: int = 0
 
     @property
     def is_settled(self) -> bool:
         """Whether waiting for it any longer brings nothing soon: it is complete, or away."""
         if self.state == "up":
-            return self.books_valid == len(self.symbols)
+            return self.books_valid + self.books_refused >= len(self.symbols) and self.account != "starting"
         return self.state != "starting"
 
 
@@ -96,12 +106,13 @@ def at_simulator(config: EngineConfig, endpoints: Mapping[str, Mapping[str, str]
 
     Args:
         config: validated.
-        endpoints: by venue: addresses under ``ws`` and ``rest``.
+        endpoints: by venue: addresses under ``ws``, ``ws_private`` and ``rest``.
     """
     providers = tuple(
         provider.model_copy(
             update={
                 "ws_endpoint": endpoints[provider.venue]["ws"],
+                "ws_private_endpoint": endpoints[provider.venue]["ws_private"],
                 "rest_endpoint": endpoints[provider.venue]["rest"],
             }
         )
@@ -179,7 +190,7 @@ def _reports(live: LiveEngine) -> tuple[ProviderReport, ...]:
 
 
 def _report(session: Session) -> ProviderReport:
-    feed = session.feed
+    feed, account = session.feed, session.account
     with_books = "book" in session.settings.streams
     return ProviderReport(
         name=feed.provider,
@@ -191,4 +202,9 @@ def _report(session: Session) -> ProviderReport:
         books_valid=sum(book.is_valid or not with_books for book in feed.stream.book_list()),
         connections_up=sum(connection.is_up for connection in session.connections),
         connections=len(session.connections),
+        refused=session.refusals.texts(),
+        books_refused=session.refusals.books,
+        account="none" if account is None else account.state,
+        account_cause="" if account is None else account.cause,
+        foreign_orders=0 if account is None else account.orders_told,
     )

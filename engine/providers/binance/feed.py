@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -25,6 +26,7 @@ from engine.providers.binance.manifest import (
 from engine.providers.binance.signing import BinanceSigner
 from engine.providers.binance.stream import BinanceStream
 from engine.providers.binance.symbols import instruments_of, split_symbol
+from engine.providers.binance.user import BinanceUserStream
 from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.feed import (
     BookRules,
@@ -38,7 +40,9 @@ from engine.providers.feed import (
     time_field,
 )
 from engine.providers.limits import STREAMS_PER_FRAME
+from engine.providers.requests import RequestNumbers
 from engine.providers.sharding import chunks
+from engine.providers.userstream import UserStream
 from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
@@ -58,7 +62,7 @@ class BinanceFeed(Feed):
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
         super().__init__(provider, rules, ports)
-        self._last_request_id = 0
+        self._numbers = RequestNumbers()
         self.stream = BinanceStream(
             provider,
             ports.pool,
@@ -68,6 +72,7 @@ class BinanceFeed(Feed):
             on_reject=ports.on_reject,
             on_telemetry=ports.on_telemetry,
             on_want_snapshot=self.want_snapshot,
+            on_reply=self._answered,
             on_shutdown=self._shutdown_announced,
             timer=ports.timer,
         )
@@ -141,6 +146,18 @@ class BinanceFeed(Feed):
         url = f"{rest_endpoint or REST_ENDPOINT}{REST_ACCOUNT}?{query}"
         return PrivateCall(url, signer.headers, weight=REST_ACCOUNT_WEIGHT)
 
+    def user_streams(
+        self,
+        credentials: Credentials,
+        ws_endpoint: str | None,
+        rest_endpoint: str | None,
+        venue_now_ns: Callable[[], int],
+    ) -> Callable[[], UserStream]:
+        """Over the WebSocket API; no call by REST is needed."""
+        stream = partial(BinanceUserStream, self.provider, credentials, ws_endpoint, venue_now_ns)
+        stream()  # a key of another type is refused here
+        return stream
+
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """A symbol's streams stay together, so that its book is fed by one connection; at most 1024 streams."""
         return STREAMS_PER_CONNECTION // max(1, len(_suffixes(wanted)))
@@ -156,12 +173,22 @@ class BinanceFeed(Feed):
         return self._frames(kind.upper(), _names(wanted, symbols))
 
     def _frames(self, method: str, names: Sequence[str]) -> tuple[bytes, ...]:
-        parts = chunks(names, STREAMS_PER_FRAME)
-        self._last_request_id += len(parts)
-        first_id = self._last_request_id - len(parts) + 1
         return tuple(
-            encode({"method": method, "params": part, "id": number}) for number, part in enumerate(parts, first_id)
+            encode({"method": method, "params": part, "id": self._numbers.number("", part, (method, part))})
+            for part in chunks(names, STREAMS_PER_FRAME)
         )
+
+    def _answered(self, number: int, refusal: str | None) -> None:
+        """The venue refuses a whole frame; it says nothing of a symbol that it does not have."""
+        if refusal is None:
+            return
+        _, names = self._numbers.asked(number)
+        for name in names:
+            symbol, _, suffix = name.partition("@")
+            stream = next((stream for stream, parts in _STREAM_NAMES.items() if suffix in parts), "kline")
+            self.refuse(stream, (symbol.upper(),), refusal)
+        if not names:
+            self.refuse("", (), refusal)
 
     def void_books(self, plan: ConnectionPlan, conn: int) -> None:
         """What was missed no snapshot of before can join: the next diff asks for a new one."""

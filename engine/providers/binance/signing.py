@@ -57,6 +57,10 @@ class BinanceSigner:
         text = "&".join(f"{name}={value}" for name, value in whole.items())
         return {**whole, "signature": self._sign(text.encode())}
 
+    def account_frame(self, number: str, venue_now_ns: int) -> bytes:
+        """``account.status`` over the WebSocket API, signed whether or not the connection is logged on."""
+        return _request(number, "account.status", self.ws_params({"timestamp": venue_now_ns // 1_000_000}))
+
     def user_stream_frames(self, venue_now_ns: int) -> tuple[bytes, ...]:
         """What opens the user stream: an Ed25519 key logs on, any other signs the subscription itself."""
         params = self.ws_params({"timestamp": venue_now_ns // 1_000_000})

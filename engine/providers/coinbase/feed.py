@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import urlsplit
+
+import msgspec
 
 from engine.base.errors import ValidationError
 from engine.base.jsontext import encode
@@ -12,10 +16,12 @@ from engine.providers.coinbase import manifest
 from engine.providers.coinbase.signing import CoinbaseSigner
 from engine.providers.coinbase.stream import CoinbaseStream
 from engine.providers.coinbase.symbols import ORDERING, instruments_of
+from engine.providers.coinbase.user import CoinbaseUserStream
 from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.sharding import chunks
+from engine.providers.userstream import UserStream
 from engine.schema.instrument import Instrument, InstrumentStatus, Skipped, public_symbol
 
 _CHANNELS = {
@@ -24,6 +30,13 @@ _CHANNELS = {
     "ticker": manifest.CHANNEL_TICKER,
     "kline": manifest.CHANNEL_CANDLES,
 }
+_STREAMS = {channel: stream for stream, channel in _CHANNELS.items()}
+
+
+class _Request(msgspec.Struct):
+    type: str
+    channel: str
+    product_ids: tuple[str, ...] = ()
 
 
 class CoinbaseFeed(Feed):
@@ -36,6 +49,7 @@ class CoinbaseFeed(Feed):
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
         super().__init__(provider, rules, ports)
+        self._unanswered: dict[int, deque[bytes]] = {}
         self.stream = CoinbaseStream(
             provider,
             ports.pool,
@@ -44,6 +58,8 @@ class CoinbaseFeed(Feed):
             on_reject=ports.on_reject,
             on_telemetry=ports.on_telemetry,
             on_want_snapshot=self.want_snapshot,
+            on_error=self._refused,
+            on_subscriptions=self._acknowledged,
             timer=ports.timer,
         )
 
@@ -113,6 +129,18 @@ class CoinbaseFeed(Feed):
         headers = CoinbaseSigner(credentials).headers(venue_now_ns, "GET", manifest.REST_ACCOUNTS)
         return PrivateCall(f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_ACCOUNTS}?limit=1", headers)
 
+    def user_streams(
+        self,
+        credentials: Credentials,
+        ws_endpoint: str | None,
+        rest_endpoint: str | None,
+        venue_now_ns: Callable[[], int],
+    ) -> Callable[[], UserStream]:
+        """The user channel, and balances by REST."""
+        stream = partial(CoinbaseUserStream, self.provider, credentials, ws_endpoint, rest_endpoint, venue_now_ns)
+        stream()  # a key of another kind is refused here
+        return stream
+
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """As many products as public clients keep to."""
         return manifest.PRODUCTS_PER_CONNECTION
@@ -131,6 +159,31 @@ class CoinbaseFeed(Feed):
             for part in chunks(symbols, STREAMS_PER_FRAME)
         )
 
+    def request_sent(self, conn: int, frame: bytes) -> None:
+        """Answers come in the order of the requests, one each."""
+        self._unanswered.setdefault(conn, deque()).append(frame)
+
+    def _answered(self, conn: int) -> _Request | None:
+        frames = self._unanswered.get(conn)
+        return msgspec.json.decode(frames.popleft(), type=_Request) if frames else None
+
+    def _refused(self, conn: int, said: str) -> None:
+        """An error has neither channel nor product: it is for the request whose turn it is."""
+        request = self._answered(conn)
+        if request is None:
+            self.refuse("", (), said)
+        else:
+            self.refuse(_STREAMS.get(request.channel, request.channel), request.product_ids, said)
+
+    def _acknowledged(self, conn: int, current: dict[str, list[str]]) -> None:
+        """The whole current set: a product that was asked for and is not in it was not accepted."""
+        request = self._answered(conn)
+        if request is None or request.type != "subscribe":
+            return
+        missing = [product for product in request.product_ids if product not in current.get(request.channel, ())]
+        if missing:
+            self.refuse(_STREAMS.get(request.channel, request.channel), missing, manifest.NOT_ACKNOWLEDGED)
+
     def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
         """A lost number may have been any product's: all books of the connection begin again."""
         return (
@@ -140,6 +193,7 @@ class CoinbaseFeed(Feed):
 
     def void_books(self, plan: ConnectionPlan, conn: int) -> None:
         """The books of the connection wait for their snapshots, its numbers begin again."""
+        self._unanswered.pop(conn, None)
         self.stream.reset_connection(conn)
 
     def proofs(self) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from engine.base.jsontext import encode
@@ -14,8 +15,11 @@ from engine.providers.kraken import manifest
 from engine.providers.kraken.signing import TOKEN_PATH, KrakenSigner, read_token
 from engine.providers.kraken.stream import KrakenStream
 from engine.providers.kraken.symbols import ORDERING, instruments_of, split_symbol
+from engine.providers.kraken.user import KrakenUserStream
 from engine.providers.limits import STREAMS_PER_FRAME
+from engine.providers.requests import RequestNumbers
 from engine.providers.sharding import chunks
+from engine.providers.userstream import UserStream
 from engine.schema.instrument import ChecksumKind, Instrument, InstrumentStatus, Skipped
 
 
@@ -29,6 +33,7 @@ class KrakenFeed(Feed):
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
         super().__init__(provider, rules, ports)
+        self._numbers = RequestNumbers()
         self.stream = KrakenStream(
             provider,
             ports.pool,
@@ -36,6 +41,8 @@ class KrakenFeed(Feed):
             ports.clock,
             verify_checksum=rules.verify_checksum,
             on_instruments=self._instruments_told,
+            on_reply=self._answered,
+            on_error=self._refused,
             on_reject=ports.on_reject,
             on_telemetry=ports.on_telemetry,
             on_want_snapshot=self.want_snapshot,
@@ -119,6 +126,17 @@ class KrakenFeed(Feed):
         """The venue refuses with HTTP 200."""
         read_token(body)
 
+    def user_streams(
+        self,
+        credentials: Credentials,
+        ws_endpoint: str | None,
+        rest_endpoint: str | None,
+        venue_now_ns: Callable[[], int],
+    ) -> Callable[[], UserStream]:
+        """Private channels by token; nonces of one key never fall."""
+        signer = KrakenSigner(credentials, self.ports.clock.now)
+        return partial(KrakenUserStream, self.provider, ws_endpoint, rest_endpoint, signer)
+
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """The venue publishes no limit."""
         return manifest.PAIRS_PER_CONNECTION
@@ -130,18 +148,38 @@ class KrakenFeed(Feed):
 
     def requests(self, kind: RequestKind, wanted: Wanted, symbols: Sequence[str]) -> tuple[bytes, ...]:
         """One message a channel, and one an interval of candles."""
-        channels: list[dict[str, object]] = []
+        channels: list[tuple[str, dict[str, object]]] = []
         for stream in wanted.streams:
             if stream == "kline":
                 channels += [
-                    {"channel": manifest.CHANNEL_CANDLES, "interval": manifest.KLINE_INTERVALS_MIN[interval]}
+                    (stream, {"channel": manifest.CHANNEL_CANDLES, "interval": manifest.KLINE_INTERVALS_MIN[interval]})
                     for interval in wanted.kline_intervals
                 ]
             else:
-                channels.append(self._params(stream))
+                channels.append((stream, self._params(stream)))
         return tuple(
-            _request(kind, part, params) for params in channels for part in chunks(symbols, STREAMS_PER_FRAME)
+            self._request(kind, stream, part, params)
+            for stream, params in channels
+            for part in chunks(symbols, STREAMS_PER_FRAME)
         )
+
+    def _request(
+        self, method: str, stream: str, symbols: Sequence[str], params: dict[str, object]
+    ) -> bytes:
+        request = {"method": method, "params": {**params, "symbol": list(symbols)}}
+        return encode({**request, "req_id": self._numbers.number(stream, symbols, request)})
+
+    def _answered(
+        self, number: int | None, refusal: str | None, is_subscribe: bool, channel: str | None, symbol: str | None
+    ) -> None:
+        """One answer a symbol; a refusal may name nothing but the number."""
+        if refusal is not None and is_subscribe and refusal != manifest.ALREADY_SUBSCRIBED:
+            stream, symbols = self._numbers.asked(number)
+            self.refuse(stream or channel or "", (symbol,) if symbol else symbols, refusal)
+
+    def _refused(self, conn: int, said: str) -> None:
+        """The venue refuses what it does not even name."""
+        self.refuse("", (), said)
 
     def _params(self, stream: str) -> dict[str, object]:
         if stream == "book":
@@ -170,7 +208,7 @@ class KrakenFeed(Feed):
         """The one pair's book begins again; the depth is part of what names the subscription."""
         symbol = self.stream.book_list()[symbol_index].venue_symbol.decode()
         return tuple(
-            _request(kind, [symbol], self._params("book"))
+            self._request(kind, "book", [symbol], self._params("book"))
             for kind in ("unsubscribe", "subscribe")
         )
 
@@ -190,7 +228,3 @@ class KrakenFeed(Feed):
 
 
 _INSTRUMENTS = encode({"method": "subscribe", "params": {"channel": manifest.CHANNEL_INSTRUMENTS}})
-
-
-def _request(method: str, symbols: Sequence[str], params: dict[str, object]) -> bytes:
-    return encode({"method": method, "params": {**params, "symbol": list(symbols)}})

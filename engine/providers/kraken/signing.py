@@ -89,9 +89,9 @@ def read_token(body: bytes) -> str:
 
 def user_stream_frames(token: str) -> tuple[bytes, ...]:
     """What opens the private streams: executions with both snapshots, and balances."""
-    executions = {"channel": "executions", "snap_orders": True, "snap_trades": True, "order_status": True,
-                  "ratecounter": True, "token": token}  # fmt: skip
-    balances = {"channel": "balances", "token": token}
+    executions = {"channel": manifest.CHANNEL_EXECUTIONS, "snap_orders": True, "snap_trades": True,
+                  "order_status": True, "ratecounter": True, "token": token}  # fmt: skip
+    balances = {"channel": manifest.CHANNEL_BALANCES, "token": token}
     return tuple(
         encode({"method": "subscribe", "params": params, "req_id": number})
         for number, params in enumerate((executions, balances), 1)

@@ -116,12 +116,13 @@ def test_kraken_subscribes_the_least_depth_that_holds_what_is_published(
     symbols = ["BTC/USD", "ETH/USD"]
     assert told(plan) == [
         {"method": "subscribe", "params": {"channel": "instrument"}},
-        {"method": "subscribe", "params": {"channel": "book", "depth": subscribed, "symbol": symbols}},
-        {"method": "subscribe", "params": {"channel": "trade", "symbol": symbols}},
-        {"method": "subscribe", "params": {"channel": "ticker", "event_trigger": "bbo", "symbol": symbols}},
-        {"method": "subscribe", "params": {"channel": "ohlc", "interval": 1, "symbol": symbols}},
-        {"method": "subscribe", "params": {"channel": "ohlc", "interval": 1440, "symbol": symbols}},
+        {"method": "subscribe", "params": {"channel": "book", "depth": subscribed, "symbol": symbols}, "req_id": 1},
+        {"method": "subscribe", "params": {"channel": "trade", "symbol": symbols}, "req_id": 2},
+        {"method": "subscribe", "params": {"channel": "ticker", "event_trigger": "bbo", "symbol": symbols}, "req_id": 3},
+        {"method": "subscribe", "params": {"channel": "ohlc", "interval": 1, "symbol": symbols}, "req_id": 4},
+        {"method": "subscribe", "params": {"channel": "ohlc", "interval": 1440, "symbol": symbols}, "req_id": 5},
     ]
+    assert plans_of(feed, "ws://venue:1/v2", STREAMS, ("1m", "1d")) == [plan]  # its numbers as well: no growth
     anew = [json.loads(frame)["params"] for frame in feed.resubscription(plan, 1)]
     assert anew == [{"channel": "book", "depth": subscribed, "symbol": ["ETH/USD"]}] * 2
 

@@ -1,0 +1,371 @@
+"""A provider's account, live: its private connection kept standing and logged in, its balances told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Literal
+
+from engine.base.clock import Clock
+from engine.base.errors import AuthError, NetworkError, ScaleOverflowError, ValidationError, VenueError
+from engine.base.workers import TaskScope
+from engine.config.sections_providers import ProviderConfig
+from engine.providers.backoff import Backoff
+from engine.providers.balances import BalanceSheet
+from engine.providers.connection import Connection, SocketSettings, State
+from engine.providers.credentials import read_credentials
+from engine.providers.feed import ConnectionPlan, Feed
+from engine.providers.handover import replace_in_time
+from engine.providers.listener import FrameRelay
+from engine.providers.rest import RestClient
+from engine.providers.userstream import Holding, UserStream
+from engine.schema.enums import BalanceCause
+
+LOGIN_WITHIN_S = 10.0
+"""A login that is not answered by then is tried anew on another connection."""
+ASK_GAP_S = 1.0
+"""Balances by REST are asked for no more often."""
+PRIVATE = "private"
+"""What telemetry calls the connection, where others have a number."""
+
+AccountState = Literal["starting", "up", "down", "refused"]
+log = logging.getLogger("engine.providers")
+
+
+@dataclass(frozen=True)
+class AccountWays:
+    """What an account needs of its session.
+
+    Attributes:
+        rest: calls at the venue.
+        clock: stamps frames.
+        scope: runs its tasks.
+        socket: what its connections are made with.
+        new_backoff: delays of attempts.
+        random: spreads planned ends.
+        measure_clock: takes the offset of the venue's clock.
+        venue_now_ns: the time on the venue's clock when ours shows that.
+        tell: telemetry.
+    """
+
+    rest: RestClient
+    clock: Clock
+    scope: TaskScope
+    socket: SocketSettings
+    new_backoff: Callable[[], Backoff]
+    random: Random
+    measure_clock: Callable[[], Awaitable[None]]
+    venue_now_ns: Callable[[int], int]
+    tell: Callable[..., None]
+
+
+def open_account(feed: Feed, settings: ProviderConfig, ways: AccountWays) -> Account | None:
+    """The account of a provider's key, not started; None where it has no key.
+
+    Raises:
+        ConfigError: one half of the key is missing.
+    """
+    credentials = read_credentials(feed.provider, settings.credentials)
+    if credentials is None:
+        return None
+    account = Account(feed, ways)
+    try:
+        account.new_stream = feed.user_streams(
+            credentials,
+            settings.ws_private_endpoint,
+            settings.rest_endpoint,
+            lambda: ways.venue_now_ns(ways.clock.now()),
+        )
+    except AuthError as error:
+        account.refuse(error)
+    return account
+
+
+class Account:
+    """Owned by its session, used on the engine's loop. A refused login is told once and ends it; nothing else does.
+
+    Args:
+        feed: of the provider; its ports take balances and orders.
+        ways: of the session.
+    """
+
+    new_stream: Callable[[], UserStream]
+    """The venue's private half, for one connection."""
+
+    def __init__(self, feed: Feed, ways: AccountWays) -> None:
+        self.feed = feed
+        self.ways = ways
+        self.state: AccountState = "starting"
+        self.cause = "not connected yet"
+        """What made it so, for a person to read."""
+        self.error: VenueError | None = None
+        """Why the venue refuses it."""
+        self.logins = 0
+        """That the venue has taken."""
+        self.orders_told = 0
+        """Orders that no consumer of ours can have sent."""
+        self.sheet = BalanceSheet(feed.provider)
+        self._links: list[Link] = []
+        self._numbers = 0
+        self._has_retried = False
+        self._clock_doubted = False
+        self._doubted = asyncio.Event()
+
+    def start(self) -> None:
+        """Log in and stay so, in tasks of the session; a refused account stays what it is."""
+        if self.state == "refused":
+            return
+        link = self._new_link()
+        self.ways.scope.start(self._keep(link))
+        self.ways.scope.start(self._ask())
+
+    async def close(self) -> None:
+        """Close every connection. Idempotent."""
+        for link in self._links:
+            await link.connection.close()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the venue sends the account's stream."""
+        return self.state == "up"
+
+    # -- connections ------------------------------------------------------------------------------------------
+
+    def _new_link(self) -> Link:
+        self._numbers += 1
+        link = Link(self, self._numbers)
+        self._links.append(link)
+        return link
+
+    async def _keep(self, link: Link) -> None:
+        lifetime_s = self.feed.socket_limits.lifetime_s
+        async with TaskScope() as scope:
+            if lifetime_s is not None:
+                share, backoff = self.ways.random.random(), self.ways.new_backoff()
+                replace = partial(self._replace, link)
+                scope.start(replace_in_time(link.connection, lifetime_s, share, backoff, replace))
+            await link.connection.keep()
+        if link in self._links:
+            self._links.remove(link)
+
+    async def _replace(self, old: Link) -> bool:
+        """Let a second connection log in, and only then give up the first."""
+        new = self._new_link()
+        try:
+            await new.connection.open()
+            async with asyncio.timeout(LOGIN_WITHIN_S):
+                await new.is_open.wait()
+        except (VenueError, TimeoutError) as error:
+            log.warning("%s private connection was not replaced: %s", self.feed.provider, error or "no answer in time")
+            self._links.remove(new)
+            await new.connection.close()
+            return False
+        self.ways.scope.start(self._keep(new))
+        await old.connection.close()
+        return True
+
+    def is_heard(self, link: Link) -> bool:
+        """Whether the account's stream is taken from *link*: from the last one that logged in."""
+        return next((one for one in reversed(self._links) if one.is_open.is_set()), None) is link
+
+    async def prepare(self, stream: UserStream) -> None:
+        """Have what the next login needs.
+
+        Raises:
+            VenueError: the venue refuses it, or cannot be reached.
+        """
+        if self._clock_doubted:
+            try:
+                await self.ways.measure_clock()
+            except ValidationError as error:
+                raise NetworkError(error.reason, op="account.open", provider=self.feed.provider) from None
+            self._clock_doubted = False
+        try:
+            await stream.prepare(self.ways.rest)
+        except AuthError as error:
+            self.error = error
+            raise
+
+    # -- what becomes of it -----------------------------------------------------------------------------------
+
+    def link_opened(self, link: Link) -> None:
+        """A login was taken: its balances begin a new epoch."""
+        self.logins += 1
+        self._has_retried = False
+        self.sheet.begin_epoch()
+        self._become("up", "logged in", link.connection.backoff.attempts)
+
+    def link_down(self, link: Link, cause: str) -> None:
+        """A connection has gone, or could not be made."""
+        if not any(one.is_open.is_set() for one in self._links):
+            self._become("down", cause, link.connection.backoff.attempts)
+
+    def link_refused(self, link: Link, error: VenueError, *, is_doubtful: bool) -> None:
+        """The venue does not take a login: told once, and not tried again, but once where a fresh time may do."""
+        if is_doubtful and not self._has_retried:
+            self._has_retried = self._clock_doubted = True
+            link.connection.drop(error.reason)
+            return
+        if self.state != "refused":
+            self.refuse(error)
+            self.ways.scope.start(self.close())
+
+    def refuse(self, error: VenueError) -> None:
+        """The key is of no use: told once. Public data goes on."""
+        self.error = error
+        log.error("%s; %s", error, error.hint)
+        self._become("refused", error.reason, 0)
+
+    def _become(self, state: AccountState, cause: str, attempts: int) -> None:
+        if self.state == "refused" or state == self.state:
+            return
+        self.state, self.cause = state, cause
+        self.ways.tell("connection.state", provider=self.feed.provider, conn=PRIVATE, state=state, cause=cause,
+                       attempts=attempts, down_ms=0)  # fmt: skip
+        log.log(
+            logging.INFO if state == "up" else logging.WARNING,
+            "%s private connection is %s: %s", self.feed.provider, state, cause,
+        )  # fmt: skip
+
+    # -- what it says -----------------------------------------------------------------------------------------
+
+    def take_holdings(
+        self, holdings: Sequence[Holding], cause: BalanceCause, ts_venue_ns: int, ts_recv_ns: int
+    ) -> None:
+        """Publish what is new of it."""
+        try:
+            for balance in self.sheet.take(holdings, cause, ts_venue_ns, ts_recv_ns):
+                self.feed.ports.on_balance(balance)
+        except ScaleOverflowError as error:
+            log.error("%s", error)
+        self.feed.stream.read_end()
+
+    def take_order(self, venue_order_id: str, frame: bytes) -> None:
+        """An order of somebody else on the account: kept as a dead letter, and told (ORDM-22)."""
+        self.orders_told += 1
+        self.feed.ports.on_foreign_order(self.feed.provider, venue_order_id, frame)
+
+    def doubt_holdings(self) -> None:
+        """Ask for the balances soon."""
+        self._doubted.set()
+
+    async def _ask(self) -> None:
+        """Ask for balances whenever they may have changed, where the stream does not tell them."""
+        backoff = self.ways.new_backoff()
+        while True:
+            await self._doubted.wait()
+            self._doubted.clear()
+            try:
+                holdings = await self.new_stream().holdings(self.ways.rest)
+            except (VenueError, ValidationError) as error:
+                log.warning("%s balances were not read: %s", self.feed.provider, error)
+                if not isinstance(error, AuthError):
+                    self._doubted.set()
+                await asyncio.sleep(max(ASK_GAP_S, backoff.next_s()))
+                continue
+            backoff.reset()
+            cause = BalanceCause.SNAPSHOT if self.sheet.is_blank else BalanceCause.OTHER
+            self.take_holdings(holdings, cause, 0, self.ways.clock.now())
+            await asyncio.sleep(ASK_GAP_S)
+
+
+class Link:
+    """One private connection and how far it has come: the account's port to a stream, and the connection's opening."""
+
+    def __init__(self, account: Account, number: int) -> None:
+        self._account = account
+        self._stream = account.new_stream()
+        self.is_open = asyncio.Event()
+        self._frame = b""
+        self._ts_recv_ns = 0
+        ways = account.ways
+        self.connection = Connection(
+            account.feed.provider,
+            number,
+            ConnectionPlan(self._stream.url),
+            FrameRelay(self._take),
+            ways.clock,
+            settings=ways.socket,
+            backoff=ways.new_backoff(),
+            on_state=self._state_changed,
+            opening=self,
+        )
+
+    # -- the connection's opening -----------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """A new stream for a new connection."""
+        self._stream = self._account.new_stream()
+        await self._account.prepare(self._stream)
+
+    def frames(self) -> tuple[bytes, ...]:
+        """What logs in."""
+        return self._stream.frames()
+
+    def _state_changed(self, connection: Connection, state: State, cause: str) -> None:
+        self.is_open.clear()
+        if state == "up":
+            asyncio.get_running_loop().call_later(LOGIN_WITHIN_S, self._check_login, connection.stood_from_s)
+        elif state == "down":
+            self._account.link_down(self, cause)
+        else:
+            error = self._account.error or AuthError(
+                cause, op="account.open", provider=connection.provider,
+                hint="look at ws_private_endpoint, and whether the venue lets this address in",
+            )  # fmt: skip
+            self._account.link_refused(self, error, is_doubtful=False)
+
+    def _check_login(self, stood_from_s: float) -> None:
+        if not self.is_open.is_set() and self.connection.stood_from_s == stood_from_s:
+            self.connection.drop(f"no answer to the login for {LOGIN_WITHIN_S:g} s")
+
+    # -- the stream's port ------------------------------------------------------------------------------------
+
+    def _take(self, frame: bytes, ts_recv_ns: int, conn: int) -> None:
+        self._frame, self._ts_recv_ns = frame, ts_recv_ns
+        try:
+            self._stream.take(frame, self)
+        except ValidationError as error:
+            provider = self._account.feed.provider
+            log.warning("%s private frame refused: %s", provider, error.reason)
+            self._account.feed.ports.on_reject(provider, "bad_value", None, frame, len(frame))
+
+    def opened(self) -> None:
+        """The venue has taken the login."""
+        self.is_open.set()
+        self._account.link_opened(self)
+
+    def refused(self, error: VenueError, *, is_doubtful: bool) -> None:
+        """The venue refuses the login, or has changed its mind about it."""
+        self.is_open.clear()
+        self._account.link_refused(self, error, is_doubtful=is_doubtful)
+
+    def broken(self, cause: str) -> None:
+        """Begin anew over another connection."""
+        self.connection.drop(cause)
+
+    def ending(self) -> None:
+        """The venue is about to end this connection."""
+        self.connection.ending.set()
+
+    def say(self, frames: tuple[bytes, ...]) -> None:
+        """Send these, as fast as the venue lets us."""
+        self.connection.send(frames)
+
+    def holds(self, holdings: Sequence[Holding], cause: BalanceCause, ts_venue_ns: int = 0) -> None:
+        """Balances, heard of one connection alone."""
+        if self._account.is_heard(self) or not self.is_open.is_set():
+            self._account.take_holdings(holdings, cause, ts_venue_ns, self._ts_recv_ns)
+
+    def order_told(self, venue_order_id: str) -> None:
+        """An order, heard of one connection alone."""
+        if self._account.is_heard(self) or not self.is_open.is_set():
+            self._account.take_order(venue_order_id, self._frame)
+
+    def holdings_doubted(self) -> None:
+        """Balances may have changed."""
+        self._account.doubt_holdings()

@@ -1,0 +1,109 @@
+"""The private channels of Kraken v2: executions and balances, opened by a token. Source: docs.kraken.com, ws v2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.base.errors import AuthError, UnavailableError
+from engine.providers.kraken import manifest
+from engine.providers.kraken.signing import TOKEN_PATH, KrakenSigner, read_token, user_stream_frames
+from engine.providers.rest import RestClient
+from engine.providers.userstream import AccountPort, Holding, UserStream, amount, message_of, reading, refusal
+from engine.schema.enums import BalanceCause
+
+_HINT = "key and secret must be those of one key that may query funds and orders and use WebSockets"
+_AGAIN = ("EAPI:Invalid nonce", "EAPI:Invalid token", "ESession:Invalid session")
+"""With a new nonce or a new token the venue may take it."""
+_BUSY = ("EAPI:Rate limit", "EGeneral:Too many", "EService:", "EGeneral:Internal", "EGeneral:Temporary lockout")
+_CAUSES = {
+    "trade": BalanceCause.TRADE,
+    "deposit": BalanceCause.TRANSFER,
+    "withdrawal": BalanceCause.TRANSFER,
+    "transfer": BalanceCause.TRANSFER,
+}
+
+
+class KrakenUserStream(UserStream):
+    """A new token for each connection, where it then lives as long as that; the channel tells no holds.
+
+    Args:
+        provider: for texts.
+        ws_endpoint, rest_endpoint: in place of the venue's own.
+        signer: of the key; nonces must not fall from one connection to the next.
+    """
+
+    def __init__(
+        self, provider: str, ws_endpoint: str | None, rest_endpoint: str | None, signer: KrakenSigner
+    ) -> None:
+        self.url = ws_endpoint or manifest.WS_USER_ENDPOINT
+        self._token_url = f"{rest_endpoint or manifest.REST_ENDPOINT}{TOKEN_PATH}"
+        self._provider = provider
+        self._signer = signer
+        self._token = ""
+        self._acknowledged: set[str] = set()
+        self._last_execution = 0
+
+    async def prepare(self, rest: RestClient) -> None:
+        """POST /0/private/GetWebSocketsToken; once more where the venue finds the nonce too low."""
+        try:
+            self._token = await self._fetch_token(rest)
+        except AuthError as error:
+            if not (error.venue_message or "").startswith(_AGAIN):
+                raise
+            self._token = await self._fetch_token(rest)
+
+    async def _fetch_token(self, rest: RestClient) -> str:
+        body, headers = self._signer.request(TOKEN_PATH)
+        answer = await rest.post(self._token_url, body, headers)
+        try:
+            return read_token(answer)
+        except AuthError as error:
+            said = error.venue_message or error.reason
+            if said.startswith(_BUSY):
+                raise UnavailableError(said, op="token.read", provider=self._provider) from None
+            raise refusal(self._provider, said, _HINT) from None
+
+    def frames(self) -> tuple[bytes, ...]:
+        """``executions`` with both snapshots, and ``balances``."""
+        return user_stream_frames(self._token)
+
+    def take(self, frame: bytes, port: AccountPort) -> None:
+        """Answers first, then channels."""
+        message = message_of(frame)
+        if message.get("method") == "subscribe":
+            reading(lambda: self._answer(message, port))
+        elif "channel" in message:
+            reading(lambda: self._channel(message, port))
+
+    def _answer(self, message: dict[str, Any], port: AccountPort) -> None:
+        if message.get("success"):
+            self._acknowledged.add(message["result"]["channel"])
+            if self._acknowledged == {manifest.CHANNEL_EXECUTIONS, manifest.CHANNEL_BALANCES}:
+                port.opened()
+            return
+        said = str(message.get("error", "no reason given"))
+        if said.startswith(_BUSY):
+            port.broken(said)
+        else:
+            port.refused(refusal(self._provider, said, _HINT), is_doubtful=said.startswith(_AGAIN))
+
+    def _channel(self, message: dict[str, Any], port: AccountPort) -> None:
+        rows = message.get("data", ())
+        if message["channel"] == manifest.CHANNEL_BALANCES:
+            if message["type"] == "snapshot":
+                port.holds([_holding(row) for row in rows], BalanceCause.SNAPSHOT)
+            else:
+                for row in rows:
+                    port.holds([_holding(row)], _CAUSES.get(row.get("type"), BalanceCause.OTHER))
+        elif message["channel"] == manifest.CHANNEL_EXECUTIONS:
+            number = message["sequence"]
+            if self._last_execution and number != self._last_execution + 1:
+                port.broken(f"execution messages after {self._last_execution} were lost")
+                return
+            self._last_execution = number
+            for row in rows:
+                port.order_told(row["order_id"])
+
+
+def _holding(row: dict[str, Any]) -> Holding:
+    return Holding(row["asset"], amount(row["balance"]))

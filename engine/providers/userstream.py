@@ -1,0 +1,156 @@
+"""A venue's private half, cold: how the stream of an account is opened, and what its frames say. No socket."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from engine.base.errors import AuthError, ValidationError, VenueError
+from engine.providers.rest import RestClient
+from engine.schema.enums import BalanceCause
+
+CHECK_HINT = "engine-run check --online asks the venue about the key alone"
+_OP = "account.open"
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What an account has of one asset, as plain decimals.
+
+    Attributes:
+        asset: code of the asset.
+        available: what orders may use.
+        held: what open orders hold; 0 where the venue does not tell.
+    """
+
+    asset: str
+    available: Decimal
+    held: Decimal = Decimal(0)
+
+
+class AccountPort(Protocol):
+    """What a frame of a private connection may have to say."""
+
+    def opened(self) -> None:
+        """The venue has taken the login, and sends the account's stream."""
+
+    def refused(self, error: VenueError, *, is_doubtful: bool) -> None:
+        """The venue refuses the login; *is_doubtful*: with a fresh clock and token it may take it."""
+
+    def broken(self, cause: str) -> None:
+        """The stream cannot go on over this connection."""
+
+    def ending(self) -> None:
+        """The venue is about to end this connection."""
+
+    def say(self, frames: tuple[bytes, ...]) -> None:
+        """Send these."""
+
+    def holds(self, holdings: Sequence[Holding], cause: BalanceCause, ts_venue_ns: int = 0) -> None:
+        """So much is there of these assets now."""
+
+    def order_told(self, venue_order_id: str) -> None:
+        """The frame tells of an order."""
+
+    def holdings_doubted(self) -> None:
+        """The balances may have changed, and the stream does not tell them."""
+
+
+class UserStream(ABC):
+    """One account at one venue. Made anew by the feed for each connection; used on the engine's loop.
+
+    Attributes:
+        url: of the private connection.
+    """
+
+    tells_holdings: ClassVar[bool] = True
+    """Whether balances come over the stream; else holdings() has them."""
+    url: str
+
+    async def prepare(self, rest: RestClient) -> None:  # noqa: B027 - most venues need nothing
+        """Get what a login needs before the connection is made.
+
+        Raises:
+            VenueError: the venue refuses it, or cannot be reached.
+        """
+
+    @abstractmethod
+    def frames(self) -> tuple[bytes, ...]:
+        """The login and the subscriptions, signed now."""
+
+    @abstractmethod
+    def take(self, frame: bytes, port: AccountPort) -> None:
+        """Tell *port* what a frame says.
+
+        Raises:
+            ValidationError: it is none of the venue's.
+        """
+
+    async def holdings(self, rest: RestClient) -> list[Holding]:
+        """All balances, asked for by REST; only where the stream does not tell them.
+
+        Raises:
+            VenueError: the venue does not answer, or refuses.
+            ValidationError: it answers with something else.
+        """
+        raise NotImplementedError(type(self).__name__)
+
+
+def message_of(frame: bytes) -> dict[str, Any]:
+    """A frame's object; its numbers are exact decimals.
+
+    Raises:
+        ValidationError: it is no JSON object.
+    """
+    try:
+        return _DECODER.decode(frame)
+    except msgspec.DecodeError as error:
+        raise ValidationError(f"no JSON object: {error}", op="account.read") from None
+
+
+_DECODER = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
+def amount(value: object) -> Decimal:
+    """A decimal of a text or a number.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if number.is_finite():
+            return number
+    raise ValidationError(f"{value!r} is no amount", op="account.read")
+
+
+def reading(read: Callable[[], None]) -> None:
+    """Run what reads fields of a frame.
+
+    Raises:
+        ValidationError: a field is missing or of another kind.
+    """
+    try:
+        read()
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValidationError(f"{type(error).__name__}: {error}", op="account.read") from None
+
+
+def refusal(provider: str, said: str, hint: str, code: str | None = None) -> AuthError:
+    """The venue does not take a key, a signature, a token or a time."""
+    return AuthError(
+        f"the venue refuses the login: {said}",
+        op=_OP,
+        provider=provider,
+        venue_code=code,
+        venue_message=said,
+        hint=f"{hint}; {CHECK_HINT}",
+    )
