@@ -157,14 +157,16 @@ class Account:
         new = self._new_link()
         try:
             await new.connection.open()
+            self.ways.scope.start(self._keep(new))
             async with asyncio.timeout(LOGIN_WITHIN_S):
                 await new.is_open.wait()
         except (VenueError, TimeoutError) as error:
-            log.warning("%s private connection was not replaced: %s", self.feed.provider, error or "no answer in time")
-            self._links.remove(new)
+            why = str(error) or "no answer in time"
+            log.warning("%s private connection was not replaced: %s", self.feed.provider, why)
             await new.connection.close()
+            if new in self._links:
+                self._links.remove(new)
             return False
-        self.ways.scope.start(self._keep(new))
         await old.connection.close()
         return True
 
@@ -201,6 +203,8 @@ class Account:
 
     def link_down(self, link: Link, cause: str) -> None:
         """A connection has gone, or could not be made."""
+        if self._clock_doubted:
+            return  # cut by ourselves: the second try is under way
         if not any(one.is_open.is_set() for one in self._links):
             self._become("down", cause, link.connection.backoff.attempts)
 

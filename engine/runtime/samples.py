@@ -10,6 +10,7 @@ from engine.consumers.context import Context
 from engine.consumers.subscriptions import Subscription
 from engine.providers.facts import plain
 from engine.runtime.assembly import Engine
+from engine.schema.account import BalanceUpdate
 from engine.schema.market import BookEvent, Trade
 
 Key = tuple[str, str]
@@ -102,6 +103,21 @@ class DepthBalance:
     def findings(self) -> list[str]:
         """A line for each book."""
         return [f"{' '.join(key)} {balance:+d} %" for key, balance in self.balance_pct.items()]
+
+
+class Purse:
+    """What the accounts hold, told in the log with each change; not among those that run by themselves."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], tuple[int, int, int]] = {}
+        """By provider and asset: total and held, and their scale."""
+
+    def on_balance_update(self, event: BalanceUpdate, ctx: Context) -> None:
+        """Note the newest balance, which stands for itself: none needs the one before."""
+        self.held[event.account, event.asset] = (event.total_raw, event.held_raw, event.asset_scale)
+        total, held = (plain(raw, event.asset_scale) for raw in (event.total_raw, event.held_raw))
+        cause = event.cause.name.lower() if event.cause else "none"
+        ctx.log.info("%s has %s %s, %s of it held (%s)", event.account, total, event.asset, held, cause)
 
 
 Sample = SpreadWatch | TradeTape | DepthBalance

@@ -35,9 +35,9 @@ class Holder:
 
 
 @contextmanager
-def simulator() -> Iterator[dict[str, dict[str, str]]]:
+def simulator(*args: str) -> Iterator[dict[str, dict[str, str]]]:
     """Simulated venues; their addresses."""
-    command = (sys.executable, "-m", "engine.simulator", "--rate", "500", "--exit-with-parent")
+    command = (sys.executable, "-m", "engine.simulator", "--rate", "500", "--exit-with-parent", *args)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -60,15 +60,19 @@ def endpoints(addresses: dict[str, dict[str, str]]) -> list[str]:
             sets += [
                 "--set", f"providers[{place}].ws_endpoint={addresses[venue]['ws']}",
                 "--set", f"providers[{place}].rest_endpoint={addresses[venue]['rest']}",
+                *(("--set", f"providers[{place}].ws_private_endpoint={addresses[venue]['ws_private']}")
+                  if "ws_private" in addresses[venue] else ()),
             ]  # fmt: skip
     return sets
 
 
 @contextmanager
-def running(example: Path, *args: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(example: Path, *args: str, cwd: Path, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A run past its ready line, and that line."""
     command = (sys.executable, "-m", "engine", "run", "--config", str(example), *args)
-    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=cwd, env=os.environ | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             yield process, process.stdout.readline()

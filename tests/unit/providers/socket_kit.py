@@ -92,7 +92,7 @@ class ScriptedVenue:
         await self.listen()
         self.ws_url = f"ws://{HOST}:{self._port}"
         application = web.Application()
-        application.router.add_get("/{path:.*}", self._answer)
+        application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, 0).start()
