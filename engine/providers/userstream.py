@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar, Protocol
@@ -132,15 +132,33 @@ def amount(value: object) -> Decimal:
     raise ValidationError(f"{value!r} is no amount", op="account.read")
 
 
-def reading(read: Callable[[], None]) -> None:
-    """Run what reads fields of a frame.
+Told = Iterator[Callable[[], None]]
+"""What a frame says, as calls still to be made."""
+
+
+def tell(said: Told) -> None:
+    """Read a frame to its end, then tell what it said: none of it where it cannot be read.
 
     Raises:
         ValidationError: a field is missing or of another kind.
     """
     try:
-        read()
+        calls = list(said)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValidationError(f"{type(error).__name__}: {error}", op="account.read") from None
+    for call in calls:
+        call()
+
+
+def rows_of(read: Callable[[dict[str, Any]], list[Holding]], page: dict[str, Any]) -> list[Holding]:
+    """Holdings of an answer by REST.
+
+    Raises:
+        ValidationError: a field is missing or of another kind.
+    """
+    try:
+        return read(page)
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValidationError(f"{type(error).__name__}: {error}", op="account.read") from None
 
 

@@ -9,7 +9,7 @@ from engine.base.errors import ValidationError
 from engine.consumers.subscriptions import Subscription
 from engine.runtime.assembly import Engine
 from engine.schema.codec import to_json
-from engine.schema.command import SUBSCRIBABLE_TYPES
+from engine.schema.command import MARKET_TYPES
 from engine.schema.event import Event
 
 CONSUMER_ID = "event-file"
@@ -34,9 +34,7 @@ class EventFile:
             raise ValidationError(f"{path}: cannot be written: {error.strerror}", op="events.write") from None
         engine.add_consumer(CONSUMER_ID, self, capacity=1024)
         for symbol in {instrument.symbol for instrument in engine.catalogue}:
-            engine.desk.subscribe(
-                Subscription(consumer_id=CONSUMER_ID, symbol=symbol, event_types=SUBSCRIBABLE_TYPES)
-            )
+            engine.desk.subscribe(Subscription(consumer_id=CONSUMER_ID, symbol=symbol, event_types=MARKET_TYPES))
 
     def on_batch(self, events: list[Event], ctx: Any) -> None:
         """Write each event as one line."""

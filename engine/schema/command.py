@@ -10,8 +10,8 @@ import msgspec
 from engine.base.errors import CapacityError, EngineError, MisuseError, ValidationError
 
 MESSAGE_ID_MAX = 64
-SUBSCRIBABLE_TYPES = ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate",
-                      "BalanceUpdate")  # fmt: skip
+MARKET_TYPES = ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate")
+SUBSCRIBABLE_TYPES = (*MARKET_TYPES, "BalanceUpdate")
 COMMAND_KEYS: dict[str, frozenset[str]] = {
     "subscribe": frozenset({"symbol", "providers", "event_types"}),
     "unsubscribe": frozenset({"symbol", "providers", "event_types"}),

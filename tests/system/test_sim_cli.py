@@ -40,7 +40,10 @@ def test_rest_and_control_stand_on_the_next_two_ports_and_a_taken_one_is_told() 
         port = int(addresses["binance"]["ws"].rpartition(":")[2])
     with serving("--port", port, "--venue", "kraken") as (_, addresses):
         assert addresses == {
-            "kraken": {"ws": f"ws://127.0.0.1:{port}/v2", "rest": f"http://127.0.0.1:{port + 1}"},
+            "kraken": {
+                "ws": f"ws://127.0.0.1:{port}/v2", "ws_private": f"ws://127.0.0.1:{port}/v2/private",
+                "rest": f"http://127.0.0.1:{port + 1}",
+            },
             "control": {"rest": f"http://127.0.0.1:{port + 2}"},
         }
         done = run("--port", port + 1)

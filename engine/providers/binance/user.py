@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from engine.providers.binance import manifest
 from engine.providers.binance.signing import USER_STREAM_ID, BinanceSigner
 from engine.providers.credentials import Credentials
-from engine.providers.userstream import AccountPort, Holding, UserStream, amount, message_of, reading, refusal
+from engine.providers.userstream import AccountPort, Holding, Told, UserStream, amount, message_of, refusal, tell
 from engine.schema.enums import BalanceCause
 
 ACCOUNT_ID = "account"
@@ -54,41 +55,43 @@ class BinanceUserStream(UserStream):
         # Older servers send the event itself.
         event = message.get("event", message if "e" in message else None)
         if event is None:
-            reading(lambda: self._answer(message, port))
+            tell(self._answer(message, port))
         else:
-            reading(lambda: self._event(event, port))
+            tell(self._event(event, port))
 
-    def _answer(self, message: dict[str, Any], port: AccountPort) -> None:
+    def _answer(self, message: dict[str, Any], port: AccountPort) -> Told:
         number, status = message["id"], message["status"]
         if status == 200:
             if number == USER_STREAM_ID:
-                port.opened()
-                port.say((self._signer.account_frame(ACCOUNT_ID, self._venue_now_ns()),))
+                yield port.opened
+                yield lambda: port.say((self._signer.account_frame(ACCOUNT_ID, self._venue_now_ns()),))
             elif number == ACCOUNT_ID:
-                port.holds(_holdings(message["result"]["balances"], "asset", "free", "locked"), BalanceCause.SNAPSHOT)
+                holdings = _holdings(message["result"]["balances"], "asset", "free", "locked")
+                yield partial(port.holds, holdings, BalanceCause.SNAPSHOT)
             return
         code, said = message["error"]["code"], message["error"]["msg"]
         if code == _ALREADY:
-            port.opened()
+            yield port.opened
         elif code == _RATE or status >= _OUR_FAULT_BELOW:
-            port.broken(f"{said} ({code})")
+            yield partial(port.broken, f"{said} ({code})")
         else:
-            hint = _HINTS.get(code, _HINT)
-            port.refused(refusal(self._provider, said, hint, str(code)), is_doubtful=code == _CLOCK)
+            hint = _HINTS.get(code) or _HINT
+            error = refusal(self._provider, said, hint, str(code))
+            yield partial(port.refused, error, is_doubtful=code == _CLOCK)
 
-    def _event(self, event: dict[str, Any], port: AccountPort) -> None:
+    def _event(self, event: dict[str, Any], port: AccountPort) -> Told:
         match event["e"]:
             case "outboundAccountPosition":
                 holdings = _holdings(event["B"], "a", "f", "l")
-                port.holds(holdings, BalanceCause.OTHER, event["E"] * 1_000_000)
+                yield partial(port.holds, holdings, BalanceCause.OTHER, event["E"] * 1_000_000)
             case "executionReport":
-                port.order_told(str(event["i"]))
+                yield partial(port.order_told, str(event["i"]))
             case "listStatus":
-                port.order_told(str(event["g"]))
+                yield partial(port.order_told, str(event["g"]))
             case "eventStreamTerminated":
-                port.broken("the venue ended the subscription")
+                yield partial(port.broken, "the venue ended the subscription")
             case "serverShutdown":
-                port.ending()
+                yield port.ending
             # balanceUpdate and externalLockUpdate tell a change alone: the position that comes with it is absolute.
 
 

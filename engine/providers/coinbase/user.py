@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,17 @@ from engine.providers.coinbase import manifest
 from engine.providers.coinbase.signing import CoinbaseSigner
 from engine.providers.credentials import Credentials
 from engine.providers.rest import RestClient
-from engine.providers.userstream import AccountPort, Holding, UserStream, amount, message_of, reading, refusal
+from engine.providers.userstream import (
+    AccountPort,
+    Holding,
+    Told,
+    UserStream,
+    amount,
+    message_of,
+    refusal,
+    rows_of,
+    tell,
+)
 
 _PAGE = 250
 _HINT = "the key's name, its private key and this machine's clock must be right, and the key must be allowed to view"
@@ -60,26 +71,26 @@ class CoinbaseUserStream(UserStream):
             said = str(message.get("message", "no reason given"))
             port.refused(refusal(self._provider, said, _HINT), is_doubtful=True)
             return
-        reading(lambda: self._numbered(message, port))
+        tell(self._numbered(message, port))
 
-    def _numbered(self, message: dict[str, Any], port: AccountPort) -> None:
+    def _numbered(self, message: dict[str, Any], port: AccountPort) -> Told:
         number = message["sequence_num"]
         if number > self._next_sequence:
-            port.broken(f"messages {self._next_sequence} to {number - 1} were lost")
+            yield partial(port.broken, f"messages {self._next_sequence} to {number - 1} were lost")
             return
         self._next_sequence = number + 1
         if message["channel"] == "subscriptions":
             current = [channel for event in message["events"] for channel in event["subscriptions"]]
             if not self._is_open and manifest.CHANNEL_USER in current:
                 self._is_open = True
-                port.opened()
-                port.holdings_doubted()
+                yield port.opened
+                yield port.holdings_doubted
         elif message["channel"] == manifest.CHANNEL_USER:
             orders = [order for event in message["events"] for order in event.get("orders") or ()]
             for order in orders:
-                port.order_told(order["order_id"])
+                yield partial(port.order_told, str(order["order_id"]))
             if orders:
-                port.holdings_doubted()
+                yield port.holdings_doubted
 
     async def holdings(self, rest: RestClient) -> list[Holding]:
         """GET /api/v3/brokerage/accounts, page by page."""
@@ -93,7 +104,7 @@ class CoinbaseUserStream(UserStream):
             except AuthError as error:
                 raise refusal(self._provider, error.venue_message or error.reason, _HINT) from None
             page = message_of(body)
-            reading(lambda page=page: found.extend(_holdings(page)))  # type: ignore[misc]
+            found += rows_of(_holdings, page)
             cursor = str(page.get("cursor") or "")
             if not page.get("has_next") or not cursor:
                 return found

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from engine.base.errors import AuthError, UnavailableError
 from engine.providers.kraken import manifest
 from engine.providers.kraken.signing import TOKEN_PATH, KrakenSigner, read_token, user_stream_frames
 from engine.providers.rest import RestClient
-from engine.providers.userstream import AccountPort, Holding, UserStream, amount, message_of, reading, refusal
+from engine.providers.userstream import AccountPort, Holding, Told, UserStream, amount, message_of, refusal, tell
 from engine.schema.enums import BalanceCause
 
 _HINT = "key and secret must be those of one key that may query funds and orders and use WebSockets"
 _AGAIN = ("EAPI:Invalid nonce", "EAPI:Invalid token", "ESession:Invalid session")
 """With a new nonce or a new token the venue may take it."""
 _BUSY = ("EAPI:Rate limit", "EGeneral:Too many", "EService:", "EGeneral:Internal", "EGeneral:Temporary lockout")
-_CAUSES = {
-    "trade": BalanceCause.TRADE,
-    "deposit": BalanceCause.TRANSFER,
-    "withdrawal": BalanceCause.TRANSFER,
-    "transfer": BalanceCause.TRANSFER,
+_CAUSES: dict[str, BalanceCause] = {
+    **dict.fromkeys(("trade", "margin", "settled", "spend", "receive", "sale", "conversion"), BalanceCause.TRADE),
+    **dict.fromkeys(("deposit", "withdrawal", "transfer", "custodytransfer"), BalanceCause.TRANSFER),
+    **dict.fromkeys(
+        ("rollover", "adjustment", "credit", "staking", "reward", "dividend", "nfttrade", "nftcreatorfee", "nftrebate"),
+        BalanceCause.OTHER,
+    ),
 }
+"""By the type of a ledger entry; what is not here is no balance that we understand."""
 
 
 class KrakenUserStream(UserStream):
@@ -71,38 +75,39 @@ class KrakenUserStream(UserStream):
         """Answers first, then channels."""
         message = message_of(frame)
         if message.get("method") == "subscribe":
-            reading(lambda: self._answer(message, port))
+            tell(self._answer(message, port))
         elif "channel" in message:
-            reading(lambda: self._channel(message, port))
+            tell(self._channel(message, port))
 
-    def _answer(self, message: dict[str, Any], port: AccountPort) -> None:
+    def _answer(self, message: dict[str, Any], port: AccountPort) -> Told:
         if message.get("success"):
             self._acknowledged.add(message["result"]["channel"])
             if self._acknowledged == {manifest.CHANNEL_EXECUTIONS, manifest.CHANNEL_BALANCES}:
-                port.opened()
+                yield port.opened
             return
         said = str(message.get("error", "no reason given"))
         if said.startswith(_BUSY):
-            port.broken(said)
+            yield partial(port.broken, said)
         else:
-            port.refused(refusal(self._provider, said, _HINT), is_doubtful=said.startswith(_AGAIN))
+            error = refusal(self._provider, said, _HINT)
+            yield partial(port.refused, error, is_doubtful=said.startswith(_AGAIN))
 
-    def _channel(self, message: dict[str, Any], port: AccountPort) -> None:
+    def _channel(self, message: dict[str, Any], port: AccountPort) -> Told:
         rows = message.get("data", ())
         if message["channel"] == manifest.CHANNEL_BALANCES:
             if message["type"] == "snapshot":
-                port.holds([_holding(row) for row in rows], BalanceCause.SNAPSHOT)
+                yield partial(port.holds, [_holding(row) for row in rows], BalanceCause.SNAPSHOT)
             else:
                 for row in rows:
-                    port.holds([_holding(row)], _CAUSES.get(row.get("type"), BalanceCause.OTHER))
+                    yield partial(port.holds, [_holding(row)], _CAUSES[row["type"]])
         elif message["channel"] == manifest.CHANNEL_EXECUTIONS:
             number = message["sequence"]
             if self._last_execution and number != self._last_execution + 1:
-                port.broken(f"execution messages after {self._last_execution} were lost")
+                yield partial(port.broken, f"execution messages after {self._last_execution} were lost")
                 return
             self._last_execution = number
             for row in rows:
-                port.order_told(row["order_id"])
+                yield partial(port.order_told, str(row["order_id"]))
 
 
 def _holding(row: dict[str, Any]) -> Holding:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from engine.base.secrets import forget_secrets
 from engine.config.load import load_config
 from engine.runtime.assembly import load_handler
 
 KEYS = {f"{venue}_API_{half}": "of-nobody" for venue in ("BINANCE", "COINBASE", "KRAKEN") for half in ("KEY", "SECRET")}
 EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """No secret of an example is masked in what other tests look at."""
+    yield
+    forget_secrets()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])

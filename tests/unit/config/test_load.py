@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -269,3 +270,23 @@ def test_the_json_schema_tells_ranges_and_words() -> None:
     assert (symbols["minItems"], symbols["maxItems"]) == (1, 1000)
     assert symbols["items"]["pattern"] == "^[A-Z0-9]{1,20}-[A-Z0-9]{1,20}$"
     assert "BookUpdate" in definitions["PoolsConfig"]["properties"]
+
+
+@pytest.mark.parametrize(("asks", "is_right"), [([], True), (["keyed"], True), (["bare"], False)])
+def test_balances_are_of_a_provider_with_a_key_EVT_21(asks: list[str], is_right: bool) -> None:
+    providers: list[dict[str, Any]] = [
+        {"name": name, "venue": "kraken", "symbols": ["BTC-USD"]} for name in ("bare", "keyed")
+    ]
+    providers[1]["credentials"] = {"api_key_env": "A_KEY", "api_secret_env": "A_SECRET"}
+    wanted = {"symbol": "BTC-USD", "providers": asks, "event_types": ["Trade", "BalanceUpdate"]}
+    consumer = {"consumer_id": "c", "mode": "inline", "handler": "m:C", "subscriptions": [wanted]}
+    sets = [("providers", providers), ("consumers", [consumer])]
+    env = {"A_KEY": "the-key", "A_SECRET": "the-secret"}
+    try:
+        if is_right:
+            assert load(*sets, env=env).consumers[0].subscriptions[0].event_types == ("Trade", "BalanceUpdate")
+        else:
+            with pytest.raises(ConfigError, match="no provider it asks has credentials to tell balances"):
+                load(*sets, env=env)
+    finally:
+        forget_secrets()

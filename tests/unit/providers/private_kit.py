@@ -14,6 +14,7 @@ from typing import Any
 import picows
 from aiohttp import web
 
+from engine.base.secrets import forget_secrets
 from engine.config.load import default_config
 from engine.config.sections_providers import ConnectionConfig, CredentialsConfig, ProviderConfig
 from engine.consumers.subscriptions import Subscription
@@ -28,6 +29,8 @@ SECRETS = {"binance": SEED, "coinbase": SEED, "kraken": SEED}
 KINDS: dict[str, Any] = {"binance": "ed25519", "coinbase": None, "kraken": None}
 NOTHING_LISTED = {"binance": {"symbols": []}, "coinbase": {"products": []}, "kraken": {"error": [], "result": {}}}
 BEAT_S = 20.0
+PAGE = 3
+"""Accounts in an answer of Coinbase."""
 
 
 class PrivateClient(Client):
@@ -79,6 +82,9 @@ class PrivateVenue(ScriptedVenue):
         self.refusals: deque[Any] = deque()
         """Of the logins to come, one each: None takes it, else the venue's words or (code, words)."""
         self.is_silent = False
+        self.is_closed = False
+        """Whether every upgrade is answered with 404."""
+        self.upgrades = 0
         self.logins: list[tuple[float, Any]] = []
         """When, and the message that logged in."""
         self.calls: list[str] = []
@@ -86,7 +92,8 @@ class PrivateVenue(ScriptedVenue):
         self.balances = {"BTC": ("1.50", "0.25")}
 
     def _accept(self, request: picows.WSUpgradeRequest) -> Client | None:
-        return PrivateClient(self, request.path.decode())
+        self.upgrades += 1
+        return None if self.is_closed else PrivateClient(self, request.path.decode())
 
     def now_ms(self) -> int:
         return (START_NS + int(now_s() * 1e9) + self.offset_ns) // 1_000_000
@@ -151,12 +158,13 @@ class PrivateVenue(ScriptedVenue):
                 self.asked.append((await request.read()).decode())
                 body = {"error": [], "result": {"token": f"token-{len(self.asked)}", "expires": 900}}
         elif request.path.endswith("/accounts"):
+            first = int(request.query.get("cursor", "0"))
+            rows = list(self.balances.items())[first : first + PAGE]
             body = {
                 "accounts": [
-                    {"currency": a, "available_balance": {"value": f}, "hold": {"value": h}}
-                    for a, (f, h) in self.balances.items()
+                    {"currency": a, "available_balance": {"value": f}, "hold": {"value": h}} for a, (f, h) in rows
                 ],
-                "has_next": False, "cursor": "",
+                "has_next": first + PAGE < len(self.balances), "cursor": str(first + PAGE),
             }  # fmt: skip
         else:
             body = NOTHING_LISTED[self.name]
@@ -206,7 +214,7 @@ async def held(venue: PrivateVenue, monkeypatch: Any, *, ws: str | None = "", ki
         credentials=CredentialsConfig(
             api_key_env="A_KEY", api_secret_env="A_SECRET", key_type=KINDS[name] if kind == "" else kind
         ),
-        connection=ConnectionConfig(heartbeat_timeout_ms=60_000, backoff_min_ms=1000, backoff_max_ms=30_000),
+        connection=ConnectionConfig(heartbeat_timeout_ms=60_000, ping_interval_ms=60_000, backoff_min_ms=1000, backoff_max_ms=30_000),
     )
     config = default_config().model_copy(update={"providers": (settings,)})
     with Engine(config, virtual_clock()) as engine:
@@ -223,3 +231,4 @@ async def held(venue: PrivateVenue, monkeypatch: Any, *, ws: str | None = "", ki
             feed.instruments.clear()
             session.start(lambda instrument: None)
             yield it
+    forget_secrets()

@@ -111,6 +111,29 @@ def test_balances_of_the_login_reach_a_consumer_EVT_21(name: str, monkeypatch: p
     in_virtual_time(main())
 
 
+def test_coinbase_accounts_are_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with PrivateVenue("coinbase") as venue, held(venue, monkeypatch) as it:
+            venue.balances = {f"A{number}": (str(number), "0.5") for number in range(8)}
+            await reached(lambda: len(it.events) == 8)
+            assert [event.asset for event in it.events] == list(venue.balances)
+            assert venue.calls.count("/api/v3/brokerage/accounts") == 3
+
+    in_virtual_time(main())
+
+
+def test_a_snapshot_of_more_assets_than_a_mailbox_holds_is_delivered_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with PrivateVenue("binance") as venue, held(venue, monkeypatch) as it:
+            venue.balances = {f"A{number}": ("1", "0") for number in range(1000)}
+            await reached(lambda: it.account.is_up)
+            await pass_s(1.0)
+            assert [event.asset for event in it.events] == list(venue.balances)
+            assert it.engine.dlq.records() == []
+
+    in_virtual_time(main())
+
+
 # --- days ---------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +275,35 @@ def test_a_token_that_is_refused_ends_it_and_a_nonce_is_tried_once_more(monkeypa
     in_virtual_time(main())
 
 
+def test_a_key_that_is_revoked_while_it_is_used_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with PrivateVenue("binance") as venue, held(venue, monkeypatch) as it:
+            await reached(lambda: it.account.is_up)
+            code, said = FINAL["binance"]
+            (await client_of(venue)).send({"id": None, "status": 401, "error": {"code": code, "msg": said}})
+            await reached(lambda: not venue.clients[0].is_open)
+            await pass_s(DAY_S)
+            assert it.states() == ["up", "refused"]
+            assert len(venue.clients) == 1
+
+    in_virtual_time(main())
+
+
+def test_an_address_that_refuses_the_upgrade_is_told_once_BOOK_03(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with PrivateVenue("binance") as venue:
+            venue.is_closed = True
+            async with held(venue, monkeypatch) as it:
+                await reached(lambda: it.account.state == "refused")
+                await pass_s(3600.0)
+                assert it.states() == ["refused"]
+                assert venue.upgrades == 1
+                assert it.account.error is not None
+                assert "ws_private_endpoint" in it.account.error.hint
+
+    in_virtual_time(main())
+
+
 def test_a_busy_venue_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with PrivateVenue("kraken") as venue, held(venue, monkeypatch) as it:
@@ -323,6 +375,18 @@ def test_kraken_ledger_entries_are_balances_with_their_cause(monkeypatch: pytest
             assert [(one.asset, one.asset_scale, one.total_raw, one.cause) for one in it.events[1:]] == [
                 ("BTC", 10, 17_500_000_001, BalanceCause.TRADE), ("EUR", 2, 1, BalanceCause.TRANSFER),
             ]  # fmt: skip
+
+    in_virtual_time(main())
+
+
+def test_a_ledger_entry_of_an_unknown_kind_is_no_guess_ARC_24(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with PrivateVenue("kraken") as venue, held(venue, monkeypatch) as it:
+            await reached(lambda: bool(it.events))
+            row = {"asset": "BTC", "balance": 9, "type": "never heard of"}
+            (await client_of(venue)).send({"channel": "balances", "type": "update", "data": [row], "sequence": 2})
+            await reached(lambda: it.engine.reporting.rejected_frames["kraken", "bad_value"] == 1)
+            assert len(it.events) == 1
 
     in_virtual_time(main())
 
