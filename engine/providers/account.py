@@ -230,10 +230,9 @@ class Account:
         self.state, self.cause = state, cause
         self.ways.tell("connection.state", provider=self.feed.provider, conn=PRIVATE, state=state, cause=cause,
                        attempts=attempts, down_ms=0)  # fmt: skip
-        log.log(
-            logging.INFO if state == "up" else logging.WARNING,
-            "%s private connection is %s: %s", self.feed.provider, state, cause,
-        )  # fmt: skip
+        if state != "refused":
+            level = logging.INFO if state == "up" else logging.WARNING
+            log.log(level, "%s private connection is %s: %s", self.feed.provider, state, cause)
 
     # -- what it says -----------------------------------------------------------------------------------------
 
@@ -335,7 +334,7 @@ class Link:
             self._stream.take(frame, self)
         except ValidationError as error:
             provider = self._account.feed.provider
-            log.warning("%s private frame refused: %s", provider, error.reason)
+            log.debug("%s private frame refused: %s", provider, error.reason)
             self._account.feed.ports.on_reject(provider, "bad_value", None, frame, len(frame))
 
     def opened(self) -> None:
