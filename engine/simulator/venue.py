@@ -23,7 +23,7 @@ from engine.simulator.limits import BANNED, TOO_MANY_REQUESTS, Block, Refusal, R
 from engine.simulator.market import MarketEvent, SymbolMarket
 from engine.simulator.messages import RestReply
 from engine.simulator.sessions import Session, Wire
-from engine.simulator.texts import fixed_text, trimmed_text
+from engine.simulator.telling import told_book, told_listing, told_trades
 from engine.simulator.timeline import Timeline
 
 DEFAULT_DEPTH_LEVELS = 250
@@ -384,12 +384,12 @@ class Venue(ABC):
         *symbol*: only this one, in any spelling. Raises ValueError for an unknown one.
         """
         wanted = [self.symbol_of(symbol)] if symbol else self.markets
-        return {name: _book(self.markets[name]) for name in wanted}
+        return {name: told_book(self.markets[name]) for name in wanted}
 
     def trades(self, symbol: str = "") -> dict[str, Any]:
         """The newest trades of each symbol, oldest first; *symbol* as in ``books``."""
         wanted = [self.symbol_of(symbol)] if symbol else self.markets
-        return {name: _trades(self.markets[name]) for name in wanted}
+        return {name: told_trades(self.markets[name]) for name in wanted}
 
     @abstractmethod
     def subscriptions(self) -> dict[str, int]:
@@ -397,7 +397,7 @@ class Venue(ABC):
 
     def symbols(self) -> dict[str, Any]:
         """What it lists, by its own spelling."""
-        return {symbol: _listing(market.instrument) for symbol, market in self.markets.items()}
+        return {symbol: told_listing(market.instrument) for symbol, market in self.markets.items()}
 
     def _schedule_event(self, gap_us: int) -> None:
         self._event_is_due = True
@@ -420,40 +420,6 @@ class Venue(ABC):
         self._published_count = 0
         self._silent_events = 0 if frames else self._silent_events + 1
         return _LEAST_FRAMES if self._silent_events > _SILENT_RUN else frames
-
-
-def _book(market: SymbolMarket) -> dict[str, Any]:
-    instrument = market.instrument
-    sides = {
-        name: [
-            [trimmed_text(price_raw, instrument.price_scale), trimmed_text(qty_raw, instrument.qty_scale)]
-            for price_raw, qty_raw in ladder.top(len(ladder))
-        ]
-        for name, ladder in (("bids", market.bids), ("asks", market.asks))
-    }
-    return {**sides, "last_update_id": market.last_update_id, "last_trade_id": market.last_trade_id}
-
-
-def _trades(market: SymbolMarket) -> list[dict[str, Any]]:
-    instrument = market.instrument
-    return [
-        {
-            "id": fill.trade_id,
-            "price": trimmed_text(fill.price_raw, instrument.price_scale),
-            "qty": trimmed_text(fill.qty_raw, instrument.qty_scale),
-            "taker": "buy" if fill.taker_is_buyer else "sell",
-        }
-        for fill in market.recent_trades
-    ]
-
-
-def _listing(instrument: SimInstrument) -> dict[str, str]:
-    return {
-        "symbol": f"{instrument.base}-{instrument.quote}",
-        "tick": fixed_text(instrument.tick_raw, instrument.price_scale),
-        "lot": fixed_text(instrument.lot_raw, instrument.qty_scale),
-        "status": instrument.status,
-    }
 
 
 def _plain(symbol: str) -> str:
