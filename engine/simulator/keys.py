@@ -12,8 +12,6 @@ import hmac
 from typing import Any, NamedTuple
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN
 
@@ -84,6 +82,10 @@ def _unpadded(part: str) -> bytes:
 
 
 def _is_ed25519(key: SimKey, text: bytes, signature: bytes) -> bool:
+    # Only here: who brings no key does not wait for it at the start.
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     seed = base64.b64decode(key.secret)
     try:
         Ed25519PrivateKey.from_private_bytes(seed).public_key().verify(signature, text)
