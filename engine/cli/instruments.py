@@ -13,7 +13,7 @@ from engine.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from engine.runtime.metadata import Known
 
-VENUES = ("binance", "coinbase", "kraken")
+VENUES = ("binance", "coinbase", "kraken", "simulated")
 
 
 def register(app: typer.Typer) -> None:

@@ -49,7 +49,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "engine.namespace": NotBuilt(_ORDERS),
     "engine.state_dir": NotBuilt("parts that keep a state (journal, API token)"),
     "engine.idle": NotBuilt("the choice of an idle policy"),
-    "providers[].venue": NotBuilt("the simulated venue's own feed", only=("simulated",)),
     "providers[].ws_private_endpoint": NotBuilt(_PRIVATE, off=(None,)),
     "providers[].orders": NotBuilt(_PRIVATE),
     "providers[].orders.enabled": NotBuilt(_PRIVATE, off=(False,)),

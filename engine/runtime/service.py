@@ -91,6 +91,11 @@ def bases_of(config: EngineConfig) -> list[str]:
     return sorted({symbol.partition("-")[0] for symbol in symbols})
 
 
+def venues_of(config: EngineConfig) -> list[str]:
+    """The configured venues, each once."""
+    return sorted({provider.venue for provider in config.providers})
+
+
 def at_simulator(config: EngineConfig, endpoints: Mapping[str, Mapping[str, str]]) -> EngineConfig:
     """The same configuration with each venue replaced by its simulator.
 

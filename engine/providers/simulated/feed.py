@@ -115,8 +115,10 @@ class SimulatedFeed(Feed):
         )  # fmt: skip
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
-        """As many as the simulator lets one connection carry."""
-        return manifest.SYMBOLS_PER_CONNECTION
+        """One stream a channel, and one an interval of candles."""
+        has_candles = "kline" in wanted.streams
+        streams = len(wanted.streams) - has_candles + has_candles * len(wanted.kline_intervals)
+        return manifest.STREAMS_PER_CONNECTION // max(1, streams) - 1
 
     def plan(self, ws_endpoint: str | None, wanted: Wanted, symbols: Sequence[str]) -> ConnectionPlan:
         """Everything is subscribed once the connection stands; instruments first, for their decimals."""

@@ -11,7 +11,7 @@ REST_ENDPOINT = "http://127.0.0.1:8871"
 """Where ``engine-run sim`` listens unless it is told otherwise."""
 REST_INSTRUMENTS = "/simulated/instruments"
 REST_TIME = "/simulated/time"
-REST_LIMITS = RestLimits(weight=20, within_s=1.0)
+REST_LIMITS = RestLimits(weight=10, within_s=1.0)
 SOCKET_LIMITS = SocketLimits(
     control_gap_s=0.1,
     messages_per_s=10,
@@ -19,7 +19,7 @@ SOCKET_LIMITS = SocketLimits(
     connects_within_s=60.0,
     has_heartbeat=True,
 )
-SYMBOLS_PER_CONNECTION = 200
+STREAMS_PER_CONNECTION = 1000
 
 CHANNEL_BOOK = "book"
 CHANNEL_TRADES = "trade"
