@@ -5,8 +5,8 @@ from typing_extensions import disjoint_base
 
 from engine.providers.assembler import BookAssembler
 from engine.providers.kraken.continuity import ChecksumContinuity
-from engine.providers.tape import TradeTape
 from engine.providers.rowstream import RowStream
+from engine.providers.tape import TradeTape
 
 @disjoint_base
 class KrakenSymbol:

@@ -3,10 +3,10 @@ from libc.stdint cimport int64_t, uint32_t
 from engine.base.clock cimport Clock
 from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_OK, WIRE_OVERFLOW, WIRE_UNKNOWN_SYMBOL, WIRE_UNKNOWN_VALUE)
 from engine.base.units cimport unlikely
-from engine.book.checksum cimport BookChecksum
 from engine.observability.latency cimport STAGE_WIRE
 from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CHECKSUM_FAILED, BOOK_CROSSED, BookAssembler,
                                          BookMessage)
+from engine.providers.leveltext cimport LevelTexts, Span
 from engine.providers.rowstream cimport ROWS_KLINES, ROWS_TICKERS, ROWS_TRADES, RowStream
 from engine.providers.rowtext cimport Row
 from engine.providers.simulated.continuity cimport (VERDICT_GAP, VERDICT_IGNORE, VERDICT_REPLACE, NumberContinuity)
@@ -23,8 +23,22 @@ from engine.base.errors import ScaleOverflowError, ValidationError
 from engine.base.jsontext import unescape
 from engine.providers.simulated import manifest
 
+cdef enum:
+    DECIMALS_MAX = 18
+
 cdef object states_of_venue = manifest.STATES
 cdef dict intervals_ns = {text: seconds * 1_000_000_000 for text, seconds in manifest.KLINE_INTERVALS_S.items()}
+
+
+cdef list decimals_in(LevelTexts texts, bytes frame, bint of_prices):
+    """Digits behind the point of each price or quantity as it is written, trailing zeros too."""
+    cdef uint32_t i
+    cdef Span span
+    found = []
+    for i in range(texts.count):
+        span = texts.rows[i].price if of_prices else texts.rows[i].qty
+        found.append(len(frame[span.start:span.end].partition(b".")[2]))
+    return found
 
 
 cdef class SimulatedSymbol:
@@ -38,8 +52,8 @@ cdef class SimulatedSymbol:
 cdef class SimulatedStream(RowStream):
     """Frames of the plain feed, from any number of connections.
 
-    A book that comes with a checksum has the venue's decimals; for one that comes without, the numbers of its first
-    snapshot tell them, since the venue writes them all.
+    A book that comes with a checksum has the venue's decimals; for one that comes without, its first snapshot tells
+    them, since the venue writes them all.
 
     Args:
         verify_checksum: False compares nothing and gives up the proof.
@@ -191,11 +205,8 @@ cdef class SimulatedStream(RowStream):
         book_message.ts_recv_ns = ts_recv_ns
         book_message.ordering = ORDER_CONTIGUOUS
         if unlikely(verdict == VERDICT_REPLACE):
-            if not state.has_precision:
-                # The snapshot's own texts have just widened the scales to the venue's decimals.
-                state.has_precision = True
-                if self.verify_checksum:
-                    book.checksum = BookChecksum()
+            if not state.has_precision and self._read_precision(index, text[:length]) != WIRE_OK:
+                return self._lose(index, REASON_OVERFLOW, ts_recv_ns)
             outcome = book.replace(&book_message)
         else:
             outcome = book.update(&book_message)
@@ -205,6 +216,23 @@ cdef class SimulatedStream(RowStream):
                 return self._lose(index, REASON_CHECKSUM, ts_recv_ns)
             return self._lose(index, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW, ts_recv_ns)
         return 0
+
+    def _read_precision(self, int index, bytes frame) -> int:
+        """No metadata told the decimals: they are those that the snapshot in hand is written with. A WireCode."""
+        cdef SimulatedDecoder d = self.decoder
+        cdef BookAssembler book = (<SimulatedSymbol>self.states[index]).book
+        prices = [0]
+        quantities = [0]
+        for texts in (d.bids, d.asks):
+            prices += decimals_in(texts, frame, True)
+            quantities += decimals_in(texts, frame, False)
+        if max(prices) > DECIMALS_MAX or max(quantities) > DECIMALS_MAX:
+            return WIRE_OVERFLOW
+        try:
+            self.set_precision(index, max(prices), max(quantities))
+        except ScaleOverflowError:
+            return WIRE_OVERFLOW
+        return book.read_levels(frame, d.bids, d.asks)
 
     # -- the other channels -----------------------------------------------------------------------------------
 
