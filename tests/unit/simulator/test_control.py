@@ -43,7 +43,7 @@ def test_faults_are_armed_told_and_disarmed_BOOK_29() -> None:
             seen = len(client.frames)
             await client.until(lambda: len(client.frames) > seen + 3)
             told = await fetch(http, f"{control}/faults")
-            assert told["counts"] == {"binance": {}, "coinbase": {}, "kraken": {"corrupt_checksum": 1}}
+            assert told["counts"] == {"binance": {}, "coinbase": {}, "kraken": {"corrupt_checksum": 1}, "simulated": {}}
             (injected,) = told["injected"]
             assert {key: injected[key] for key in ("number", "rule", "fault", "venue", "symbol")} == {
                 "number": 1, "rule": 1, "fault": "corrupt_checksum", "venue": "kraken", "symbol": "BTC/USD",
