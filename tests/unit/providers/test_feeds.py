@@ -180,9 +180,11 @@ def test_where_the_catalogue_is(venue: str, url: str, engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("venue", "spelling", "symbol"),
     [
-        ("binance", "BTCUSDT", "BTC-USDT"), ("coinbase", "BTC-USD", "BTC-USD"), ("kraken", "BTC/USD", "BTC-USD"),
+        ("binance", "BTCUSDT", "BTC-USDT"),
+        ("coinbase", "BTC-USD", "BTC-USD"),
+        ("kraken", "BTC/USD", "BTC-USD"),
         ("simulated", "BTC-USD", "BTC-USD"),
-    ],  # fmt: skip
+    ],
 )
 def test_a_spelling_alone_makes_an_instrument(venue: str, spelling: str, symbol: str, engine: Engine) -> None:
     instrument = opened(engine, venue, []).guess_instrument(spelling)
