@@ -197,6 +197,13 @@ class PlainVenue(Venue):
         """Whether any symbol's stream has a listener."""
         return any(stream.symbol for stream in self._subscribers)
 
+    def subscriptions(self) -> dict[str, int]:
+        """How many connections listen to each stream: ``book BTC-USD``, ``kline BTC-USD 1m``."""
+        return {
+            " ".join(part for part in stream if part): len(listeners)
+            for stream, listeners in self._subscribers.items()
+        }
+
     # --- streams ---
 
     def on_event(self, event: MarketEvent) -> None:

@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from engine.base.errors import NotPermittedError
 from engine.base.jsontext import encode
-from engine.book.checksum import BookChecksum
-from engine.providers.assembler import BookAssembler
 from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
 from engine.providers.limits import STREAMS_PER_FRAME
@@ -17,7 +15,7 @@ from engine.providers.sharding import chunks
 from engine.providers.simulated import manifest
 from engine.providers.simulated.stream import SimulatedStream
 from engine.providers.simulated.symbols import ORDERING, instruments_of, split_symbol
-from engine.schema.instrument import ChecksumKind, Instrument, InstrumentStatus, Skipped
+from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
 
 
 class SimulatedFeed(Feed):
@@ -67,24 +65,6 @@ class SimulatedFeed(Feed):
             lot_size_raw=0,
             min_qty_raw=0,
             ordering_mode=ORDERING,
-        )
-
-    def book_for(self, instrument: Instrument) -> BookAssembler:
-        """A book of every level that is told, with the venue's checksum where its decimals are known."""
-        return BookAssembler(
-            provider=self.provider,
-            symbol=instrument.symbol,
-            venue_symbol=instrument.venue_symbol.encode(),
-            price_scale=instrument.price_scale,
-            qty_scale=instrument.qty_scale,
-            pool=self.ports.pool,
-            sink=self.ports.sink,
-            clock=self.ports.clock,
-            depth_levels=self.rules.depth_levels,
-            kept_levels_max=self.rules.kept_levels_max,
-            emit_full=self.rules.emit_full,
-            checksum=BookChecksum() if instrument.checksum is ChecksumKind.CRC32 else None,
-            on_widened=self.ports.on_widened,
         )
 
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
@@ -148,12 +128,7 @@ class SimulatedFeed(Feed):
 
     def _instruments_told(self, frame: bytes) -> None:
         """The instrument channel: all of them after the subscription, then those that change."""
-        records, skipped = instruments_of(frame, self.provider, only=self.instruments)
-        for item in skipped:
-            self.ports.on_telemetry(
-                "instrument.skipped", provider=self.provider, venue_symbol=item.venue_symbol, why=item.reason
-            )
-        self.learn(records)
+        self.learn_told(*instruments_of(frame, self.provider, only=self.instruments))
 
     def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
         """The one symbol's book begins again."""
