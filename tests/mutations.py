@@ -55,6 +55,9 @@ MUTATIONS: tuple[Mutation, ...] = (
              "test_a_gap_voids_every_book_of_that_connection_and_no_other"),
     Mutation("kraken.no_gap", "BOOK-12", "a wrong checksum does not void the book",
              "tests/unit/providers/kraken/test_stream.py::test_a_wrong_checksum_voids_the_book_until_the_next_snapshot"),
+    Mutation("simulated.no_gap", "BOOK-12", "a missing number is not noticed",
+             "tests/unit/providers/simulated/test_stream.py::"
+             "test_a_number_stepped_over_voids_the_book_and_asks_for_a_snapshot_BOOK_12"),
     # --- order
     Mutation("reorder.never_hold", "STR-03", "as above",
              f"{_REORDER}str_03_permuted_inside_150_ms_leaves_in_exact_order"),

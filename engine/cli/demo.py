@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
         flags = flags_of(ctx, None, sets, log_level, as_json)
         if flags.config is not None:
             raise typer.BadParameter("demo reads no file; leave --config out, or set single values with --set")
-        from engine.runtime.venues import SimulatedVenues
+        from engine.runtime.venues import REAL_VENUES, SimulatedVenues
 
         names = [name for name in (faults or "").split(",") if name]
         if names:
@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
 
             fault_plan(names, None)  # a wrong name is told before anything starts
         config = _config(flags.sets, flags.log_level or "error")
-        venues = SimulatedVenues(rate, seed, faults=names)
+        venues = SimulatedVenues(REAL_VENUES, rate, seed, faults=names)
         from engine.cli.demo_view import as_json_document, print_result, view
 
         with view(seconds) as shown:

@@ -13,7 +13,7 @@ from engine.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from engine.runtime.metadata import Known
 
-VENUES = ("binance", "coinbase", "kraken")
+VENUES = ("binance", "coinbase", "kraken", "simulated")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
         ],
         venue: Annotated[
             str | None,
-            typer.Option(help="FILE is this venue's exchangeInfo, products or AssetPairs.", callback=one_of(VENUES)),
+            typer.Option(
+                help="FILE is this venue's exchangeInfo, products, AssetPairs or instruments.", callback=one_of(VENUES)
+            ),
         ] = None,
         symbol: Annotated[str | None, typer.Option(help="Only this BASE-QUOTE.")] = None,
         json: JsonFlag = False,

@@ -57,7 +57,7 @@ def _sets(profile: str | None, debug: bool) -> list[str]:
 
 def _run(config: EngineConfig, flags: Flags, *, simulated: bool) -> ServiceResult:
     from engine.runtime.live import run_on_loop, stopping
-    from engine.runtime.service import Service, at_simulator, bases_of
+    from engine.runtime.service import Service, at_simulator, bases_of, venues_of
     from engine.runtime.venues import SimulatedVenues
 
     def on_ready(ready: ReadyReport) -> None:
@@ -73,7 +73,7 @@ def _run(config: EngineConfig, flags: Flags, *, simulated: bool) -> ServiceResul
             return await service.run()
 
     async def with_simulator() -> ServiceResult:
-        async with SimulatedVenues(_SIMULATED_RATE, _SIMULATED_SEED, bases_of(config)) as venues:
+        async with SimulatedVenues(venues_of(config), _SIMULATED_RATE, _SIMULATED_SEED, bases_of(config)) as venues:
             return await main(at_simulator(config, venues.endpoints))
 
     return run_on_loop(with_simulator() if simulated else main(config))

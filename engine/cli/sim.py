@@ -11,7 +11,7 @@ import typer
 
 from engine.cli.common import JsonFlag, LogLevelFlag, between, flags_of, one_of
 
-_VENUES = ("all", "binance", "coinbase", "kraken")
+_VENUES = ("all", "binance", "coinbase", "kraken", "simulated")
 _RATE_MAX = 200_000
 _SYMBOLS_MAX = 1000
 _PORT_MAX = 65_533

@@ -48,7 +48,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "engine.namespace": NotBuilt(_ORDERS),
     "engine.state_dir": NotBuilt("parts that keep a state (journal, API token)"),
     "engine.idle": NotBuilt("the choice of an idle policy"),
-    "providers[].venue": NotBuilt("the simulated venue's own feed", only=("simulated",)),
     "providers[].orders": NotBuilt(_ORDERS),
     "providers[].orders.enabled": NotBuilt(_ORDERS, off=(False,)),
     "orchestrator.merge_rules": NotBuilt("merge windows", off=([],)),

@@ -12,4 +12,5 @@ KLINE_INTERVALS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     ),
     "coinbase": ("5m",),
     "kraken": ("1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "15d"),
+    "simulated": ("1m", "5m", "15m", "30m", "1h", "4h", "1d"),
 })  # fmt: skip

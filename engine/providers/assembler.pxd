@@ -86,6 +86,7 @@ cdef class BookAssembler:
                        uint32_t ask_count) except -1
     cdef int parse(self, const char* text, uint32_t start, uint32_t end, bint is_price, int64_t* out) except -1
     cdef int set_depth(self, uint32_t depth_levels) except -1
+    cdef int set_precision(self, int price_precision, int qty_precision) except -1
     cdef int update(self, const BookMessage* m) except -1
     cdef int verify(self, const BookMessage* m) except -1
     cdef int replace(self, const BookMessage* m) except -1

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from engine.base.errors import UnknownSymbolError, ValidationError
+from engine.book.checksum import BookChecksum
 from engine.providers.assembler import BookAssembler
 from engine.providers.balances import Balance
 from engine.providers.budget import RestLimits
@@ -19,7 +20,7 @@ from engine.providers.sharding import shards
 from engine.providers.userstream import UserStream
 from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
-from engine.schema.instrument import Instrument, Skipped
+from engine.schema.instrument import ChecksumKind, Instrument, Skipped
 
 RequestKind = Literal["subscribe", "unsubscribe"]
 
@@ -125,9 +126,26 @@ class Feed(ABC):
     def guess_instrument(self, venue_symbol: str) -> Instrument:
         """An instrument for a recording that lacks metadata; its precision is found from the data."""
 
-    @abstractmethod
     def book_for(self, instrument: Instrument) -> BookAssembler:
-        """A book kept by this venue's rules."""
+        """A book of every level the venue tells, with its checksum where it has one and its decimals are known.
+
+        Where the venue cuts its book, the depth comes with the subscription.
+        """
+        return BookAssembler(
+            provider=self.provider,
+            symbol=instrument.symbol,
+            venue_symbol=instrument.venue_symbol.encode(),
+            price_scale=instrument.price_scale,
+            qty_scale=instrument.qty_scale,
+            pool=self.ports.pool,
+            sink=self.ports.sink,
+            clock=self.ports.clock,
+            depth_levels=self.rules.depth_levels,
+            kept_levels_max=self.rules.kept_levels_max,
+            emit_full=self.rules.emit_full,
+            checksum=BookChecksum() if instrument.checksum is ChecksumKind.CRC32 else None,
+            on_widened=self.ports.on_widened,
+        )
 
     @abstractmethod
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
@@ -272,6 +290,14 @@ class Feed(ABC):
             if record != known:
                 self.adopt(record, known)
                 self.ports.on_instrument(record)
+
+    def learn_told(self, records: Iterable[Instrument], skipped: Iterable[Skipped]) -> None:
+        """Records that the venue pushed by itself, and what of them is no instrument, which operators are told."""
+        for item in skipped:
+            self.ports.on_telemetry(
+                "instrument.skipped", provider=self.provider, venue_symbol=item.venue_symbol, why=item.reason
+            )
+        self.learn(records)
 
     def adopt(self, record: Instrument, known: Instrument) -> None:
         """Put a newer record in place; scales widen by the digits that come."""

@@ -7,7 +7,7 @@ from typing import Any
 from engine.base.errors import MisuseError
 from engine.providers.feed import BookRules, Feed, FeedPorts
 
-VENUES = ("binance", "coinbase", "kraken")
+VENUES = ("binance", "coinbase", "kraken", "simulated")
 
 
 def feed_class(venue: str) -> type[Feed]:
@@ -28,6 +28,10 @@ def feed_class(venue: str) -> type[Feed]:
         from engine.providers.kraken.feed import KrakenFeed
 
         return KrakenFeed
+    if venue == "simulated":
+        from engine.providers.simulated.feed import SimulatedFeed
+
+        return SimulatedFeed
     raise MisuseError(f"no venue {venue!r}", op="providers.open", hint=f"venues: {', '.join(VENUES)}")
 
 
@@ -58,4 +62,8 @@ def facts_of(venue: str) -> Any:
         from engine.providers.kraken import facts as kraken
 
         return kraken
+    if venue == "simulated":
+        from engine.providers.simulated import facts as simulated
+
+        return simulated
     raise MisuseError(f"no venue {venue!r}", op="facts.of", hint=f"venues: {', '.join(VENUES)}")

@@ -6,7 +6,7 @@ from engine.base.clock cimport Clock
 from engine.base.ids cimport SymbolTable
 from engine.observability.latency cimport StageTimer
 from engine.providers.assembler cimport BookAssembler
-from engine.providers.leveltext cimport LevelRaws
+from engine.providers.leveltext cimport LevelRaws, Span
 from engine.providers.tape cimport KlineGate
 from engine.schema.market cimport KlineData, TickerData
 from engine.schema.ports cimport EventPool, EventSink, FrameSink
@@ -52,6 +52,7 @@ cdef class VenueStream(FrameSink):
     cdef uint32_t _capacity
     cdef dict _klines                        # (symbol index, interval ns) -> KlineGate
 
+    cdef int find(self, const char* text, const Span* symbol) except -2
     cdef int reject(self, int code, const char* field, const char* text, size_t length) except -1
     cdef int want_snapshot(self, int index, int reason) except -1
     cdef PyObject* lease(self, int event_type) except? NULL

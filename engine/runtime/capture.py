@@ -29,7 +29,7 @@ class CaptureRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, k
 
     Attributes:
         ts_ns: receive time, nanoseconds since 1970 UTC.
-        venue: ``binance``, ``coinbase``, ``kraken``; a suffix after ``_`` names a variant.
+        venue: ``binance``, ``coinbase``, ``kraken``, ``simulated``; a suffix after ``_`` names a variant.
         channel: ``ws`` or ``http``.
         conn: which connection of the recording.
         url: of the connection or the request; None for fixtures.

@@ -18,12 +18,14 @@ _SYMBOL_KEYS = {
     "binance": re.compile(r'"s"\s*:\s*"([^"]+)"'),
     "coinbase": re.compile(r'"product_id"\s*:\s*"([^"]+)"'),
     "kraken": re.compile(r'"symbol"\s*:\s*"([^"]+)"'),
+    "simulated": re.compile(r'"symbol"\s*:\s*"([^"]+)"'),
 }
 _STREAM_NAME = re.compile(r'"stream"\s*:\s*"([^"@]+)@depth[0-9]+')
 _METADATA_URLS = {
     "binance": ("/exchangeInfo",),
     "coinbase": ("/products",),
     "kraken": ("/AssetPairs",),
+    "simulated": ("/simulated/instruments",),
 }
 _EXCHANGE_FEED = re.compile(r'"type"\s*:\s*"(?:snapshot|l2update|match|last_match)"')
 
@@ -105,6 +107,9 @@ def _frame(base: str, venue: VenueScan, record: CaptureRecord) -> None:
     if base == "coinbase" and '"channel"' not in record.raw and _EXCHANGE_FEED.search(record.raw):
         raise ValidationError(LEGACY["coinbase_exchange"], op="replay.scan")
     if base == "kraken" and '"instrument"' in record.raw and '"pairs"' in record.raw:
+        venue.metadata.append(record.raw.encode())
+        return
+    if base == "simulated" and '"instruments"' in record.raw:
         venue.metadata.append(record.raw.encode())
         return
     for symbol in _SYMBOL_KEYS[base].findall(record.raw):

@@ -101,18 +101,23 @@ def bases_of(config: EngineConfig) -> list[str]:
     return sorted({symbol.partition("-")[0] for symbol in symbols})
 
 
+def venues_of(config: EngineConfig) -> list[str]:
+    """The configured venues, each once."""
+    return sorted({provider.venue for provider in config.providers})
+
+
 def at_simulator(config: EngineConfig, endpoints: Mapping[str, Mapping[str, str]]) -> EngineConfig:
     """The same configuration with each venue replaced by its simulator.
 
     Args:
         config: validated.
-        endpoints: by venue: addresses under ``ws``, ``ws_private`` and ``rest``.
+        endpoints: by venue: addresses under ``ws``, ``rest`` and, where it has accounts, ``ws_private``.
     """
     providers = tuple(
         provider.model_copy(
             update={
                 "ws_endpoint": endpoints[provider.venue]["ws"],
-                "ws_private_endpoint": endpoints[provider.venue]["ws_private"],
+                "ws_private_endpoint": endpoints[provider.venue].get("ws_private"),
                 "rest_endpoint": endpoints[provider.venue]["rest"],
             }
         )

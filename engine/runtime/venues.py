@@ -9,7 +9,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 READY_WITHIN_S = 20.0
 _STOP_WITHIN_S = 5.0
 _OP = "simulator.start"
+
+REAL_VENUES = ("binance", "coinbase", "kraken")
+"""Those whose protocols the simulator speaks beside its own plain feed."""
 
 Sides = dict[str, list[list[str]]]
 
@@ -37,6 +40,7 @@ class SimulatedVenues:
     """``python -m engine.simulator`` and its control port: started by construction, ended by the context.
 
     Args:
+        venues: which.
         rate: frames a second of all venues together.
         seed: the same seed gives the same market.
         bases: base assets to trade; none = the simulator's own choice.
@@ -46,8 +50,10 @@ class SimulatedVenues:
         UnavailableError: it cannot be started.
     """
 
-    def __init__(self, rate: float, seed: int, bases: Sequence[str] = (), faults: Sequence[str] = ()) -> None:
-        arguments = ["--exit-with-parent", "--rate", str(rate), "--seed", str(seed)]
+    def __init__(
+        self, venues: Iterable[str], rate: float, seed: int, bases: Sequence[str] = (), faults: Sequence[str] = ()
+    ) -> None:
+        arguments = ["--exit-with-parent", "--venues", ",".join(venues), "--rate", str(rate), "--seed", str(seed)]
         if bases:
             arguments += ["--symbols", ",".join(bases)]
         if faults:

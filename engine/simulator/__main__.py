@@ -18,8 +18,8 @@ from engine.simulator.venue import DEFAULT_DEPTH_LEVELS
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m engine.simulator",
-        description="Simulated Binance, Coinbase and Kraken on loopback. One JSON line with all addresses "
-        "says that they are ready.",
+        description="Simulated Binance, Coinbase and Kraken, and a plain feed, on loopback. One JSON line with all "
+        "addresses says that they are ready.",
     )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same market (1)")
     parser.add_argument("--rate", type=float, default=2000, help="frames a second of all venues (2000)")

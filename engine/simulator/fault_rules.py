@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN, VENUES
+from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN, SIMULATED, VENUES
 
 
 class Point(StrEnum):
@@ -62,10 +62,12 @@ FAULTS: dict[str, FaultKind] = {
         Point.FRAME, "the connection ends; code 1006: without a close frame", params={"stream": "any", "code": 1006}
     ),
     "corrupt_level": FaultKind(Point.BOOK, "one level of an update has a quantity that the book has not"),
-    "corrupt_checksum": FaultKind(Point.BOOK, "an update's checksum is wrong, its levels are right", (KRAKEN,)),
+    "corrupt_checksum": FaultKind(
+        Point.BOOK, "an update's checksum is wrong, its levels are right", (KRAKEN, SIMULATED)
+    ),
     "crossed": FaultKind(Point.BOOK, "an update brings a bid above the best ask; the book has none"),
     "delay_snapshot": FaultKind(Point.SNAPSHOT, "a snapshot comes late", params={"for_s": 2.0}),
-    "stale_snapshot": FaultKind(Point.SNAPSHOT, "a snapshot of an earlier moment", (BINANCE, KRAKEN)),
+    "stale_snapshot": FaultKind(Point.SNAPSHOT, "a snapshot of an earlier moment", (BINANCE, KRAKEN, SIMULATED)),
     "snapshot_error": FaultKind(Point.SNAPSHOT, "a REST snapshot fails", (BINANCE,), {"status": 500}),
     "rate_limited": FaultKind(
         Point.REST, "429, and every call until the time told is refused", params={"retry_after_s": 5.0}

@@ -29,6 +29,7 @@ BINANCE_LIMITS = WireLimits(300, 5 * MINUTE_US, 0, 5, by_address=False)
 COINBASE_LIMITS = WireLimits(8, SECOND_US, 0, 8, by_address=True)
 # Kraken calls its message rate dynamic and names no figure: ours.
 KRAKEN_LIMITS = WireLimits(150, 10 * MINUTE_US, 10 * MINUTE_US, 10, by_address=False)
+PLAIN_LIMITS = WireLimits(60, MINUTE_US, 0, 20, by_address=False)
 
 
 class Gate:

@@ -7,11 +7,13 @@ import msgspec
 BINANCE = "binance"
 COINBASE = "coinbase"
 KRAKEN = "kraken"
-VENUES = (BINANCE, COINBASE, KRAKEN)
+SIMULATED = "simulated"
+"""The plain feed, which is of no real venue."""
+VENUES = (BINANCE, COINBASE, KRAKEN, SIMULATED)
 
 TRADING = "trading"
 
-QUOTES = {BINANCE: "USDT", COINBASE: "USD", KRAKEN: "USD"}
+QUOTES = {BINANCE: "USDT", COINBASE: "USD", KRAKEN: "USD", SIMULATED: "USD"}
 
 # Base asset and a starting price in the quote currency, as text.
 _COINS: tuple[tuple[str, str], ...] = (
@@ -35,6 +37,7 @@ _PRECISIONS = {
     BINANCE: {"BTC": (2, 5), "ETH": (2, 4), "SOL": (2, 3)},
     COINBASE: {"BTC": (2, 8), "ETH": (2, 8), "SOL": (2, 8)},
     KRAKEN: {"BTC": (1, 8), "ETH": (2, 8), "SOL": (2, 8)},
+    SIMULATED: {},
 }
 
 
@@ -72,7 +75,7 @@ def _instrument(venue: str, base: str) -> SimInstrument:
     price_text = dict(_COINS).get(base, "1.25")
     price_scale, qty_scale = _PRECISIONS[venue].get(base) or _precision(venue, price_text)
     quote = QUOTES[venue]
-    separator = {BINANCE: "", COINBASE: "-", KRAKEN: "/"}[venue]
+    separator = {BINANCE: "", COINBASE: "-", KRAKEN: "/", SIMULATED: "-"}[venue]
     whole, _, decimals = price_text.partition(".")
     start_price_raw = int(whole + decimals.ljust(price_scale, "0")[:price_scale])
     return SimInstrument(

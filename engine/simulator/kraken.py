@@ -16,11 +16,12 @@ from engine.simulator import kraken_payloads as payloads
 from engine.simulator import kraken_user
 from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.candles import MINUTE_US, SECOND_US
+from engine.simulator.checksum import book_checksum, checksum_of, checksum_told
 from engine.simulator.fault_rules import FaultRule, Point
 from engine.simulator.gate import KRAKEN_LIMITS
 from engine.simulator.images import image_of
 from engine.simulator.instruments import KRAKEN, SimInstrument
-from engine.simulator.kraken_book import DepthView, book_checksum, checksum_of
+from engine.simulator.kraken_book import DepthView
 from engine.simulator.kraken_rest import KrakenRest
 from engine.simulator.kraken_user import KrakenUserApi
 from engine.simulator.limits import CounterBudget, Refusal
@@ -339,10 +340,7 @@ class KrakenVenue(Venue):
                 told = tamper(self.faults, self.timeline.now_us, market, dict(bids), dict(asks))
                 if told is not None:
                     bids, asks = list(told.bids.items()), list(told.asks.items())
-                    if told.crossing_raw:
-                        # The checksum is of what is told, so that it is the crossing that is found.
-                        checksum = checksum_of(market, (told.crossing_raw, told.bids[told.crossing_raw]))
-                    checksum ^= told.checksum_flip
+                    checksum = checksum_told(market, told)
             self._publish(_Stream("book", symbol, depth), payloads.book(
                 market.instrument, "update", event.at_us, bids, asks, checksum
             ))

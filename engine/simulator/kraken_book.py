@@ -1,30 +1,11 @@
-"""Kraken's depth-limited view of a book, and its checksum, written from the venue's own guide."""
+"""Kraken's depth-limited view of a book."""
 
-import zlib
 from bisect import bisect_right
 
 from engine.simulator.ladder import Ladder
 from engine.simulator.market import MarketEvent, SymbolMarket
 
-_CHECKSUM_LEVELS = 10
-
 Levels = list[tuple[int, int]]
-
-
-def book_checksum(bids: Levels, asks: Levels) -> int:
-    """CRC32 over the ten best asks, then the ten best bids: price then quantity of each level, best first.
-
-    Each is its decimal text at the pair's precision without the point and without leading zeros, which is
-    the text of the integer that the book holds.
-    """
-    levels = (*asks[:_CHECKSUM_LEVELS], *bids[:_CHECKSUM_LEVELS])
-    return zlib.crc32("".join([f"{price_raw}{qty_raw}" for price_raw, qty_raw in levels]).encode())
-
-
-def checksum_of(market: SymbolMarket, best_bid: tuple[int, int] | None = None) -> int:
-    """The checksum of the book now; *best_bid*: one more bid above all others."""
-    bids, asks = market.bids.top(_CHECKSUM_LEVELS), market.asks.top(_CHECKSUM_LEVELS)
-    return book_checksum(bids if best_bid is None else [best_bid, *bids], asks)
 
 
 class DepthView:

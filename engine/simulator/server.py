@@ -23,14 +23,15 @@ from engine.simulator.instruments import VENUES, default_coins, list_instruments
 from engine.simulator.kraken import KrakenVenue
 from engine.simulator.load import LoadReport, LoadRun
 from engine.simulator.pacing import Pacer
+from engine.simulator.plain import PlainVenue
 from engine.simulator.ports import Ports
 from engine.simulator.venue import DEFAULT_DEPTH_LEVELS, MarketSetup, Venue
 from engine.simulator.wires import Connection, accept
 
-VENUE_TYPES: dict[str, type[BinanceVenue | CoinbaseVenue | KrakenVenue]] = {
-    "binance": BinanceVenue, "coinbase": CoinbaseVenue, "kraken": KrakenVenue,
+VENUE_TYPES: dict[str, type[BinanceVenue | CoinbaseVenue | KrakenVenue | PlainVenue]] = {
+    "binance": BinanceVenue, "coinbase": CoinbaseVenue, "kraken": KrakenVenue, "simulated": PlainVenue,
 }  # fmt: skip
-SOCKET_PATHS = {"binance": "", "coinbase": "", "kraken": "/v2"}
+SOCKET_PATHS = {"binance": "", "coinbase": "", "kraken": "/v2", "simulated": "/simulated"}
 PRIVATE_PATHS = {"binance": binance_user.PATH, "coinbase": "", "kraken": kraken_user.PATH}
 _GOING_AWAY = 1001
 _LATENESS_SHARES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
@@ -99,9 +100,10 @@ class Simulator:
         for name in self.venues:
             self.endpoints[name] = {
                 "ws": f"{self._ports.ws_url}{SOCKET_PATHS[name]}",
-                "ws_private": f"{self._ports.ws_url}{PRIVATE_PATHS[name]}",
                 "rest": self._ports.rest_url,
             }
+            if name in PRIVATE_PATHS:
+                self.endpoints[name]["ws_private"] = f"{self._ports.ws_url}{PRIVATE_PATHS[name]}"
         self.endpoints["control"] = {"rest": self._ports.control_url}
         if not self._held:
             self._pacer.start()

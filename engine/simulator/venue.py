@@ -1,4 +1,4 @@
-"""What the three simulated venues share: sessions, limits, faults, the market's clock, the count of frames."""
+"""What the simulated venues share: sessions, limits, faults, the market's clock, the count of frames."""
 
 import random
 from abc import ABC, abstractmethod

@@ -127,6 +127,16 @@ cdef class BookAssembler:
             self.on_widened(self)
         return WIRE_OK
 
+    cdef int set_precision(self, int price_precision, int qty_precision) except -1:
+        """The venue's decimals, with which it writes the text of its checksums; WIRE_OVERFLOW changes nothing."""
+        cdef int price_scale = max(self.price_scale, price_precision)
+        cdef int qty_scale = max(self.qty_scale, qty_precision)
+        if (price_scale != self.price_scale or qty_scale != self.qty_scale) \
+                and self.widen(price_scale, qty_scale) != WIRE_OK:
+            return WIRE_OVERFLOW
+        self.checksum = BookChecksum(price_scale - price_precision, qty_scale - qty_precision)
+        return WIRE_OK
+
     # -- whole messages ---------------------------------------------------------------------------------------
 
     cdef int set_depth(self, uint32_t depth_levels) except -1:

@@ -7,7 +7,7 @@ from engine.base.ids cimport SymbolTable
 from engine.base.jsonwalk cimport WIRE_UNKNOWN_SYMBOL
 from engine.observability.latency cimport StageTimer
 from engine.providers.assembler cimport BookAssembler
-from engine.providers.leveltext cimport LevelRaws
+from engine.providers.leveltext cimport LevelRaws, Span
 from engine.providers.tape cimport KlineGate
 from engine.schema.event cimport (KLINE_SUMMARY, ORDER_CONTIGUOUS, ORDER_NONE, TICKER, TRADE, Event,
                                   FLAG_SYNTHETIC, publish)
@@ -16,6 +16,7 @@ from engine.schema.market cimport (
 from engine.schema.quotes cimport KlineSummary, Ticker
 from engine.schema.ports cimport EventPool, EventSink
 
+from engine.base.jsontext import unescape
 from engine.schema.enums import BookReason
 
 WIRE_CODE_NAMES = (
@@ -112,6 +113,16 @@ cdef class VenueStream:
     def index_of(self, bytes venue_symbol not None) -> int:
         """Symbol index of a venue spelling, -1 when unknown."""
         return self.symbols.find(venue_symbol, len(venue_symbol))
+
+    cdef int find(self, const char* text, const Span* symbol) except -2:
+        """Symbol index of a spelling in a frame, which JSON may escape; -1 when unknown."""
+        cdef int index = self.symbols.find(text + symbol.start, symbol.end - symbol.start)
+        if index < 0:
+            name = text[symbol.start:symbol.end]
+            if b"\\" in name:
+                name = unescape(name)
+                index = self.symbols.find(name, len(name))
+        return index
 
     def rejected_by_code(self) -> dict[str, int]:
         """Refused frames by code."""

@@ -74,4 +74,17 @@ def kraken(document: Any, books: Books, depth: int = 10) -> None:
             del asks[price]
 
 
-APPLY: dict[str, Callable[[Any, Books], None]] = {"binance": binance, "coinbase": coinbase, "kraken": kraken}
+def simulated(document: Any, books: Books) -> None:
+    """Apply a book message of one symbol."""
+    bids, asks = books[document["symbol"]]
+    if document["type"] == "snapshot":
+        bids.clear()
+        asks.clear()
+    for side, rows in ((bids, document["bids"]), (asks, document["asks"])):
+        for price, qty, *_ in rows:
+            _set(side, price, qty)
+
+
+APPLY: dict[str, Callable[[Any, Books], None]] = {
+    "binance": binance, "coinbase": coinbase, "kraken": kraken, "simulated": simulated,
+}  # fmt: skip

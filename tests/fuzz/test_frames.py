@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -26,6 +27,8 @@ from engine.runtime.assembly import Engine
 from engine.runtime.capture import CaptureRecord, read_capture
 from tests.fuzz.oracle import APPLY, Side, strict_json
 from tests.twins.fuzz import fuzz_frames
+from tests.unit.simulator.plain_recording import SYMBOLS as PLAIN_SYMBOLS
+from tests.unit.simulator.plain_recording import plain_recording
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(900)]
 
@@ -44,6 +47,7 @@ CAPTURES = {
         ["BAND-BTC", "BAND-GBP", "CRV-EUR", "DASH-BTC", "NMR-EUR", "NU-GBP", "SKL-BTC", "SKL-GBP", "SKL-USD", "YFI-BTC"],
     ),
     "kraken": ("kraken_v2_btc_eth_d10_20260707", '"book"', ["BTC/USD", "ETH/USD"]),
+    "simulated": ("", '"book"', list(PLAIN_SYMBOLS)),
 }
 
 Levels = tuple[list[tuple[int, int]], list[tuple[int, int]], int, int]
@@ -57,7 +61,7 @@ class Bench:
         name, mark, self.symbols = CAPTURES[venue]
         self.venue = venue
         self.config = default_config()
-        self.records = [shallow(r) for r in read_capture(captures / f"{name}.jsonl.gz") if not r.is_out]
+        self.records = [shallow(record) for record in records_of(captures, name) if not record.is_out]
         metadata = [r for r in self.records if r.channel == "http" and "/depth?" not in (r.url or "")]
         with Engine(self.config, ManualClock(1)) as engine:
             feed = engine.open_provider(venue, venue)
@@ -88,6 +92,11 @@ class Bench:
         for record in self.records[:stop]:
             play(feed, record)
         return engine, feed
+
+
+def records_of(captures: Path, name: str) -> Iterable[CaptureRecord]:
+    """A recording by name; without one, of the plain feed, which is made on the spot."""
+    return read_capture(captures / f"{name}.jsonl.gz") if name else (CaptureRecord(**one) for one in plain_recording())
 
 
 def shallow(record: CaptureRecord) -> CaptureRecord:

@@ -41,6 +41,25 @@ def test_venues_that_answer_are_told_with_their_clocks_CLI_15(example: Path, tmp
         assert found[f"{venue} key"]["detail"] == "none: public data only"
 
 
+def test_the_plain_feed_is_asked_like_a_venue_and_takes_no_key_CLI_15(project_root: Path, tmp_path: Path) -> None:
+    example = project_root / "docs" / "examples" / "simulated.yaml"
+    key = {"P_KEY": "key-of-nobody", "P_SECRET": "secret-of-nobody"}
+    with simulator() as addresses:
+        own = addresses["simulated"]
+        sets = (
+            "--set", f"providers[0].ws_endpoint={own['ws']}", "--set", f"providers[0].rest_endpoint={own['rest']}",
+        )  # fmt: skip
+        code, found, text = check("--config", example, *sets, cwd=tmp_path)
+        assert code == 0, text
+        named = "providers[0].credentials={api_key_env: P_KEY, api_secret_env: P_SECRET}"
+        code, refused, text = check("--config", example, *sets, "--set", named, cwd=tmp_path, **key)
+    assert found["simulated catalogue"]["detail"].startswith("2 symbols listed")
+    assert found["simulated clock"]["ok"]
+    assert found["simulated key"]["detail"] == "none: public data only"
+    assert code == 5
+    assert "takes no key" in refused["simulated key"]["detail"]
+
+
 def test_what_is_wrong_is_told_for_each_venue_and_ends_with_5(example: Path, tmp_path: Path) -> None:
     wrong = (
         "--set", "providers[0].rest_endpoint=http://127.0.0.1:9", "--set", "providers[1].symbols=[BTC-USD, NO-USD]",

@@ -55,6 +55,22 @@ def test_every_file_of_a_recording_can_be_replayed_and_proven_CLI_14_CLI_41(exam
     assert records == result["records"]
 
 
+def test_a_recording_of_the_plain_feed_is_proven_CLI_14_CLI_41(project_root: Path, tmp_path: Path) -> None:
+    example = project_root / "docs" / "examples" / "simulated.yaml"
+    with simulator() as addresses:
+        own = addresses["simulated"]
+        sets = (
+            "--set", f"providers[0].ws_endpoint={own['ws']}", "--set", f"providers[0].rest_endpoint={own['rest']}",
+        )  # fmt: skip
+        done = engine("record", "--config", example, "--out", "tapes", "--seconds", 3, "--json", *sets, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (name,) = json.loads(done.stdout)["paths"]
+    played = verified(Path(name), tmp_path)
+    assert played["pipeline"]["rejected_frames"] == {}
+    assert played["proven"][0].startswith("simulated: ")
+    assert "(100.0 %) book messages proven" in played["proven"][0]
+
+
 def test_what_was_recorded_before_a_kill_is_whole_CLI_14(example: Path, tmp_path: Path) -> None:
     with simulator() as addresses:
         command = [sys.executable, "-m", "engine", "record", "--config", str(example), "--out", "tapes"]

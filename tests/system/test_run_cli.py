@@ -156,6 +156,25 @@ def test_each_venue_can_be_replaced_by_its_simulator_CLI_11_ARC_31(project_root:
         assert "balanced" in out
 
 
+def test_the_plain_feed_runs_from_outside_CLI_11_CLI_12(project_root: Path, tmp_path: Path) -> None:
+    example = project_root / "docs" / "examples" / "simulated.yaml"
+    with simulator() as addresses:
+        own = addresses["simulated"]
+        sets = (f"providers[0].ws_endpoint={own['ws']}", f"providers[0].rest_endpoint={own['rest']}")
+        args = [word for text in sets for word in ("--set", text)]
+        with running(example, *args, cwd=tmp_path) as (process, ready):
+            assert ready.rstrip() == "ready: profile service; simulated up, 2 symbols (BTC-USD ETH-USD), 2 books valid"
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=20)
+            assert process.returncode == 0, err
+            assert "balanced" in out
+    with running(example, "--simulated-providers", cwd=tmp_path) as (process, ready):
+        assert ready.rstrip().endswith("2 books valid")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("sets", "says"),
     [

@@ -22,8 +22,8 @@ def run(*args: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_prints_every_address_and_ends_with_0_at_a_signal(number: signal.Signals) -> None:
     with serving("--port", 0, "--symbols", 2) as (process, addresses):
-        assert list(addresses) == ["binance", "coinbase", "kraken", "control"]
-        assert len({address["ws"].removesuffix("/v2") for address in addresses.values() if "ws" in address}) == 1
+        assert list(addresses) == ["binance", "coinbase", "kraken", "simulated", "control"]
+        assert len({address["ws"].removesuffix("/v2").removesuffix("/simulated") for address in addresses.values() if "ws" in address}) == 1
         assert "serverTime" in get(f"{addresses['binance']['rest']}/api/v3/time")
         assert get(f"{addresses['coinbase']['rest']}/api/v3/brokerage/market/products")["num_products"] == 2
         assert len(get(f"{addresses['kraken']['rest']}/0/public/AssetPairs")["result"]) == 2
@@ -58,10 +58,13 @@ def test_a_storm_from_a_file_is_logged_as_it_strikes(tmp_path: Path) -> None:
     with serving("--port", 0, "--scenario", scenario) as (process, addresses):
         control = addresses["control"]["rest"]
         assert process.stderr is not None
-        lines = [process.stderr.readline() for _ in range(2)]
+        lines = [process.stderr.readline() for _ in range(3)]
         assert all("fault=instrument_status" in line and "state=halted" in line for line in lines)
         counts = get(f"{control}/faults")["counts"]
-        assert counts == {"binance": {}, "coinbase": {"instrument_status": 1}, "kraken": {"instrument_status": 1}}
+        assert counts == {
+            "binance": {}, "coinbase": {"instrument_status": 1}, "kraken": {"instrument_status": 1},
+            "simulated": {"instrument_status": 1},
+        }  # fmt: skip
 
 
 def test_a_recording_is_served_in_place_of_a_market(tmp_path: Path) -> None:

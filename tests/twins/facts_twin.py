@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from tests.twins import facts_binance, facts_coinbase, facts_kraken
+from tests.twins import facts_binance, facts_coinbase, facts_kraken, facts_simulated
 from tests.twins.capture_io import Record, exact_json, is_frame, is_received, read_records
 from tests.twins.facts_common import shape_label
 
@@ -26,6 +26,7 @@ _MODULES: dict[str, ModuleType] = {
     "binance": facts_binance,
     "coinbase": facts_coinbase,
     "kraken": facts_kraken,
+    "simulated": facts_simulated,
 }
 
 
@@ -76,6 +77,8 @@ def venue_facts(venue: str, records: list[Record], instruments: str | bytes | No
         return facts_binance.BinanceFacts(records)
     if venue == "coinbase":
         return facts_coinbase.CoinbaseFacts(records)
+    if venue == "simulated":
+        return facts_simulated.SimulatedFacts(records, instruments)
     return facts_kraken.KrakenFacts(records, instruments)
 
 

@@ -112,7 +112,7 @@ def repeat_snapshot(records: list[Record], symbol: str, at: int) -> list[Record]
 
 
 def cut_metadata(records: list[Record]) -> list[Record]:
-    """The recording without instrument metadata: exchangeInfo, products, AssetPairs, instrument frames."""
+    """The recording without instrument metadata: exchangeInfo, products, AssetPairs, instruments and their frames."""
     return [record for record in records if not _is_metadata(record)]
 
 

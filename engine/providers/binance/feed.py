@@ -98,23 +98,6 @@ class BinanceFeed(Feed):
             min_qty_raw=0,
         )
 
-    def book_for(self, instrument: Instrument) -> BookAssembler:
-        """Every level the venue tells is kept: it does not cut its book, so neither do we."""
-        return BookAssembler(
-            provider=self.provider,
-            symbol=instrument.symbol,
-            venue_symbol=instrument.venue_symbol.encode(),
-            price_scale=instrument.price_scale,
-            qty_scale=instrument.qty_scale,
-            pool=self.ports.pool,
-            sink=self.ports.sink,
-            clock=self.ports.clock,
-            depth_levels=self.rules.depth_levels,
-            kept_levels_max=self.rules.kept_levels_max,
-            emit_full=self.rules.emit_full,
-            on_widened=self.ports.on_widened,
-        )
-
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
         """A depth snapshot goes to its book; metadata was read before the frames."""
         parts = urlsplit(url)

@@ -11,7 +11,6 @@ import msgspec
 
 from engine.base.errors import ValidationError
 from engine.base.jsontext import encode
-from engine.providers.assembler import BookAssembler
 from engine.providers.coinbase import manifest
 from engine.providers.coinbase.signing import CoinbaseSigner
 from engine.providers.coinbase.stream import CoinbaseStream
@@ -89,23 +88,6 @@ class CoinbaseFeed(Feed):
             lot_size_raw=0,
             min_qty_raw=0,
             ordering_mode=ORDERING,
-        )
-
-    def book_for(self, instrument: Instrument) -> BookAssembler:
-        """Every level the venue tells is kept: it does not cut its book, so neither do we."""
-        return BookAssembler(
-            provider=self.provider,
-            symbol=instrument.symbol,
-            venue_symbol=instrument.venue_symbol.encode(),
-            price_scale=instrument.price_scale,
-            qty_scale=instrument.qty_scale,
-            pool=self.ports.pool,
-            sink=self.ports.sink,
-            clock=self.ports.clock,
-            depth_levels=self.rules.depth_levels,
-            kept_levels_max=self.rules.kept_levels_max,
-            emit_full=self.rules.emit_full,
-            on_widened=self.ports.on_widened,
         )
 
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:

@@ -1,14 +1,10 @@
-"""What the flat channels list: trades, tickers, candles and subscriptions, still in the frame.
-
-DANGER: spans are offsets into the frame's memory and die with it.
-"""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-
+"""The keys of what the flat channels list: trades, tickers, candles; and the list of subscriptions."""
 from engine.base.jsonwalk cimport Cursor
-from engine.providers.leveltext cimport Span
+from engine.providers.rowtext cimport RowTable, RowTexts
 
 
 cdef enum RowField:
+    # Places in ROW_KEYS.
     ROW_PRODUCT = 0
     ROW_TRADE_ID = 1
     ROW_PRICE = 2
@@ -28,7 +24,6 @@ cdef enum RowField:
     ROW_LOW = 16
     ROW_CLOSE = 17
     ROW_VOLUME = 18
-    ROW_FIELD_COUNT = 19
 
 
 cdef enum RowShape:
@@ -39,33 +34,6 @@ cdef enum RowShape:
     CANDLE_ROW = 0x7E001           # product, and all of ROW_START .. ROW_VOLUME
 
 
-cdef struct CoinbaseRow:
-    Span product
-    Span channel                   # of a subscription: its channel; elsewhere empty
-    uint64_t trade_id
-    int64_t time_ns                # of a trade; of a candle: its start
-    bint is_buy                    # the wire's side, which is the maker's
-    int index                      # the stream's symbol index of product
-    Span price                     # of a ticker: the last; of a candle: the close
-    Span qty
-    Span open
-    Span high
-    Span low
-    Span volume
-    Span bid                       # an empty span is a field that was not sent, or sent as ""
-    Span bid_qty
-    Span ask
-    Span ask_qty
+cdef RowTable ROW_KEYS
 
-
-cdef class RowTexts:
-    """A growing list of rows, reused for every frame. Owned by a decoder."""
-    cdef CoinbaseRow* rows
-    cdef uint32_t count
-    cdef uint32_t capacity
-    cdef const char* error_field   # what the last error was about, or NULL
-
-    cdef int add_rows(self, Cursor* c, uint32_t allowed, uint32_t needed) except -1
-    cdef int add_subscriptions(self, Cursor* c) except -1
-    cdef CoinbaseRow* _new(self) except NULL
-    cdef int _row(self, Cursor* c, uint32_t allowed, uint32_t needed) except -1
+cdef int add_subscriptions(RowTexts rows, Cursor* c) except -1

@@ -3,9 +3,9 @@ from libc.stdint cimport int64_t, uint64_t
 
 from engine.providers.assembler cimport BookAssembler
 from engine.providers.coinbase.continuity cimport SequenceContinuity
-from engine.providers.coinbase.rowtext cimport CoinbaseRow
 from engine.providers.coinbase.wire cimport CoinbaseDecoder, CoinbaseEvent
 from engine.providers.leveltext cimport LevelTexts, Span
+from engine.providers.rowtext cimport Row
 from engine.providers.tape cimport TradeTape
 from engine.providers.venuestream cimport VenueStream
 from engine.schema.market cimport KlineData, TickerData
@@ -38,22 +38,21 @@ cdef class CoinbaseStream(VenueStream):
     cdef object on_subscriptions       # called as on_subscriptions(conn, {channel: [product, ..]})
 
     cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1
-    cdef int _find(self, const char* text, const Span* product) except -2
     cdef int _check(self, const char* text, size_t length) except -1
     cdef int _check_books(self, const char* text, bint* unknown) except -1
     cdef int _read_product(self, int i, const char* text) except -1
-    cdef int _check_row(self, CoinbaseRow* row, BookAssembler book, const char* text) except -1
+    cdef int _check_row(self, Row* row, BookAssembler book, const char* text) except -1
     cdef int _turn_to(self, int conn) except -1
     cdef bint _is_next(self, int conn, int64_t ts_recv_ns) except -1
     cdef int _lose_connection(self, int conn, int reason, int64_t ts_recv_ns) except -1
     cdef int _apply(self, const CoinbaseEvent* event, int64_t ts_recv_ns, int conn) except -1
     cdef int _trades(self, const char* text, int64_t ts_recv_ns) except -1
-    cdef int _read_trade(self, const CoinbaseRow* row, BookAssembler book, const char* text, int64_t* price,
+    cdef int _read_trade(self, const Row* row, BookAssembler book, const char* text, int64_t* price,
                          int64_t* qty) except -1
     cdef int _tickers(self, const char* text, size_t length, int64_t ts_recv_ns) except -1
-    cdef int _read_ticker(self, const CoinbaseRow* row, BookAssembler book, const char* text,
+    cdef int _read_ticker(self, const Row* row, BookAssembler book, const char* text,
                           TickerData* data) except -1
     cdef int _candles(self, const char* text, size_t length, int64_t ts_recv_ns) except -1
-    cdef int _read_candle(self, const CoinbaseRow* row, BookAssembler book, const char* text,
+    cdef int _read_candle(self, const Row* row, BookAssembler book, const char* text,
                           KlineData* candle) except -1
     cdef int _rare(self, const char* text, int conn) except -1

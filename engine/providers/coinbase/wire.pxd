@@ -8,8 +8,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from engine.base.jsonindex cimport JsonIndex
 from engine.base.jsonwalk cimport Cursor
-from engine.providers.coinbase.rowtext cimport RowTexts
 from engine.providers.leveltext cimport LevelTexts, Span
+from engine.providers.rowtext cimport RowTexts
 
 
 cdef enum CoinbaseKind:

@@ -7,8 +7,6 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from engine.base.jsontext import encode
-from engine.book.checksum import BookChecksum
-from engine.providers.assembler import BookAssembler
 from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
 from engine.providers.kraken import manifest
@@ -20,7 +18,7 @@ from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.requests import RequestNumbers
 from engine.providers.sharding import chunks
 from engine.providers.userstream import UserStream
-from engine.schema.instrument import ChecksumKind, Instrument, InstrumentStatus, Skipped
+from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
 
 
 class KrakenFeed(Feed):
@@ -80,25 +78,6 @@ class KrakenFeed(Feed):
             min_qty_raw=0,
             ordering_mode=ORDERING,
             book_depths=manifest.BOOK_DEPTHS,
-        )
-
-    def book_for(self, instrument: Instrument) -> BookAssembler:
-        """A book with the venue's checksum where its decimals are known; the depth comes with the subscription."""
-        knows_decimals = instrument.checksum is ChecksumKind.CRC32
-        return BookAssembler(
-            provider=self.provider,
-            symbol=instrument.symbol,
-            venue_symbol=instrument.venue_symbol.encode(),
-            price_scale=instrument.price_scale,
-            qty_scale=instrument.qty_scale,
-            pool=self.ports.pool,
-            sink=self.ports.sink,
-            clock=self.ports.clock,
-            depth_levels=self.rules.depth_levels,
-            kept_levels_max=self.rules.kept_levels_max,
-            emit_full=self.rules.emit_full,
-            checksum=BookChecksum() if knows_decimals else None,
-            on_widened=self.ports.on_widened,
         )
 
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
@@ -197,12 +176,7 @@ class KrakenFeed(Feed):
 
     def _instruments_told(self, frame: bytes) -> None:
         """The instrument channel: all pairs after the subscription, then those that change."""
-        records, skipped = instruments_of(frame, self.provider, only=self.instruments)
-        for item in skipped:
-            self.ports.on_telemetry(
-                "instrument.skipped", provider=self.provider, venue_symbol=item.venue_symbol, why=item.reason
-            )
-        self.learn(records)
+        self.learn_told(*instruments_of(frame, self.provider, only=self.instruments))
 
     def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
         """The one pair's book begins again; the depth is part of what names the subscription."""

@@ -1,14 +1,11 @@
-"""What the channels list: levels; trades, tickers, candles and the venue's status; still in the frame.
-
-DANGER: spans are offsets into the frame's memory and die with it.
-"""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-
+"""What the channels list: levels, and the keys of trades, tickers, candles and the venue's status."""
 from engine.base.jsonwalk cimport Cursor
-from engine.providers.leveltext cimport LevelTexts, Span
+from engine.providers.leveltext cimport LevelTexts
+from engine.providers.rowtext cimport RowTable
 
 
 cdef enum RowField:
+    # Places in ROW_KEYS.
     ROW_SYMBOL = 0
     ROW_TIMESTAMP = 1
     ROW_SIDE = 2
@@ -29,7 +26,6 @@ cdef enum RowField:
     ROW_INTERVAL_BEGIN = 17
     ROW_TRADES = 18
     ROW_SYSTEM = 19
-    ROW_FIELD_COUNT = 20
 
 
 cdef enum RowShape:
@@ -42,38 +38,7 @@ cdef enum RowShape:
     STATUS_ROW = 0x80000
 
 
-cdef struct KrakenRow:
-    Span symbol
-    int64_t time_ns                # 0 = not sent; of a candle: interval_begin
-    uint64_t trade_id
-    bint is_buy                    # side, which is the taker's
-    int index                      # the stream's symbol index of symbol
-    Span price                     # of a ticker: the last; of a candle: the close
-    Span qty
-    Span open
-    Span high
-    Span low
-    Span volume
-    Span bid                       # an empty span is a field that was not sent, or sent as null
-    Span bid_qty
-    Span ask
-    Span ask_qty
-    uint64_t interval_min
-    uint64_t trade_count
-    bint has_trade_count
-    Span system
-
-
-cdef class RowTexts:
-    """A growing list of rows, reused for every frame. Owned by a decoder."""
-    cdef KrakenRow* rows
-    cdef uint32_t count
-    cdef uint32_t capacity
-    cdef const char* error_field   # what the last error was about, or NULL
-
-    cdef int add_rows(self, Cursor* c, uint32_t allowed, uint32_t needed) except -1
-    cdef KrakenRow* _new(self) except NULL
-    cdef int _row(self, Cursor* c, uint32_t allowed, uint32_t needed) except -1
+cdef RowTable ROW_KEYS
 
 
 cdef int add_levels(Cursor* c, LevelTexts out, const char** error_field) except -1

@@ -3,11 +3,10 @@ from libc.stdint cimport int64_t, uint64_t
 
 from engine.providers.assembler cimport BookAssembler
 from engine.providers.kraken.continuity cimport ChecksumContinuity
-from engine.providers.kraken.rowtext cimport KrakenRow
 from engine.providers.kraken.wire cimport KrakenDecoder, KrakenEntry
 from engine.providers.leveltext cimport Span
+from engine.providers.rowstream cimport RowStream
 from engine.providers.tape cimport TradeTape
-from engine.providers.venuestream cimport VenueStream
 
 
 cdef class KrakenSymbol:
@@ -19,9 +18,11 @@ cdef class KrakenSymbol:
     cdef readonly bint has_precision           # the venue's decimals are known
 
 
-cdef class KrakenStream(VenueStream):
+cdef class KrakenStream(RowStream):
     cdef KrakenDecoder decoder
     cdef list states                   # KrakenSymbol by symbol index
+    cdef list _tapes                   # theirs
+    cdef list _past_tapes
     cdef readonly bint verify_checksum
     cdef readonly uint64_t heartbeats
     cdef readonly uint64_t errors      # frames in which the venue refuses something
@@ -33,15 +34,10 @@ cdef class KrakenStream(VenueStream):
     cdef object on_instruments         # called as on_instruments(frame)
 
     cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1
-    cdef int _find(self, const char* text, const Span* symbol) except -2
     cdef int _check(self, const char* text, size_t length) except -1
-    cdef int _check_row(self, const KrakenRow* row, BookAssembler book, const char* text) except -1
     cdef int _read_levels(self, const KrakenEntry* entry, BookAssembler book, const char* text) except -1
     cdef int _refuse(self, int code, bint is_decoded, const char* text, size_t length, int64_t ts_recv_ns,
                      int conn) except -1
     cdef int _lose(self, int index, int reason, int64_t ts_recv_ns) except -1
     cdef int _book(self, const KrakenEntry* entry, const char* text, int64_t ts_recv_ns, int conn) except -1
-    cdef int _trades(self, const char* text, int64_t ts_recv_ns) except -1
-    cdef int _tickers(self, const char* text, size_t length, int64_t ts_recv_ns) except -1
-    cdef int _candles(self, const char* text, size_t length, int64_t ts_recv_ns) except -1
     cdef int _rare(self, const char* text, size_t length, int conn) except -1

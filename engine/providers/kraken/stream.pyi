@@ -5,8 +5,8 @@ from typing_extensions import disjoint_base
 
 from engine.providers.assembler import BookAssembler
 from engine.providers.kraken.continuity import ChecksumContinuity
+from engine.providers.rowstream import RowStream
 from engine.providers.tape import TradeTape
-from engine.providers.venuestream import VenueStream
 
 @disjoint_base
 class KrakenSymbol:
@@ -18,7 +18,7 @@ class KrakenSymbol:
     def __init__(self, book: BookAssembler) -> None: ...
 
 @disjoint_base
-class KrakenStream(VenueStream):
+class KrakenStream(RowStream):
     verify_checksum: bool
     heartbeats: int
     errors: int

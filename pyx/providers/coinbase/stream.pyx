@@ -7,12 +7,12 @@ from engine.base.jsonwalk cimport WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, W
 from engine.observability.latency cimport STAGE_WIRE
 from engine.providers.assembler cimport BOOK_APPLIED, BOOK_CROSSED, BookAssembler, BookMessage
 from engine.providers.coinbase.continuity cimport VERDICT_GAP, VERDICT_IGNORE, SequenceContinuity
-from engine.providers.coinbase.rowtext cimport CoinbaseRow
 from engine.providers.coinbase.wire cimport (COINBASE_CANDLES, COINBASE_ERROR, COINBASE_HEARTBEATS, COINBASE_IGNORED,
                                              COINBASE_L2, COINBASE_SUBSCRIPTIONS, COINBASE_TICKER, COINBASE_TRADES,
                                              CoinbaseDecoder, CoinbaseEvent, CoinbaseMessage)
 from engine.providers.leveltext cimport LevelTexts, Span
 from engine.providers.quotechecks cimport candle_holds, ticker_holds
+from engine.providers.rowtext cimport Row
 from engine.providers.tape cimport TradeTape
 from engine.providers.venuestream cimport VenueStream
 from engine.schema.event cimport ORDER_CONTIGUOUS
@@ -85,15 +85,6 @@ cdef class CoinbaseStream(VenueStream):
             state.conn = -1
             self.give_up(state.book, reason, self.clock.now_ns())
 
-    cdef int _find(self, const char* text, const Span* product) except -2:
-        cdef int index = self.symbols.find(text + product.start, product.end - product.start)
-        if index < 0:
-            name = text[product.start:product.end]
-            if b"\\" in name:
-                name = unescape(name)
-                index = self.symbols.find(name, len(name))
-        return index
-
     cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
         """Decode one frame and carry it through. DANGER: *text* is borrowed until return."""
         cdef CoinbaseMessage* m = &self.decoder.message
@@ -131,7 +122,7 @@ cdef class CoinbaseStream(VenueStream):
 
     cdef int _rare(self, const char* text, int conn) except -1:
         cdef CoinbaseMessage* m = &self.decoder.message
-        cdef CoinbaseRow* row
+        cdef Row* row
         cdef uint32_t i
         if m.kind == COINBASE_HEARTBEATS:
             self.heartbeats += 1
@@ -144,8 +135,8 @@ cdef class CoinbaseStream(VenueStream):
                 current = {}
                 for i in range(self.decoder.rows.count):
                     row = &self.decoder.rows.rows[i]
-                    current.setdefault(text[row.channel.start:row.channel.end].decode(), []).append(
-                        unescape(text[row.product.start:row.product.end]).decode())
+                    current.setdefault(text[row.name.start:row.name.end].decode(), []).append(
+                        unescape(text[row.symbol.start:row.symbol.end]).decode())
                 self.on_subscriptions(conn, current)
         else:
             self.ignored += 1
@@ -159,7 +150,7 @@ cdef class CoinbaseStream(VenueStream):
         A product that is not ours is dead-lettered, but the rest of the frame, and its number, count.
         """
         cdef CoinbaseDecoder d = self.decoder
-        cdef CoinbaseRow* row
+        cdef Row* row
         cdef bint unknown = False
         cdef uint32_t i
         cdef int code = WIRE_OK
@@ -169,7 +160,7 @@ cdef class CoinbaseStream(VenueStream):
                 or d.message.kind == COINBASE_CANDLES:
             for i in range(d.rows.count):
                 row = &d.rows.rows[i]
-                row.index = self._find(text, &row.product)
+                row.index = self.find(text, &row.symbol)
                 if row.index < 0:
                     unknown = True
                     continue
@@ -180,7 +171,7 @@ cdef class CoinbaseStream(VenueStream):
             self.reject(WIRE_UNKNOWN_SYMBOL, b"product_id", text, length)
         return code
 
-    cdef int _check_row(self, CoinbaseRow* row, BookAssembler book, const char* text) except -1:
+    cdef int _check_row(self, Row* row, BookAssembler book, const char* text) except -1:
         cdef TickerData ticker
         cdef KlineData candle
         cdef int64_t price = 0
@@ -199,7 +190,7 @@ cdef class CoinbaseStream(VenueStream):
         cdef uint32_t i
         cdef int code
         for i in range(d.event_count):
-            d.events[i].index = self._find(text, &d.events[i].product)
+            d.events[i].index = self.find(text, &d.events[i].product)
             if d.events[i].index < 0:
                 unknown[0] = True
         for i in range(d.event_count):
@@ -326,7 +317,7 @@ cdef class CoinbaseStream(VenueStream):
 
     # -- the other channels -----------------------------------------------------------------------------------
 
-    cdef int _read_trade(self, const CoinbaseRow* row, BookAssembler book, const char* text, int64_t* price,
+    cdef int _read_trade(self, const Row* row, BookAssembler book, const char* text, int64_t* price,
                          int64_t* qty) except -1:
         cdef int code = book.parse(text, row.price.start, row.price.end, True, price) \
             or book.parse(text, row.qty.start, row.qty.end, False, qty)
@@ -339,7 +330,7 @@ cdef class CoinbaseStream(VenueStream):
         """Trades come newest first and leave oldest first; those of a snapshot are past: counted, not published."""
         cdef CoinbaseDecoder d = self.decoder
         cdef CoinbaseEvent* event
-        cdef CoinbaseRow* row
+        cdef Row* row
         cdef BookAssembler book
         cdef int64_t price = 0
         cdef int64_t qty = 0
@@ -360,7 +351,7 @@ cdef class CoinbaseStream(VenueStream):
                                        price, qty, 1, row.time_ns, ts_recv_ns)
         return 0
 
-    cdef int _read_ticker(self, const CoinbaseRow* row, BookAssembler book, const char* text,
+    cdef int _read_ticker(self, const Row* row, BookAssembler book, const char* text,
                           TickerData* data) except -1:
         cdef int code
         memset(data, 0, sizeof(TickerData))
@@ -378,7 +369,7 @@ cdef class CoinbaseStream(VenueStream):
         return code
 
     cdef int _tickers(self, const char* text, size_t length, int64_t ts_recv_ns) except -1:
-        cdef CoinbaseRow* row
+        cdef Row* row
         cdef TickerData data
         cdef uint32_t i
         for i in range(self.decoder.rows.count):
@@ -392,12 +383,12 @@ cdef class CoinbaseStream(VenueStream):
             self.publish_ticker(row.index, &data, self.decoder.message.ts_venue_ns, ts_recv_ns)
         return 0
 
-    cdef int _read_candle(self, const CoinbaseRow* row, BookAssembler book, const char* text,
+    cdef int _read_candle(self, const Row* row, BookAssembler book, const char* text,
                           KlineData* candle) except -1:
         memset(candle, 0, sizeof(KlineData))
         candle.interval_ns = candle_interval_ns
-        candle.open_time_ns = row.time_ns
-        candle.close_time_ns = row.time_ns + candle_interval_ns
+        candle.open_time_ns = row.start_ns
+        candle.close_time_ns = row.start_ns + candle_interval_ns
         return book.parse(text, row.open.start, row.open.end, True, &candle.open_raw) \
             or book.parse(text, row.high.start, row.high.end, True, &candle.high_raw) \
             or book.parse(text, row.low.start, row.low.end, True, &candle.low_raw) \
@@ -407,12 +398,12 @@ cdef class CoinbaseStream(VenueStream):
     cdef int _candles(self, const char* text, size_t length, int64_t ts_recv_ns) except -1:
         """Candles, oldest first whatever their order in the frame: a newer start closes the one before."""
         cdef CoinbaseDecoder d = self.decoder
-        cdef CoinbaseRow* row
+        cdef Row* row
         cdef KlineData candle
         cdef uint32_t i
         for i in range(1, d.rows.count):
-            if d.rows.rows[i].time_ns < d.rows.rows[i - 1].time_ns:
-                qsort(d.rows.rows, d.rows.count, sizeof(CoinbaseRow), by_time)
+            if d.rows.rows[i].start_ns < d.rows.rows[i - 1].start_ns:
+                qsort(d.rows.rows, d.rows.count, sizeof(Row), by_start)
                 break
         for i in range(d.rows.count):
             row = &d.rows.rows[i]
@@ -438,7 +429,7 @@ cdef int read_sent(BookAssembler book, const char* text, const Span* span, bint 
     return code
 
 
-cdef int by_time(const void* a, const void* b) noexcept nogil:
-    cdef int64_t first = (<const CoinbaseRow*>a).time_ns
-    cdef int64_t second = (<const CoinbaseRow*>b).time_ns
+cdef int by_start(const void* a, const void* b) noexcept nogil:
+    cdef int64_t first = (<const Row*>a).start_ns
+    cdef int64_t second = (<const Row*>b).start_ns
     return (first > second) - (first < second)

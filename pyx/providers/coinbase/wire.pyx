@@ -8,8 +8,10 @@ from engine.base.jsonskip cimport checked_skip, strings_hold
 from engine.base.jsonwalk cimport (Cursor, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON, WIRE_OK,
                                    WIRE_UNKNOWN_VALUE, after_value, next_key, open_array, open_object, same,
                                    string_at, u64_at)
-from engine.providers.coinbase.rowtext cimport CANDLE_ROW, TICKER_NEEDS, TICKER_ROW, TRADE_ROW, RowTexts
+from engine.providers.coinbase.rowtext cimport (CANDLE_ROW, ROW_KEYS, TICKER_NEEDS, TICKER_ROW, TRADE_ROW,
+                                                add_subscriptions)
 from engine.providers.leveltext cimport LevelTexts, Span, span_at
+from engine.providers.rowtext cimport RowTexts
 
 cdef enum:
     # The envelope's keys, then an event's, one bit each.
@@ -92,6 +94,7 @@ cdef class CoinbaseDecoder:
         self.bids = LevelTexts()
         self.asks = LevelTexts()
         self.rows = RowTexts()
+        self.rows.table = &ROW_KEYS
 
     def __dealloc__(self):
         free(self.events)
@@ -272,7 +275,7 @@ cdef class CoinbaseDecoder:
                 elif kind == COINBASE_CANDLES:
                     code = self.rows.add_rows(c, CANDLE_ROW, CANDLE_ROW)
                 else:
-                    code = self.rows.add_subscriptions(c)
+                    code = add_subscriptions(self.rows, c)
                 if code != WIRE_OK and kind != COINBASE_L2:
                     self.error_field = self.rows.error_field
             elif part == EVENT_TYPE and (kind == COINBASE_L2 or kind == COINBASE_TRADES):

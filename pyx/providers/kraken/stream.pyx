@@ -9,18 +9,16 @@ from engine.observability.latency cimport STAGE_WIRE
 from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CHECKSUM_FAILED, BOOK_CROSSED, BookAssembler,
                                          BookMessage)
 from engine.providers.kraken.continuity cimport VERDICT_IGNORE, VERDICT_REPLACE, ChecksumContinuity
-from engine.providers.kraken.rowtext cimport KrakenRow
-from engine.providers.kraken.rowvalues cimport read_candle, read_ticker, read_trade
 from engine.providers.kraken.wire cimport (KRAKEN_BOOK, KRAKEN_HEARTBEAT, KRAKEN_INSTRUMENT, KRAKEN_OHLC,
                                            KRAKEN_PONG, KRAKEN_REFUSAL, KRAKEN_REPLY, KRAKEN_STATUS, KRAKEN_TICKER,
                                            KRAKEN_TRADE, KRAKEN_UNKNOWN, KrakenDecoder, KrakenEntry, KrakenMessage)
 from engine.providers.leveltext cimport Span, convert
-from engine.providers.quotechecks cimport candle_holds, ticker_holds
+from engine.providers.rowstream cimport RowStream
+from engine.providers.rowtext cimport Row
 from engine.providers.tape cimport TradeTape
 from engine.providers.venuestream cimport VenueStream
 from engine.schema.event cimport ORDER_CONTIGUOUS
-from engine.schema.market cimport (REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, REASON_RECONNECT,
-                                   TRADE_SIDE_BUY, TRADE_SIDE_SELL, KlineData, TickerData)
+from engine.schema.market cimport REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, REASON_RECONNECT
 from engine.schema.ports cimport EventPool, EventSink
 
 from engine.base.errors import ScaleOverflowError, ValidationError
@@ -29,6 +27,8 @@ from engine.providers.kraken import manifest
 from engine.providers.kraken.precision import find_precision
 
 cdef object system_states = manifest.SYSTEM_STATES
+cdef object intervals_min = frozenset(manifest.KLINE_INTERVALS_MIN.values())
+cdef int64_t MINUTE_NS = 60_000_000_000
 
 
 cdef class KrakenSymbol:
@@ -40,7 +40,7 @@ cdef class KrakenSymbol:
         self.has_precision = book.checksum is not None
 
 
-cdef class KrakenStream(VenueStream):
+cdef class KrakenStream(RowStream):
     """Frames of Kraken's public v2 socket, from any number of connections.
 
     A book that comes with a checksum has the venue's decimals; for one that comes without, they are looked for in its
@@ -63,6 +63,9 @@ cdef class KrakenStream(VenueStream):
         super().__init__(provider, pool, sink, clock, **hooks)
         self.decoder = KrakenDecoder()
         self.states = []
+        self._tapes = []
+        self._past_tapes = []
+        self.begin_field = b"interval_begin"
         self.verify_checksum = verify_checksum
         self.on_reply = on_reply
         self.on_error = on_error
@@ -72,11 +75,15 @@ cdef class KrakenStream(VenueStream):
 
     def add_book(self, BookAssembler book not None) -> int:
         """Take charge of a symbol, known by its spelling on the wire."""
+        cdef KrakenSymbol state
         index = VenueStream.add_book(self, book)
         if index == len(self.states):
             if not self.verify_checksum:
                 book.checksum = None
-            self.states.append(KrakenSymbol(book))
+            state = KrakenSymbol(book)
+            self.states.append(state)
+            self._tapes.append(state.trades)
+            self._past_tapes.append(state.past_trades)
         return index
 
     def symbol_states(self) -> list[KrakenSymbol]:
@@ -90,16 +97,12 @@ cdef class KrakenStream(VenueStream):
             ScaleOverflowError: a level of the book does not fit 64 bits at these decimals.
         """
         cdef KrakenSymbol state = self.states[index]
-        cdef BookAssembler book = state.book
-        price_scale = max(book.price_scale, price_precision)
-        qty_scale = max(book.qty_scale, qty_precision)
-        if (price_scale, qty_scale) != (book.price_scale, book.qty_scale) \
-                and book.widen(price_scale, qty_scale) != WIRE_OK:
-            raise ScaleOverflowError(f"{book.symbol} at {price_precision} and {qty_precision} decimals",
+        if state.book.set_precision(price_precision, qty_precision) != WIRE_OK:
+            raise ScaleOverflowError(f"{state.book.symbol} at {price_precision} and {qty_precision} decimals",
                                      op="book.widen", provider=self.provider)
-        if self.verify_checksum:
-            book.checksum = BookChecksum(price_scale - price_precision, qty_scale - qty_precision)
-            state.has_precision = True
+        state.has_precision = self.verify_checksum
+        if not self.verify_checksum:
+            state.book.checksum = None
 
     def reset_connection(self, int conn) -> None:
         """The connection was made anew: its books wait for their snapshots."""
@@ -114,15 +117,6 @@ cdef class KrakenStream(VenueStream):
         if state.continuity.in_sync:
             state.continuity.lose()
             self.give_up(state.book, reason, self.clock.now_ns())
-
-    cdef int _find(self, const char* text, const Span* symbol) except -2:
-        cdef int index = self.symbols.find(text + symbol.start, symbol.end - symbol.start)
-        if index < 0:
-            name = text[symbol.start:symbol.end]
-            if b"\\" in name:
-                name = unescape(name)
-                index = self.symbols.find(name, len(name))
-        return index
 
     cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
         """Decode one frame and carry it through. DANGER: *text* is borrowed until return."""
@@ -145,11 +139,13 @@ cdef class KrakenStream(VenueStream):
                 if d.entries[i].index >= 0:
                     self._book(&d.entries[i], text, ts_recv_ns, conn)
         elif d.message.kind == KRAKEN_TRADE:
-            self._trades(text, ts_recv_ns)
+            # Those of a snapshot are of before the subscription.
+            self.publish_trades(d.rows, self._past_tapes if d.message.is_snapshot else self._tapes,
+                                d.message.is_snapshot, text, ts_recv_ns)
         elif d.message.kind == KRAKEN_TICKER:
-            self._tickers(text, length, ts_recv_ns)
+            self.publish_tickers(d.rows, text, length, d.message.ts_venue_ns, ts_recv_ns)
         elif d.message.kind == KRAKEN_OHLC:
-            self._candles(text, length, ts_recv_ns)
+            self.publish_klines(d.rows, text, length, d.message.ts_venue_ns, ts_recv_ns)
         else:
             self._rare(text, length, conn)
         return 0
@@ -162,7 +158,7 @@ cdef class KrakenStream(VenueStream):
             self.heartbeats += 1
         elif m.kind == KRAKEN_REPLY:
             channel = _text_or_none(text, &m.channel)
-            index = self._find(text, &m.symbol)
+            index = self.find(text, &m.symbol)
             if index >= 0 and m.is_subscribe and m.success and channel == manifest.CHANNEL_BOOK and m.depth_levels:
                 state = <KrakenSymbol>self.states[index]
                 state.continuity.depth_levels = <uint32_t>m.depth_levels
@@ -181,7 +177,7 @@ cdef class KrakenStream(VenueStream):
                 self.on_pong(m.req_id if m.has_req_id else None)
         elif m.kind == KRAKEN_STATUS:
             for index in range(<int>self.decoder.rows.count):
-                self.system = _text_or_none(text, &self.decoder.rows.rows[index].system)
+                self.system = _text_or_none(text, &self.decoder.rows.rows[index].name)
                 if self.on_status is not None:
                     self.on_status(self.system)
         elif m.kind == KRAKEN_INSTRUMENT:
@@ -203,14 +199,13 @@ cdef class KrakenStream(VenueStream):
         A symbol that is not ours is dead-lettered, but the rest of the frame counts.
         """
         cdef KrakenDecoder d = self.decoder
-        cdef KrakenRow* row
         cdef bint unknown = False
         cdef uint32_t i
         cdef int code = WIRE_OK
         d.error_field = NULL
         if d.message.kind == KRAKEN_BOOK:
             for i in range(d.entry_count):
-                d.entries[i].index = self._find(text, &d.entries[i].symbol)
+                d.entries[i].index = self.find(text, &d.entries[i].symbol)
             for i in range(d.entry_count):
                 if d.entries[i].index < 0:
                     unknown = True
@@ -218,33 +213,19 @@ cdef class KrakenStream(VenueStream):
                     code = self._read_levels(&d.entries[i], <BookAssembler>self.books[d.entries[i].index], text)
         elif d.message.kind == KRAKEN_STATUS:
             for i in range(d.rows.count):
-                if _text_or_none(text, &d.rows.rows[i].system) not in system_states:
+                if _text_or_none(text, &d.rows.rows[i].name) not in system_states:
                     d.error_field = b"system"
                     return WIRE_UNKNOWN_VALUE
         elif d.message.kind == KRAKEN_TRADE or d.message.kind == KRAKEN_TICKER or d.message.kind == KRAKEN_OHLC:
-            for i in range(d.rows.count):
-                row = &d.rows.rows[i]
-                row.index = self._find(text, &row.symbol)
-                if row.index < 0:
-                    unknown = True
-                    continue
-                code = self._check_row(row, <BookAssembler>self.books[row.index], text)
-                if code != WIRE_OK:
-                    return code
+            code = self.check_rows(d.rows, d.message.kind - KRAKEN_TRADE, text, &unknown)
+            if code != WIRE_OK:
+                d.error_field = self.row_error
         if unknown and code == WIRE_OK:
             self.reject(WIRE_UNKNOWN_SYMBOL, b"symbol", text, length)
         return code
 
-    cdef int _check_row(self, const KrakenRow* row, BookAssembler book, const char* text) except -1:
-        cdef TickerData ticker
-        cdef KlineData candle
-        cdef int64_t price = 0
-        cdef int64_t qty = 0
-        if self.decoder.message.kind == KRAKEN_TRADE:
-            return read_trade(row, book, text, &price, &qty, &self.decoder.error_field)
-        if self.decoder.message.kind == KRAKEN_TICKER:
-            return read_ticker(row, book, text, &ticker, &self.decoder.error_field)
-        return read_candle(row, book, text, &candle, &self.decoder.error_field)
+    cdef int64_t interval_ns(self, const Row* row, const char* text) except -1:
+        return <int64_t>row.interval_min * MINUTE_NS if row.interval_min in intervals_min else 0
 
     cdef int _read_levels(self, const KrakenEntry* entry, BookAssembler book, const char* text) except -1:
         """Read an entry's levels into its book's scratch. A WireCode."""
@@ -358,63 +339,6 @@ cdef class KrakenStream(VenueStream):
         book.checksum = BookChecksum()           # with nothing found, the comparison fails and is counted
         if found is not None and (bids or asks):
             self.set_precision(index, *found)
-
-    # -- the other channels -----------------------------------------------------------------------------------
-
-    cdef int _trades(self, const char* text, int64_t ts_recv_ns) except -1:
-        """Trades, oldest first, with the taker's side; those of a snapshot are past: counted apart, not published."""
-        cdef KrakenDecoder d = self.decoder
-        cdef KrakenRow* row
-        cdef KrakenSymbol state
-        cdef TradeTape tape
-        cdef int64_t price = 0
-        cdef int64_t qty = 0
-        cdef uint32_t i
-        for i in range(d.rows.count):
-            row = &d.rows.rows[i]
-            if row.index < 0:
-                continue
-            state = <KrakenSymbol>self.states[row.index]
-            read_trade(row, state.book, text, &price, &qty, &d.error_field)
-            tape = state.past_trades if d.message.is_snapshot else state.trades
-            tape.add(row.trade_id, price, qty, row.is_buy, state.book.price_scale, state.book.qty_scale)
-            if not d.message.is_snapshot:
-                self.publish_trade(row.index, row.trade_id, TRADE_SIDE_BUY if row.is_buy else TRADE_SIDE_SELL, price,
-                                   qty, 1, row.time_ns, ts_recv_ns)
-        return 0
-
-    cdef int _tickers(self, const char* text, size_t length, int64_t ts_recv_ns) except -1:
-        cdef KrakenDecoder d = self.decoder
-        cdef KrakenRow* row
-        cdef TickerData data
-        cdef uint32_t i
-        for i in range(d.rows.count):
-            row = &d.rows.rows[i]
-            if row.index < 0:
-                continue
-            read_ticker(row, <BookAssembler>self.books[row.index], text, &data, &d.error_field)
-            if not ticker_holds(&data):
-                self.reject(WIRE_BAD_VALUE, b"last", text, length)
-                continue
-            self.publish_ticker(row.index, &data, row.time_ns if row.time_ns else d.message.ts_venue_ns, ts_recv_ns)
-        return 0
-
-    cdef int _candles(self, const char* text, size_t length, int64_t ts_recv_ns) except -1:
-        """Candles, oldest first as they come: the venue has no closed flag, a newer one closes the one before."""
-        cdef KrakenDecoder d = self.decoder
-        cdef KrakenRow* row
-        cdef KlineData candle
-        cdef uint32_t i
-        for i in range(d.rows.count):
-            row = &d.rows.rows[i]
-            if row.index < 0:
-                continue
-            read_candle(row, <BookAssembler>self.books[row.index], text, &candle, &d.error_field)
-            if not candle_holds(&candle):
-                self.reject(WIRE_BAD_VALUE, b"data", text, length)
-                continue
-            self.publish_kline(row.index, &candle, True, d.message.ts_venue_ns, ts_recv_ns)
-        return 0
 
 
 cdef str _text_or_none(const char* text, const Span* span):

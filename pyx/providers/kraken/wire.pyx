@@ -8,9 +8,10 @@ from engine.base.jsonskip cimport checked_skip, strings_hold
 from engine.base.jsonwalk cimport (Cursor, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON, WIRE_OK,
                                    WIRE_OVERFLOW, WIRE_UNKNOWN_VALUE, WIRE_WRONG_TYPE, after_value, bool_at, is_null,
                                    next_key, open_array, open_object, same, string_at, token, u64_at)
-from engine.providers.kraken.rowtext cimport (OHLC_NEEDS, OHLC_ROW, STATUS_ROW, TICKER_NEEDS, TICKER_ROW, TRADE_ROW,
-                                              RowTexts, add_levels)
+from engine.providers.kraken.rowtext cimport (OHLC_NEEDS, OHLC_ROW, ROW_KEYS, STATUS_ROW, TICKER_NEEDS, TICKER_ROW,
+                                              TRADE_ROW, add_levels)
 from engine.providers.leveltext cimport LevelTexts, Span, span_at
+from engine.providers.rowtext cimport RowTexts
 
 cdef enum:
     # Keys of a frame, and of the result of a reply.
@@ -96,6 +97,7 @@ cdef class KrakenDecoder:
         self.bids = LevelTexts()
         self.asks = LevelTexts()
         self.rows = RowTexts()
+        self.rows.table = &ROW_KEYS
 
     def __dealloc__(self):
         free(self.entries)

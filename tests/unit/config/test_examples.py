@@ -32,7 +32,7 @@ def test_an_example_loads(path: Path) -> None:
 
 def test_each_venue_has_an_example_of_its_own() -> None:
     named = {path.stem: load_config(path, (), KEYS).providers for path in EXAMPLES}
-    for venue in ("binance", "coinbase", "kraken"):
+    for venue in ("binance", "coinbase", "kraken", "simulated"):
         (provider,) = named[venue]
         assert (provider.venue, provider.ws_endpoint, provider.rest_endpoint) == (venue, None, None)
     assert all(provider.credentials.api_secret_env for provider in named["account"])

@@ -20,12 +20,15 @@ from engine.providers.feed import Feed
 from engine.runtime.assembly import Engine
 from engine.runtime.capture import CaptureRecord, read_capture
 from tests.twins.fuzz import fuzz_frames
+from tests.unit.simulator.plain_recording import SYMBOLS as PLAIN_SYMBOLS
+from tests.unit.simulator.plain_recording import plain_recording
 
 NS = 1_800_000_000_000_000_000
 SYMBOLS = {
     "binance": ["NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"],
     "coinbase": ["BAND-BTC", "CRV-EUR", "DASH-BTC", "SKL-USD", "YFI-BTC"],
     "kraken": ["BTC/USD", "ETH/USD"],
+    "simulated": list(PLAIN_SYMBOLS),
 }
 CAPTURES = {
     "binance": "binance_spot_2021_4pairs",
@@ -37,6 +40,7 @@ SPACED: dict[str, tuple[tuple[bytes, bytes], ...]] = {
     "binance": ((b'{"stream"', b'{ "stream"'), (b'["', b'[ "')),
     "coinbase": ((b'{"', b'{ "'), (b'":', b'" :')),
     "kraken": ((b'{"price"', b'{ "price"'), (b',"qty"', b', "qty"')),
+    "simulated": ((b'["', b'[ "'),),
 }
 PARTS: dict[str, tuple[tuple[bytes, bytes], ...]] = {
     "binance, only the envelope": SPACED["binance"][:1],
@@ -100,6 +104,8 @@ def pair() -> Iterator[Callable[[str], tuple[Venue, Venue]]]:
 
 
 def records_of(venue: str, captures: Path, most: int) -> list[CaptureRecord]:
+    if venue == "simulated":
+        return [CaptureRecord(**record) for record in plain_recording()][:most]
     records = [r for r in read_capture(captures / f"{CAPTURES[venue]}.jsonl.gz") if not r.is_out]
     return records[:most]
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from engine.base.clock import ManualClock
-from engine.base.errors import MisuseError, ValidationError
+from engine.base.errors import MisuseError, NotPermittedError, ValidationError
 from engine.config.load import default_config
+from engine.providers.credentials import Credentials
 from engine.providers.feed import BookRules, ConnectionPlan, Feed, Wanted
 from engine.providers.registry import VENUES, facts_of, feed_class
 from engine.runtime.assembly import Engine
@@ -83,17 +84,19 @@ def test_symbols_are_spread_evenly_over_connections(engine: Engine) -> None:
     assert sum((plan.venue_symbols for plan in plans), ()) == tuple(feed.instruments)
 
 
-@pytest.mark.parametrize("venue", ["coinbase", "kraken"])
+@pytest.mark.parametrize("venue", ["coinbase", "kraken", "simulated"])
 def test_a_control_frame_names_at_most_100_streams_BOOK_06(venue: str, engine: Engine) -> None:
-    between = {"coinbase": "-", "kraken": "/"}[venue]
+    between = {"coinbase": "-", "kraken": "/", "simulated": "-"}[venue]
     symbols = [f"X{number}{between}USD" for number in range(250)]
     feed = opened(engine, venue, symbols)
     for kind in ("subscribe", "unsubscribe"):
         frames = [json.loads(frame) for frame in feed.requests(kind, Wanted(("book",)), symbols)]  # type: ignore[arg-type]
-        named = [frame["product_ids"] if venue == "coinbase" else frame["params"]["symbol"] for frame in frames]
+        named = [
+            frame.get("product_ids") or frame.get("symbols") or frame["params"]["symbol"] for frame in frames
+        ]
         assert [len(part) for part in named] == [100, 100, 50]
         assert list(chain.from_iterable(named)) == symbols
-        assert {frame.get("type") or frame["method"] for frame in frames} == {kind}
+        assert {frame.get("type") or frame.get("op") or frame["method"] for frame in frames} == {kind}
 
 
 def test_coinbase_subscribes_one_channel_a_message_heartbeats_first(engine: Engine) -> None:
@@ -127,8 +130,36 @@ def test_kraken_subscribes_the_least_depth_that_holds_what_is_published(
     assert anew == [{"channel": "book", "depth": subscribed, "symbol": ["ETH/USD"]}] * 2
 
 
+def test_the_plain_feed_subscribes_one_channel_a_message_instruments_first(engine: Engine) -> None:
+    feed = opened(engine, "simulated", ["BTC-USD", "ETH-USD"])
+    (plan,) = plans_of(feed, None, STREAMS, ("1m", "1d"))
+    assert plan.url == "ws://127.0.0.1:8870/simulated"
+    symbols = ["BTC-USD", "ETH-USD"]
+    assert told(plan) == [
+        {"op": "subscribe", "channel": "instrument"},
+        {"op": "subscribe", "channel": "book", "symbols": symbols},
+        {"op": "subscribe", "channel": "trade", "symbols": symbols},
+        {"op": "subscribe", "channel": "ticker", "symbols": symbols},
+        {"op": "subscribe", "channel": "kline", "symbols": symbols, "interval": "1m"},
+        {"op": "subscribe", "channel": "kline", "symbols": symbols, "interval": "1d"},
+    ]
+    anew = [json.loads(frame) for frame in feed.resubscription(plan, 1)]
+    assert anew == [{"op": op, "channel": "book", "symbols": ["ETH-USD"]} for op in ("unsubscribe", "subscribe")]
+
+
+def test_the_plain_feed_keeps_to_1000_streams_a_connection_BOOK_06(engine: Engine) -> None:
+    feed = opened(engine, "simulated", [f"X{number}-USD" for number in range(400)])
+    sizes = [len(plan.venue_symbols) for plan in plans_of(feed, None, STREAMS, ("1m", "5m"))]
+    assert (sum(sizes), max(sizes) * 5 + 1 <= 1000) == (400, True)
+
+
+def test_the_plain_feed_takes_no_key(engine: Engine) -> None:
+    with pytest.raises(NotPermittedError, match="takes no key"):
+        opened(engine, "simulated", []).key_check(Credentials("key", "secret"), None, 1)
+
+
 def test_nothing_subscribed_connects_to_nothing(engine: Engine) -> None:
-    assert [plans_of(opened(engine, venue, []), None, STREAMS, ("5m",)) for venue in VENUES] == [[], [], []]
+    assert [plans_of(opened(engine, venue, []), None, STREAMS, ("5m",)) for venue in VENUES] == [[], [], [], []]
 
 
 @pytest.mark.parametrize(
@@ -137,32 +168,45 @@ def test_nothing_subscribed_connects_to_nothing(engine: Engine) -> None:
         ("binance", "http://venue/api/v3/exchangeInfo"),
         ("coinbase", "http://venue/api/v3/brokerage/market/products?product_type=SPOT"),
         ("kraken", "http://venue/0/public/AssetPairs"),
+        ("simulated", "http://venue/simulated/instruments"),
     ],
 )
 def test_where_the_catalogue_is(venue: str, url: str, engine: Engine) -> None:
     feed = opened(engine, venue, [])
     assert feed.instruments_url("http://venue") == url
-    assert feed.instruments_url(None).startswith("https://")
+    own = feed.instruments_url(None)
+    assert own.startswith("http://127.0.0.1:8871/" if venue == "simulated" else "https://")
 
 
 @pytest.mark.parametrize(
     ("venue", "spelling", "symbol"),
-    [("binance", "BTCUSDT", "BTC-USDT"), ("coinbase", "BTC-USD", "BTC-USD"), ("kraken", "BTC/USD", "BTC-USD")],
+    [
+        ("binance", "BTCUSDT", "BTC-USDT"),
+        ("coinbase", "BTC-USD", "BTC-USD"),
+        ("kraken", "BTC/USD", "BTC-USD"),
+        ("simulated", "BTC-USD", "BTC-USD"),
+    ],
 )
 def test_a_spelling_alone_makes_an_instrument(venue: str, spelling: str, symbol: str, engine: Engine) -> None:
     instrument = opened(engine, venue, []).guess_instrument(spelling)
     assert (instrument.symbol, instrument.venue_symbol, instrument.price_scale) == (symbol, spelling, 0)
 
 
-@pytest.mark.parametrize(("venue", "spelling"), [("coinbase", "BTCUSD"), ("coinbase", "b-usd"), ("kraken", "BTCUSD")])
+@pytest.mark.parametrize(
+    ("venue", "spelling"),
+    [("coinbase", "BTCUSD"), ("coinbase", "b-usd"), ("kraken", "BTCUSD"), ("simulated", "BTC/USD")],
+)
 def test_a_spelling_that_is_no_pair_is_refused(venue: str, spelling: str, engine: Engine) -> None:
     with pytest.raises(ValidationError):
         opened(engine, venue, []).guess_instrument(spelling)
 
 
-@pytest.mark.parametrize(("venue", "asks_by"), [("binance", "rest"), ("coinbase", "stream"), ("kraken", "stream")])
+@pytest.mark.parametrize(
+    ("venue", "asks_by"),
+    [("binance", "rest"), ("coinbase", "stream"), ("kraken", "stream"), ("simulated", "stream")],
+)
 def test_a_lost_book_is_asked_for_where_the_venue_gives_it(venue: str, asks_by: str, engine: Engine) -> None:
-    spelling = {"binance": "BTCUSDT", "coinbase": "BTC-USD", "kraken": "BTC/USD"}[venue]
+    spelling = {"binance": "BTCUSDT", "kraken": "BTC/USD"}.get(venue, "BTC-USD")
     feed = opened(engine, venue, [spelling])
     asked: list[str] = []
     feed.on_snapshot_request = lambda request: asked.append("rest")
@@ -176,4 +220,4 @@ def test_an_unknown_venue_is_refused_with_those_there_are() -> None:
     for open_it in (feed_class, facts_of):
         with pytest.raises(MisuseError) as caught:
             open_it("nasdaq")
-        assert "binance, coinbase, kraken" in caught.value.hint
+        assert "binance, coinbase, kraken, simulated" in caught.value.hint

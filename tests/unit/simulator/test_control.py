@@ -43,7 +43,7 @@ def test_faults_are_armed_told_and_disarmed_BOOK_29() -> None:
             seen = len(client.frames)
             await client.until(lambda: len(client.frames) > seen + 3)
             told = await fetch(http, f"{control}/faults")
-            assert told["counts"] == {"binance": {}, "coinbase": {}, "kraken": {"corrupt_checksum": 1}}
+            assert told["counts"] == {"binance": {}, "coinbase": {}, "kraken": {"corrupt_checksum": 1}, "simulated": {}}
             (injected,) = told["injected"]
             assert {key: injected[key] for key in ("number", "rule", "fault", "venue", "symbol")} == {
                 "number": 1, "rule": 1, "fault": "corrupt_checksum", "venue": "kraken", "symbol": "BTC/USD",
@@ -101,7 +101,8 @@ def test_the_newest_trades_and_who_listens_are_told() -> None:
     async def main() -> None:
         async with running(held=True, rate_frames_per_s=400) as simulator, aiohttp.ClientSession() as http:
             control, addresses = simulator.endpoints["control"]["rest"], simulator.endpoints
-            assert await fetch(http, f"{control}/subscriptions") == {"binance": {}, "coinbase": {}, "kraken": {}}
+            nobody: dict[str, dict[str, int]] = {"binance": {}, "coinbase": {}, "kraken": {}, "simulated": {}}
+            assert await fetch(http, f"{control}/subscriptions") == nobody
             binance = await SocketClient.open(f"{addresses['binance']['ws']}/stream?streams=ethusdt@depth@100ms")
             coinbase = await SocketClient.open(addresses["coinbase"]["ws"])
             coinbase.say(type="subscribe", channel="market_trades", product_ids=["ETH-USD"])
@@ -111,11 +112,15 @@ def test_the_newest_trades_and_who_listens_are_told() -> None:
                 client.say(method="subscribe", params={"channel": "trade", "symbol": ["ETH/USD"]})
                 # The status, two acks and the book's snapshot.
                 await client.until(lambda client=client: len(client.frames) == 4)
+            plain = await SocketClient.open(addresses["simulated"]["ws"])
+            plain.say(op="subscribe", channel="kline", symbols=["ETH-USD"], interval="1m")
+            await plain.until(lambda: len(plain.frames) == 3)
             await coinbase.until(lambda: len(coinbase.frames) == 1)
             assert await fetch(http, f"{control}/subscriptions") == {
                 "binance": {"ethusdt@depth@100ms": 1},
                 "coinbase": {"market_trades ETH-USD": 1},
                 "kraken": {"book ETH/USD 25": 2, "trade ETH/USD": 2},
+                "simulated": {"kline ETH-USD 1m": 1},
             }
             assert (await fetch(http, f"{control}/trades"))["kraken"] == {"BTC/USD": [], "ETH/USD": []}
             simulator.resume()

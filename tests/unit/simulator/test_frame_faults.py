@@ -12,7 +12,7 @@ from engine.simulator.sessions import Session
 from engine.simulator.venue import Venue
 from tests.unit.simulator.clients import Tape, connect, make_venue, parse, run, say
 
-KINDS = {"binance": "depthUpdate", "coinbase": "l2_data", "kraken": "book"}
+KINDS = {"binance": "depthUpdate", "coinbase": "l2_data", "kraken": "book", "simulated": "book"}
 
 
 def arm(venue: Venue, number: int = 1, **entry: Any) -> None:
@@ -29,6 +29,8 @@ def listen(venue: Venue) -> tuple[Session, Tape]:
         say(venue, session, type="subscribe", channel="level2", product_ids=["BTC-USD"])
     elif venue.name == "kraken":
         say(venue, session, method="subscribe", params={"channel": "book", "symbol": ["BTC/USD"]})
+    elif venue.name == "simulated":
+        say(venue, session, op="subscribe", channel="book", symbols=["BTC-USD"])
     return session, tape
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.simulator.kraken_book import checksum_of
+from engine.simulator.checksum import checksum_of
 from engine.simulator.ladder import Ladder
 from engine.simulator.market import SymbolMarket
 from engine.simulator.venue import Session, Venue

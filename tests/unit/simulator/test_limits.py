@@ -291,7 +291,7 @@ def test_kraken_refuses_calls_with_status_200() -> None:
     assert parse(replies[-1].body) == {"error": ["EGeneral:Too many requests"]}
 
 
-@pytest.mark.parametrize("name", ["binance", "coinbase", "kraken"])
+@pytest.mark.parametrize("name", ["binance", "coinbase", "kraken", "simulated"])
 def test_connects_over_the_limit_are_refused_at_the_upgrade(name: str) -> None:
     venue, _ = clocked(name)
     limit = venue.wire_limits.connects

@@ -251,7 +251,7 @@ def test_it_prints_one_line_when_ready_and_ends_with_0(how: str) -> None:
     with start("--exit-with-parent", "--seed", "2", "--rate", "500") as process:
         assert process.stdout is not None
         addresses = json.loads(process.stdout.readline())
-        assert list(addresses) == ["binance", "coinbase", "kraken", "control"]
+        assert list(addresses) == ["binance", "coinbase", "kraken", "simulated", "control"]
 
         async def visit() -> Any:
             async with aiohttp.ClientSession() as http:
@@ -273,4 +273,4 @@ def test_wrong_arguments_end_with_2_and_a_line() -> None:
     with start("--venues", "bitmex") as process:
         _, errors = process.communicate()
     assert process.returncode == 2
-    assert errors == "simulator: no simulated venue is called 'bitmex'; there are binance, coinbase, kraken\n"
+    assert errors == "simulator: no simulated venue is called 'bitmex'; there are binance, coinbase, kraken, simulated\n"

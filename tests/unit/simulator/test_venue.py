@@ -1,4 +1,4 @@
-"""What all three venues share: the rate, the pause, the count of frames, their books."""
+"""What all venues share: the rate, the pause, the count of frames, their books."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ PATHS = {
     "binance": "/stream?streams=btcusdt@trade/btcusdt@bookTicker/btcusdt@depth@100ms/ethusdt@bookTicker",
     "coinbase": "/",
     "kraken": "/v2",
+    "simulated": "/simulated",
 }
 
 
@@ -29,6 +30,9 @@ def listen(venue: Venue) -> tuple[Session, Tape]:
     elif venue.name == "kraken":
         for channel in ("book", "trade"):
             messages.append({"method": "subscribe", "params": {"channel": channel, "symbol": symbols}})
+    elif venue.name == "simulated":
+        for channel in ("book", "trade"):
+            messages.append({"op": "subscribe", "channel": channel, "symbols": symbols})
     for message in messages:
         venue.receive(session, json.dumps(message).encode())
     return session, tape
@@ -115,6 +119,7 @@ def test_a_quiet_subscription_does_not_set_the_market_racing(name: str) -> None:
     quiet = {
         "coinbase": {"type": "subscribe", "channel": "candles", "product_ids": ["BTC-USD"]},
         "kraken": {"method": "subscribe", "params": {"channel": "ohlc", "symbol": ["BTC/USD"]}},
+        "simulated": {"op": "subscribe", "channel": "kline", "symbols": ["BTC-USD"], "interval": "1m"},
     }
     if name in quiet:
         venue.receive(session, json.dumps(quiet[name]).encode())

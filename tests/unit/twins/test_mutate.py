@@ -29,6 +29,7 @@ from tests.twins.mutate import (
     strip_zeros,
     swap_neighbours,
 )
+from tests.unit.simulator.plain_recording import plain_recording
 
 pytestmark = pytest.mark.replay
 
@@ -53,6 +54,11 @@ def coinbase(captures: Path) -> list[Record]:
 @pytest.fixture(scope="module")
 def kraken(captures: Path) -> list[Record]:
     return read_records(captures / "kraken_v2_btc_eth_d10_20260707.jsonl.gz")
+
+
+@pytest.fixture(scope="module")
+def plain() -> list[Record]:
+    return plain_recording(seconds=3)
 
 
 def same_but_for_the_text(got: dict[str, Any], want: dict[str, Any]) -> list[str]:
@@ -190,6 +196,7 @@ TOUCHES = {
     "four_pairs": {"strip_zeros", "pad_zeros", "numbers", "shuffled", "unknown"},
     "coinbase": {"pad_zeros", "numbers", "shuffled", "unknown"},
     "kraken": {"strip_zeros", "pad_zeros", "strings", "shuffled", "unknown"},
+    "plain": {"pad_zeros", "numbers", "shuffled", "unknown"},
 }
 
 

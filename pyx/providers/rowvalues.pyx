@@ -1,19 +1,15 @@
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t
+from libc.stdint cimport INT64_MAX, int64_t
 from libc.string cimport memset
 
-from engine.base.jsonwalk cimport WIRE_BAD_TIME, WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_VALUE
+from engine.base.jsonwalk cimport WIRE_BAD_TIME, WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK
 from engine.providers.assembler cimport BookAssembler
-from engine.providers.kraken.rowtext cimport KrakenRow
 from engine.providers.leveltext cimport Span
+from engine.providers.rowtext cimport Row
 from engine.schema.market cimport (TICKER_ASK, TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, TICKER_HIGH, TICKER_LAST,
                                    TICKER_LOW, TICKER_VOLUME, KlineData, TickerData)
 
-from engine.providers.kraken import manifest
-
 cdef enum:
     PRICES = TICKER_LAST | TICKER_BID | TICKER_ASK | TICKER_HIGH | TICKER_LOW
-
-cdef object intervals_min = frozenset(manifest.KLINE_INTERVALS_MIN.values())
 
 
 cdef int read_number(BookAssembler book, const char* text, const Span* span, bint is_price, int64_t* out,
@@ -34,7 +30,7 @@ cdef int read_sent(BookAssembler book, const char* text, const Span* span, int f
     return code
 
 
-cdef int read_trade(const KrakenRow* row, BookAssembler book, const char* text, int64_t* price, int64_t* qty,
+cdef int read_trade(const Row* row, BookAssembler book, const char* text, int64_t* price, int64_t* qty,
                     const char** error) except -1:
     cdef int code = read_number(book, text, &row.price, True, price, b"price", error)
     if code == WIRE_OK and price[0] <= 0:
@@ -43,7 +39,7 @@ cdef int read_trade(const KrakenRow* row, BookAssembler book, const char* text, 
     return WIRE_BAD_VALUE if code == WIRE_OK and qty[0] <= 0 else code
 
 
-cdef int read_ticker(const KrakenRow* row, BookAssembler book, const char* text, TickerData* d,
+cdef int read_ticker(const Row* row, BookAssembler book, const char* text, TickerData* d,
                      const char** error) except -1:
     cdef int code
     memset(d, 0, sizeof(TickerData))
@@ -61,18 +57,15 @@ cdef int read_ticker(const KrakenRow* row, BookAssembler book, const char* text,
     return code
 
 
-cdef int read_candle(const KrakenRow* row, BookAssembler book, const char* text, KlineData* candle,
+cdef int read_candle(const Row* row, BookAssembler book, const char* text, int64_t interval_ns, KlineData* candle,
                      const char** error) except -1:
+    """WIRE_BAD_TIME, for which *error* is left as it was: the candle's end does not fit 64 bits."""
     memset(candle, 0, sizeof(KlineData))
-    if row.interval_min not in intervals_min:
-        error[0] = b"interval"
-        return WIRE_UNKNOWN_VALUE
-    candle.interval_ns = <int64_t>row.interval_min * 60_000_000_000
-    if row.time_ns > INT64_MAX - candle.interval_ns:
-        error[0] = b"interval_begin"
+    candle.interval_ns = interval_ns
+    if row.start_ns > INT64_MAX - interval_ns:
         return WIRE_BAD_TIME
-    candle.open_time_ns = row.time_ns
-    candle.close_time_ns = row.time_ns + candle.interval_ns
+    candle.open_time_ns = row.start_ns
+    candle.close_time_ns = row.start_ns + interval_ns
     candle.trade_count = row.trade_count
     candle.has_trade_count = row.has_trade_count
     return read_number(book, text, &row.open, True, &candle.open_raw, b"open", error) \

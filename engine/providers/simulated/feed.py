@@ -1,0 +1,182 @@
+"""The plain feed's cold half. Source: docs/simulator.md, "The plain feed"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.base.errors import AuthError, NotPermittedError
+from engine.base.jsontext import encode
+from engine.providers.credentials import Credentials, PrivateCall
+from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
+from engine.providers.limits import STREAMS_PER_FRAME
+from engine.providers.sharding import chunks
+from engine.providers.simulated import manifest
+from engine.providers.simulated.stream import SimulatedStream
+from engine.providers.simulated.symbols import ORDERING, instruments_of, split_symbol
+from engine.providers.userstream import UserStream
+from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
+
+
+class SimulatedFeed(Feed):
+    """Books numbered by subscription, each message of them proven by a checksum."""
+
+    venue = manifest.VENUE
+    socket_limits = manifest.SOCKET_LIMITS
+    rest_limits = manifest.REST_LIMITS
+    stream: SimulatedStream
+
+    def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
+        super().__init__(provider, rules, ports)
+        self.stream = SimulatedStream(
+            provider,
+            ports.pool,
+            ports.sink,
+            ports.clock,
+            verify_checksum=rules.verify_checksum,
+            on_instruments=self._instruments_told,
+            on_error=self._refused,
+            on_reject=ports.on_reject,
+            on_telemetry=ports.on_telemetry,
+            on_want_snapshot=self.want_snapshot,
+            timer=ports.timer,
+        )
+
+    def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
+        """Instruments of the REST body or of an instrument frame."""
+        return instruments_of(body, self.provider)
+
+    def guess_instrument(self, venue_symbol: str) -> Instrument:
+        """Base and quote stand in the spelling; the stream reads the decimals off the first snapshot.
+
+        Raises:
+            ValidationError: the spelling is no pair of assets.
+        """
+        base, quote = split_symbol(venue_symbol)
+        return Instrument(
+            provider=self.provider,
+            symbol=venue_symbol,
+            venue_symbol=venue_symbol,
+            base=base,
+            quote=quote,
+            status=InstrumentStatus.TRADING,
+            price_scale=0,
+            qty_scale=0,
+            tick_size_raw=0,
+            lot_size_raw=0,
+            min_qty_raw=0,
+            ordering_mode=ORDERING,
+        )
+
+    def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
+        """Metadata was read before the frames; no book comes by REST."""
+        return "instruments" if urlsplit(url).path.endswith(manifest.REST_INSTRUMENTS) else "other"
+
+    def instruments_url(self, rest_endpoint: str | None) -> str:
+        """GET /simulated/instruments."""
+        return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_INSTRUMENTS}"
+
+    def time_url(self, rest_endpoint: str | None) -> str:
+        """GET /simulated/time."""
+        return f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_TIME}"
+
+    def read_time(self, body: bytes) -> tuple[int, int]:
+        """``time_ns``, told to the microsecond."""
+        return time_field(body, "time_ns"), 1_000
+
+    def key_check(self, credentials: Credentials, rest_endpoint: str | None, venue_now_ns: int) -> PrivateCall:
+        """The plain feed is public data only: there is nothing that a key could open.
+
+        Raises:
+            NotPermittedError: always.
+        """
+        raise NotPermittedError(
+            "the plain feed takes no key", op="rest.sign", provider=self.provider,
+            hint="leave credentials out; for private calls give a venue and the simulator's endpoints",
+        )  # fmt: skip
+
+    def user_streams(
+        self,
+        credentials: Credentials,
+        ws_endpoint: str | None,
+        rest_endpoint: str | None,
+        venue_now_ns: Callable[[], int],
+    ) -> Callable[[], UserStream]:
+        """There are no accounts here.
+
+        Raises:
+            AuthError: always.
+        """
+        raise AuthError(
+            "the plain feed has no accounts", op="account.open", provider=self.provider,
+            hint="leave credentials out, or give a venue and the simulator's endpoints",
+        )  # fmt: skip
+
+    def symbols_per_connection(self, wanted: Wanted) -> int:
+        """One stream a channel, and one an interval of candles."""
+        has_candles = "kline" in wanted.streams
+        streams = len(wanted.streams) - has_candles + has_candles * len(wanted.kline_intervals)
+        return manifest.STREAMS_PER_CONNECTION // max(1, streams) - 1
+
+    def plan(self, ws_endpoint: str | None, wanted: Wanted, symbols: Sequence[str]) -> ConnectionPlan:
+        """Everything is subscribed once the connection stands; instruments first, for their decimals."""
+        frames = (_request("subscribe", manifest.CHANNEL_INSTRUMENTS), *self.requests("subscribe", wanted, symbols))
+        return ConnectionPlan(ws_endpoint or manifest.WS_ENDPOINT, frames, tuple(symbols))
+
+    def requests(self, kind: RequestKind, wanted: Wanted, symbols: Sequence[str]) -> tuple[bytes, ...]:
+        """One message a channel, and one an interval of candles."""
+        channels: list[dict[str, Any]] = []
+        for stream in wanted.streams:
+            if stream == "kline":
+                channels += [{"interval": interval} for interval in wanted.kline_intervals]
+            else:
+                channels.append({"channel": stream})
+        return tuple(
+            _request(kind, params.get("channel", manifest.CHANNEL_CANDLES), part, params.get("interval"))
+            for params in channels
+            for part in chunks(symbols, STREAMS_PER_FRAME)
+        )
+
+    def _refused(self, conn: int, text: str) -> None:
+        """The venue's words name what it refuses; a symbol of their own they do not have."""
+        self.refuse("", (), text)
+
+    def adopt(self, record: Instrument, known: Instrument) -> None:
+        """Put a newer record in place; checksums are written at the venue's decimals, so the stream must know them."""
+        if (record.price_scale, record.qty_scale) != (known.price_scale, known.qty_scale):
+            index = self.stream.index_of(record.venue_symbol.encode())
+            self.stream.set_precision(index, record.price_scale, record.qty_scale)
+        super().adopt(record, known)
+
+    def _instruments_told(self, frame: bytes) -> None:
+        """The instrument channel: all of them after the subscription, then those that change."""
+        self.learn_told(*instruments_of(frame, self.provider, only=self.instruments))
+
+    def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
+        """The one symbol's book begins again."""
+        symbol = self.stream.book_list()[symbol_index].venue_symbol.decode()
+        return tuple(_request(kind, manifest.CHANNEL_BOOK, [symbol]) for kind in ("unsubscribe", "subscribe"))
+
+    def void_books(self, plan: ConnectionPlan, conn: int) -> None:
+        """The books of the connection wait for their snapshots."""
+        self.stream.reset_connection(conn)
+
+    def proofs(self) -> list[str]:
+        """Numbers for completeness, checksums over the ten best levels of a side."""
+        states = self.stream.symbol_states()
+        messages = sum(state.continuity.snapshots + state.continuity.updates for state in states)
+        proven = sum(state.book.checksums_ok for state in states)
+        return [
+            f"simulated: {share(proven, messages)} book messages proven to follow the one before by seq, and by a "
+            "CRC32 over the ten best levels of each side; nothing on the wire proves a level below the tenth"
+        ]
+
+
+def _request(op: str, channel: str, symbols: Sequence[str] = (), interval: str | None = None) -> bytes:
+    body: dict[str, object] = {"op": op, "channel": channel}
+    if symbols:
+        body["symbols"] = list(symbols)
+    if interval is not None:
+        body["interval"] = interval
+    return encode(body)
