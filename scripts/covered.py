@@ -50,7 +50,7 @@ def main() -> int:
     found = figure(report, missing)
     for name, lines in missing.items():
         print(f"coverage says nothing of {name}: it was not traced, and its {lines} lines count as uncovered")
-    print(f"coverage of the compiled modules and of everything: {found:.1f} %, at least {options.at_least:g} % asked for")
+    print(f"coverage, compiled modules included: {found:.1f} %, at least {options.at_least:g} % asked for")
     return int(bool(missing) or found < options.at_least)
 
 
