@@ -121,6 +121,6 @@ def test_qa_03_the_order_is_random_told_and_repeatable(project_root: Path, tmp_p
 @pytest.mark.system
 def test_qa_03_workers_share_the_order_that_was_drawn(project_root: Path, tmp_path: Path) -> None:
     write_files(tmp_path)
-    done = run_below(tmp_path, project_root, ".", "-n", "2", "--dist", "loadgroup")
+    done = run_below(tmp_path, project_root, ".", "-n", "2", "--dist", "load")
     assert done.returncode == 0, done.stdout      # workers that collect in different orders are refused
     assert "15 passed" in done.stdout
