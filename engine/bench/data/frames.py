@@ -1,11 +1,12 @@
 """The corpora, cut from the captures or made from what is in them."""
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
-from engine.bench.data.corpus import CapturesMissingError, Corpus, records
+from engine.bench.data.corpus import CAPTURES_ENV, CapturesMissingError, Corpus, records
 from engine.bench.data.futures_sized import futures_sized
 from engine.bench.data.kraken_legacy import kraken_d1000
 from engine.bench.data.looping import loop
@@ -149,12 +150,16 @@ CORPORA: dict[str, Callable[[], Corpus]] = {
 }
 
 
-@cache
 def load(name: str) -> Corpus:
-    """A corpus by name; one object per process, not to be changed.
+    """A corpus by name; one object per process and folder of captures, not to be changed.
 
     Raises:
         KeyError: no corpus of that name in ``CORPORA``.
         CapturesMissingError: its capture is not there.
     """
+    return _load(name, os.environ.get(CAPTURES_ENV))
+
+
+@cache
+def _load(name: str, folder: str | None) -> Corpus:
     return CORPORA[name]()
