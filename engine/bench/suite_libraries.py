@@ -1,11 +1,11 @@
 """SC-15 and SC-20 (LIB-08): the libraries chosen for speed beside those not chosen, on recorded frames, in one run."""
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from importlib.util import find_spec
 from json import loads
 from time import thread_time_ns
-from typing import IO
+from typing import IO, Any
 
 import picows
 import uvloop
@@ -24,6 +24,8 @@ FRAMES = 10_000
 RATE_PER_S = 8_000
 CORES = 2
 SYNTHETIC = b'{"e":"trade"}'
+Client = Callable[[str], Coroutine[Any, Any, tuple[int, int]]]
+"""Takes everything that comes from a URL; returns frames and bytes."""
 
 
 def run(sources: Sources, seconds: float, note: Note) -> Iterator[Row]:
@@ -62,8 +64,8 @@ def json_rows(frames: dict[str, list[bytes]], seconds: float) -> Iterator[Row]:
         standard = [SYNTHETIC] * len(texts) if planted("libraries.synthetic") else texts
         found = in_turns(
             {
-                "simdjson": lambda feeder=feeder: cpu_ns(feeder.walk) / feeder.count,
-                "standard": lambda texts=standard: cpu_ns(partial(read_all, texts)) / len(texts),
+                "simdjson": partial(_per_frame, feeder.walk, len(texts)),
+                "standard": partial(_per_frame, partial(read_all, standard), len(texts)),
             },
             seconds / 4,
         )
@@ -73,6 +75,10 @@ def json_rows(frames: dict[str, list[bytes]], seconds: float) -> Iterator[Row]:
             1.3 if part is frames else None, None, "json.loads of the standard library", found["standard"].median,
             ours.least, ours.most, "", "the walk makes no Python objects, json.loads makes all of them",
         )  # fmt: skip
+
+
+def _per_frame(work: Callable[[], object], count: int) -> float:
+    return cpu_ns(work) / count
 
 
 def read_all(frames: list[bytes]) -> None:
@@ -87,10 +93,12 @@ def read_all(frames: list[bytes]) -> None:
 def socket_row(frames: list[bytes], rate: int) -> Row:
     """CPU of the receiving thread for a frame, both clients on uvloop, nothing done with the payload."""
     with sending(frames, rate, 2 * (REPEATS_MIN + 1)) as (url, answers):
-        runs = {client.__name__: partial(_cost, client, url, frames, answers) for client in (_picows, _websockets)}
+        runs = {
+            "picows": partial(_cost, _picows, url, frames, answers),
+            "websockets": partial(_cost, _websockets, url, frames, answers),
+        }
         found = in_turns(runs, 0.0)
-    ours, theirs = found[_picows.__name__], found[_websockets.__name__]
-    return _socket_row(ours, theirs, frames, rate)
+    return _socket_row(found["picows"], found["websockets"], frames, rate)
 
 
 def _socket_row(ours: Figure, theirs: Figure, frames: list[bytes], rate: int) -> Row:
@@ -103,14 +111,14 @@ def _socket_row(ours: Figure, theirs: Figure, frames: list[bytes], rate: int) ->
     )  # fmt: skip
 
 
-def _cost(client, url: str, frames: list[bytes], answers: IO[str]) -> float:  # type: ignore[no-untyped-def]
+def _cost(client: Client, url: str, frames: list[bytes], answers: IO[str]) -> float:
     started_ns = thread_time_ns()
     received = uvloop.run(client(url))
     cost_ns = thread_time_ns() - started_ns
     answers.readline()
     wanted = len(frames), sum(map(len, frames))
     if received != wanted:
-        raise WrongResultError(f"{client.__name__}: {received} frames and bytes received of {wanted}")
+        raise WrongResultError(f"{received} frames and bytes received of {wanted}")
     return cost_ns / len(frames)
 
 

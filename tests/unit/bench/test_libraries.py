@@ -92,7 +92,6 @@ def test_lib_08_a_frame_that_is_lost_has_no_figure(captures: Path, monkeypatch: 
         return frames_seen - 1, length
 
     receive = suite_libraries._websockets
-    loses_one.__name__ = receive.__name__
     monkeypatch.setattr(suite_libraries, "_websockets", loses_one)
     with pytest.raises(WrongResultError, match="received of"):
         suite_libraries.socket_row(frames, 20_000)
