@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("pytest_benchmark", reason="the extra [bench] is not installed")
 
 from bench import instructions
-from engine.bench import suite_growth, suite_micro, suite_pipeline, suite_process, suite_socket
+from engine.bench import suite_growth, suite_libraries, suite_micro, suite_pipeline, suite_process, suite_socket
 from engine.bench.record import Row
 from engine.bench.sources import Sources
 
@@ -50,6 +50,12 @@ def test_pipeline(benchmark, sources):
 
 def test_one_frame_a_read(benchmark, sources):
     measured(benchmark, suite_socket.run(sources, SECONDS), {"G8"})
+
+
+def test_libraries(benchmark, sources):
+    if not sources.recorded:
+        pytest.skip("libraries are compared on recorded frames; set ENGINE_CAPTURES to their folder")
+    measured(benchmark, suite_libraries.run(sources, SECONDS, print), {"SC-15", "SC-20"})
 
 
 def test_growth(benchmark, sources):

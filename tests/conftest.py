@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import os
+import random
 import socket
 import sys
 from collections.abc import Callable
@@ -53,14 +54,56 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         raise pytest.UsageError(f"engine comes from the source tree, not from the wheel: {spec.origin}")
 
 
+# --- order --------------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--order-seed``; workers take the one that the first process drew."""
+    parser.addoption("--order-seed", type=int, help="order of the tests; 0 = as written (default: drawn, and printed)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw a seed where none is given."""
+    if config.option.order_seed is None:
+        workers = getattr(config, "workerinput", {})
+        config.option.order_seed = workers.get("order_seed") or random.SystemRandom().randrange(1, 1_000_000)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed to a worker."""
+    node.workerinput["order_seed"] = node.config.option.order_seed
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """The seed that gives this order again (QA-03)."""
+    return f"order of the tests: --order-seed={config.option.order_seed}"
+
+
+def shuffled(items: list[pytest.Item], seed: int) -> list[pytest.Item]:
+    """Files in random order and their tests as well; a file stays together, so that what it shares is made once."""
+    if seed == 0:
+        return items
+    rng = random.Random(seed)
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    order = list(files.values())
+    rng.shuffle(order)
+    for tests in order:
+        rng.shuffle(tests)
+    return [item for tests in order for item in tests]
+
+
 # --- time limits --------------------------------------------------------------------------------------------
 
 LIMITS_S = {"soak": 600, "fuzz": 300, "lint": 180, "replay": 120, "property": 60, "system": 30}
 UNIT_LIMIT_S = 5
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the limit of its kind, unless it states its own; slow builds scale all of them."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each test the limit of its kind, unless it states its own; slow builds scale all of them. Then shuffle."""
+    items[:] = shuffled(items, config.option.order_seed)
     scale = float(os.environ.get("ENGINE_TEST_TIME_SCALE", "1"))
     for item in items:
         own = item.get_closest_marker("timeout")

@@ -30,6 +30,7 @@ _ROUTING = "tests/unit/dispatcher/test_routing.py::test_"
 _RUNNER = "tests/unit/consumers/test_runner.py::test_"
 _POOLS = "tests/unit/pools/"
 _FACTS = "tests/replay/test_facts.py::test_facts_equal_the_published_ones"
+_CONSUMER_BOOKS = "tests/replay/test_consumer_books.py::test_book_24_a_consumer_holds_the_twins_book_at_every_event"
 _COMPONENTS = "tests/system/test_components.py::test_arc_04_each_component_is_seen_at_work_from_outside"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -39,12 +40,20 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("dlq.off", "ARC-04", "dead letters are thrown away", _COMPONENTS),
     Mutation("telemetry.off", "ARC-04", "operators are told nothing", _COMPONENTS),
     Mutation("runner.leak_on_error", "ARC-04", "a batch whose callback raised is never given back", _COMPONENTS),
+    # --- speed
+    Mutation("orchestrator.python_call", "ARC-11", "the hot path calls into Python for each event",
+             "tests/system/test_hot_path.py::test_arc_11_no_event_costs_a_call_into_python"),
+    Mutation("libraries.synthetic", "LIB-08", "the standard library's parser reads a synthetic document",
+             "tests/unit/bench/test_libraries.py::"
+             "test_lib_08_both_json_libraries_read_the_recorded_frames_in_one_run"),
     # --- money
     Mutation("units.through_float", "ARC-19", "money is printed by way of a float",
              "tests/unit/base/test_units.py::test_arc_19_prices_are_exact_in_order_and_one_level_however_spelled"),
     # --- books
     Mutation("ladder.keep_deleted", "BOOK-13", "deleted levels stay in the book",
              f"{_FACTS}[binance_spot_2021_4pairs]"),
+    Mutation("ladder.keep_deleted", "BOOK-24", "as above",
+             f"{_CONSUMER_BOOKS}[binance_spot_2021_4pairs-150]"),
     Mutation("ladder.no_cut", "BOOK-15", "the book is not cut to the subscribed depth",
              f"{_FACTS}[kraken_v2_btc_eth_d10_20260707]"),
     Mutation("checksum.always", "BOOK-16", "every checksum is 0", f"{_FACTS}[kraken_v2_btc_eth_d10_20260707]"),

@@ -12,7 +12,7 @@ from tests.mutations import MUTATIONS, Mutation
 pytestmark = pytest.mark.lint
 PLANT = re.compile(r'planted\(b?"([a-z_.]+)"\)')
 DAGGERS = {
-    "ARC-04", "ARC-19", "STR-03", "STR-08", "STR-10", "STR-12", "RTE-04", "CON-12", "MEM-05", "MEM-10", "MEM-11",
+    "ARC-04", "ARC-11", "ARC-19", "LIB-08", "STR-03", "STR-08", "STR-10", "STR-12", "RTE-04", "CON-12", "MEM-05", "MEM-10", "MEM-11",
     "MEM-12", "MEM-15", "OBS-01", "OBS-06", "OBS-07",
 }  # fmt: skip
 """Checks that must be seen to fail, of what is built; those whose fault is part of the test itself are not plants."""

@@ -18,7 +18,7 @@ from engine.bench.allocations import build_flags
 
 LIBRARIES = (
     "Cython", "engine", "msgspec", "numpy", "order_book", "orjson", "picows",
-    "pysimdjson", "pytest-benchmark", "sortedcontainers", "uvloop",
+    "pysimdjson", "pytest-benchmark", "sortedcontainers", "uvloop", "websockets",
 )  # fmt: skip
 
 Relation = Literal["at_most", "at_most_times", "times_faster", "within", "shown"]

@@ -1,11 +1,7 @@
 """G8: one frame per socket read over loopback; what the engine adds to a bare picows listener."""
 import asyncio
 import statistics
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from time import thread_time_ns
 from typing import IO
 
@@ -13,7 +9,7 @@ import picows
 import uvloop
 
 from engine.bench.barelistener import BareListener
-from engine.bench.children import surroundings
+from engine.bench.children import sending
 from engine.bench.paired import MAX_AA_SPREAD, MIN_PAIRS
 from engine.bench.record import Row, cores_allowed
 from engine.bench.rig import Rig, WrongResultError, cython_consumers
@@ -38,27 +34,18 @@ def run(sources: Sources, seconds: float, rate: int = RATE_PER_S) -> Iterator[Ro
     played = sources.spot()
     runs = RUNS_PER_PAIR * MIN_PAIRS + 2
     count = min(len(played.corpus.frames), int(rate * max(0.25, seconds / 4)))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "frames"
-        file.write_bytes(b"\n".join(played.corpus.frames[:count]) + b"\n")
-        command = [sys.executable, "-m", "engine.bench.sender", str(file)]
-        command += ["--rate", str(rate), "--count", str(count), "--connections", str(runs)]
-        with subprocess.Popen(command, env=surroundings(), stdout=subprocess.PIPE, text=True) as sender:
-            assert sender.stdout is not None
-            try:
-                yield _row(_Receiver(played, count, sender.stdout), rate)
-            finally:
-                sender.kill()
+    with sending(played.corpus.frames[:count], rate, runs) as (url, answers):
+        yield _row(_Receiver(played, count, url, answers), rate)
 
 
 class _Receiver:
     """This process's end: every call is one connection and all its frames."""
 
-    def __init__(self, played: Played, count: int, answers: IO[str]) -> None:
+    def __init__(self, played: Played, count: int, url: str, answers: IO[str]) -> None:
         self._played = played
         self._count = count
         self._answers = answers
-        self._url = f"ws://127.0.0.1:{int(answers.readline())}/"
+        self._url = url
         self.name = played.name
         self.late = 0
         self.frames = 0

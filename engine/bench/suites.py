@@ -1,7 +1,7 @@
 """The suites by name: ``micro`` measures parts, ``pipeline`` the whole path and the process."""
 from collections.abc import Iterator
 
-from engine.bench import suite_growth, suite_micro, suite_pipeline, suite_process, suite_socket
+from engine.bench import suite_growth, suite_libraries, suite_micro, suite_pipeline, suite_process, suite_socket
 from engine.bench.record import Row
 from engine.bench.sources import Note, Sources
 
@@ -22,6 +22,7 @@ def run(suite: str, sources: Sources, seconds: float, note: Note) -> Iterator[Ro
         raise ValueError(f"suite {suite} is not one of {', '.join((*BUILT, ALL))}")
     if suite in ("micro", ALL):
         yield from suite_micro.run(sources, seconds)
+        yield from suite_libraries.run(sources, seconds, note)
     if suite in ("pipeline", ALL):
         yield from suite_pipeline.run(sources, seconds, note)
         yield from suite_socket.run(sources, seconds)

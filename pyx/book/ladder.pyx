@@ -230,7 +230,8 @@ cdef class Ladder:
         cdef bint best_first = True
         side.count = 0
         side.head = 0
-        self._reserve(side, count)
+        if count + MOVE_SLACK > side.capacity:
+            self._reserve(side, count)
         for i in range(count):
             if levels[i].qty_raw == 0 or (
                     i and key_of(side_index, levels[i].price_raw) >= key_of(side_index, levels[i - 1].price_raw)):

@@ -2,6 +2,7 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
+from engine.base.plants cimport planted
 from engine.observability.latency cimport STAGE_BOOK, STAGE_ORCHESTRATOR, StageTimer
 from engine.schema.event cimport Event
 from engine.schema.ports cimport EventSink, VersionPort
@@ -28,6 +29,8 @@ cdef class Orchestrator(EventSink):
             self._timer.mark(STAGE_BOOK)
         (<Event>event).h.routing_version = self._versions.version
         self.passed += 1
+        if planted(b"orchestrator.python_call"):
+            repr(self)
         if self._timer.on:
             self._timer.mark(STAGE_ORCHESTRATOR)
         return self._next.offer(event)

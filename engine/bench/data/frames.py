@@ -1,11 +1,12 @@
 """The corpora, cut from the captures or made from what is in them."""
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
-from engine.bench.data.corpus import CapturesMissingError, Corpus, records
+from engine.bench.data.corpus import CAPTURES_ENV, CapturesMissingError, Corpus, records
 from engine.bench.data.futures_sized import futures_sized
 from engine.bench.data.kraken_legacy import kraken_d1000
 from engine.bench.data.looping import loop
@@ -108,6 +109,28 @@ def depth_only(corpus: Corpus) -> Corpus:
     return replace(corpus, name=f"{corpus.name}_depth", frames=list(filter(_is_depth_update, corpus.frames)))
 
 
+def by_shape(count: int) -> dict[str, list[bytes]]:
+    """*count* recorded Binance frames, a third of each shape: trades (the aggregate ones first), depth, ticker.
+
+    Raises:
+        CapturesMissingError: a capture is not there.
+    """
+    found: dict[str, list[bytes]] = {"trade": [], "depth": [], "ticker": []}
+    for file_name in ("binance_spot_2021_4pairs.jsonl.gz", "binance_spot_btcusdt_20240809.jsonl.gz"):
+        for record in records(file_name):
+            raw = record["raw"].encode()
+            if record["channel"] == "ws":
+                found.get(_shape_of(raw), []).append(raw)
+    shares = zip(found, (count - 2 * (count // 3), count // 3, count // 3), strict=True)
+    return {shape: found[shape][:share] for shape, share in shares}
+
+
+def _shape_of(frame: bytes) -> str:
+    if b'"e":"aggTrade"' in frame or b'"e":"trade"' in frame:
+        return "trade"
+    return "depth" if _is_depth_update(frame) else "ticker" if b"@bookTicker" in frame else ""
+
+
 def _futures_sized() -> Corpus:
     return futures_sized(load("spot"))
 
@@ -127,12 +150,16 @@ CORPORA: dict[str, Callable[[], Corpus]] = {
 }
 
 
-@cache
 def load(name: str) -> Corpus:
-    """A corpus by name; one object per process, not to be changed.
+    """A corpus by name; one object per process and folder of captures, not to be changed.
 
     Raises:
         KeyError: no corpus of that name in ``CORPORA``.
         CapturesMissingError: its capture is not there.
     """
+    return _load(name, os.environ.get(CAPTURES_ENV))
+
+
+@cache
+def _load(name: str, folder: str | None) -> Corpus:
     return CORPORA[name]()

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from engine.bench.allocations import heap_bytes
 from engine.book.ladder import Ladder
 from tests.twins.ladder_twin import LadderTwin, Window, apply_delta, delta_faults
 
@@ -186,3 +187,18 @@ def test_a_book_that_grows_and_shrinks_without_end() -> None:
         if count % 50 == 0:
             pair.check()
     pair.check()
+
+
+def test_snapshots_without_end_take_no_more_room_than_one() -> None:
+    """A book is loaded anew at each refresh and each loss: hundreds of times a day, for ever."""
+    ladder = Ladder()
+    snapshots = [[(price + shift, 1) for price in range(10, 0, -1)] for shift in range(3)]
+    for snapshot in snapshots:
+        ladder.replace(0, snapshot)
+    before = heap_bytes()
+    if before < 0:
+        pytest.skip("this C library does not tell")
+    for number in range(30):
+        ladder.replace(0, snapshots[number % 3])
+        assert ladder.levels(0) == snapshots[number % 3]
+    assert heap_bytes() - before < 1 << 20
