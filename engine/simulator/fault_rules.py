@@ -93,7 +93,8 @@ FAULTS: dict[str, FaultKind] = {
     ),
     "quiet": FaultKind(Point.CLOCK, "nothing happens in a symbol", params={"symbol": "", "for_s": 60.0}),
     "trade_elsewhere": FaultKind(
-        Point.CLOCK, "an order of somebody else is filled on every account", params={"symbol": ""}
+        Point.CLOCK, "an order of somebody else is filled on every account", (BINANCE, COINBASE, KRAKEN),
+        {"symbol": ""},
     ),
 }
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN
+from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN, SIMULATED
 
 HMAC, ED25519 = "hmac", "ed25519"
 
@@ -37,6 +37,7 @@ KEYS: dict[str, tuple[SimKey, ...]] = {
     ),
     COINBASE: (SimKey("organizations/sim/apiKeys/ed25519", ED25519, _made(COINBASE, ED25519)),),
     KRAKEN: (SimKey("sim-kraken-hmac", HMAC, _made(KRAKEN, HMAC)),),
+    SIMULATED: (),
 }
 """Of one account each."""
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from engine.simulator import plain_payloads as payloads
+from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.candles import DAY_US, MINUTE_US, SECOND_US
 from engine.simulator.checksum import book_checksum, checksum_of, checksum_told
 from engine.simulator.fault_rules import FaultRule, Point
@@ -270,6 +271,13 @@ class PlainVenue(Venue):
             listed = payloads.listing(market.instrument for market in self.markets.values())
             return RestReply(200, json_text({"instruments": listed}))
         return RestReply(404, '{"error":"no such call"}')
+
+    def private_answer(self, endpoint: str, call: SignedCall) -> RestReply | None:
+        """There are no accounts here."""
+        return None
+
+    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
+        """There are no accounts here."""
 
     def refused(self, refusal: Refusal) -> RestReply:
         """Over a limit: with the time to wait for, where there is one to name."""
