@@ -20,6 +20,9 @@ RESUBSCRIBED_MAX = 3
 RESUBSCRIBED_WITHIN_S = 60.0
 """A book that was begun anew this often within this long waits before it is again (BOOK-17)."""
 
+QUIET_S = 1.0
+"""A symbol that has sent nothing for so long is quiet; a snapshot taken sooner would often be too old to be joined."""
+
 _OF_ONE_BOOK = frozenset({BookReason.STALENESS, BookReason.DIVERGENCE})
 _ANEW: tuple[RequestKind, ...] = ("unsubscribe", "subscribe")
 
@@ -75,6 +78,16 @@ class SnapshotDesk:
             if self._connection_of(index) is connection:
                 fetch.task.cancel()
                 del self._fetches[index]
+
+    async def begin_quiet_books(self, connection: Connection) -> None:
+        """Ask for those books of a new connection that no message has begun: a quiet symbol's would wait for its next."""
+        await asyncio.sleep(QUIET_S)
+        books = self._feed.stream.book_list()
+        for symbol in connection.plan.venue_symbols:
+            index = self._feed.stream.index_of(symbol.encode())
+            is_waiting = not books[index].is_valid and not self.is_fetching(index)
+            if is_waiting and self._connection_of(index) is connection:
+                self._feed.want_snapshot(self._feed.stream, index, BookReason.RECONNECT)
 
     # -- by REST ----------------------------------------------------------------------------------------------
 

@@ -213,6 +213,26 @@ def test_one_request_at_a_time_for_a_book_and_each_book_its_own() -> None:
     on_loop(main())
 
 
+def test_a_quiet_symbol_s_book_waits_for_no_message_BOOK_20(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.providers.snapshots.QUIET_S", 0.02)
+
+    async def main() -> None:
+        async with ScriptedVenue() as venue:
+            venue.answers.append(depth(10))
+            async with live(venue) as it:
+                first = await venue.client()
+                await until(lambda: it.is_valid() and it.is_valid(1))
+                first.send(diff(11, 12))
+                first.transport.disconnect()
+                await venue.client(1)
+                await until(lambda: it.resyncs() == {"reconnect": 1} and it.is_valid() and it.is_valid(1))
+                assert sorted(venue.asked) == sorted(
+                    f"/api/v3/depth?symbol={symbol}&limit=1000" for symbol in ("ABUSDT", "CDUSDT") for _ in range(2)
+                )
+
+    on_loop(main())
+
+
 def test_a_book_in_sync_can_be_asked_for_anew() -> None:
     async def main() -> None:
         async with ScriptedVenue() as venue:
