@@ -48,6 +48,11 @@ class Venues:
         if not line:
             raise AssertionError(f"no simulator: {self.errors()[-2000:]}")
         self.endpoints: dict[str, dict[str, str]] = json.loads(line)
+        self._began_s = time.monotonic()
+
+    def at_s(self) -> float:
+        """The market's time, in seconds from its start, to a few milliseconds."""
+        return time.monotonic() - self._began_s
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """A call to the control port."""

@@ -395,6 +395,23 @@ def test_kraken_subscribes_one_book_anew_after_a_wrong_checksum() -> None:
     on_loop(main())
 
 
+def test_kraken_subscribes_books_lost_together_anew_by_one_request_BOOK_20() -> None:
+    async def main() -> None:
+        async with ScriptedVenue() as venue, live(venue, "kraken") as it:
+            client = await venue.client()
+            await until(lambda: len(client.said) == 2)
+            client.send(kraken.snapshot(), kraken.snapshot(symbol="C/D"))
+            await until(lambda: it.is_valid(0) and it.is_valid(1))
+            client.send("{")  # it may have been of either
+            await until(lambda: len(client.said) == 4)
+            assert [one["method"] for one in client.said[2:]] == ["unsubscribe", "subscribe"]
+            assert [one["params"]["symbol"] for one in client.said[2:]] == [["A/B", "C/D"]] * 2
+            await it.session.round_trip()
+            assert len(client.said) == 4
+
+    on_loop(main())
+
+
 def test_coinbase_subscribes_a_whole_connection_anew_once_after_a_gap() -> None:
     async def main() -> None:
         async with ScriptedVenue() as venue, live(venue, "coinbase") as it:
