@@ -179,13 +179,14 @@ class RestClient:
             self._budget.told(asyncio.get_running_loop().time(), int(used))
 
     def _banned(self, status: int, retry_after_s: float | None, call: CallClass) -> float:
-        """Stop this class of call, or all of them; returns for how long."""
+        """Stop calls like this one, or all of them; returns for how long."""
         for_s = self._bans.next_s() + _BAN_MIN_S if retry_after_s is None else retry_after_s
+        # A venue that has enough of refreshes would count a resync's call as ill.
+        concerned = CallClass.ORDERS if status == _BANNED else min(call, CallClass.RESYNC)
         if self._budget is not None:
-            concerned = CallClass.ORDERS if status == _BANNED else call
             self._budget.ban(asyncio.get_running_loop().time(), concerned, for_s)
         if self._tell is not None:
-            scope = "all calls" if status == _BANNED else call.name.lower()
+            scope = "all calls" if status == _BANNED else concerned.name.lower()
             self._tell("rate_limit.hit", provider=self._provider, scope=scope, retry_after_ms=int(for_s * 1e3))
         return for_s
 
