@@ -81,7 +81,7 @@ class SnapshotDesk:
                 del self._fetches[index]
 
     async def begin_quiet_books(self, connection: Connection) -> None:
-        """Ask for those books of a new connection that no message has begun: a quiet symbol's would wait for its next."""
+        """Ask for those books of a new connection that no message has begun: a quiet symbol's would wait for one."""
         await asyncio.sleep(QUIET_S)
         books = self._feed.stream.book_list()
         for symbol in connection.plan.venue_symbols:

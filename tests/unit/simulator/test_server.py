@@ -66,7 +66,7 @@ def test_nothing_is_written_to_a_socket_that_has_ended(caplog: pytest.LogCapture
                     session.wire.ping(b"1")
                     session.wire.pong(b"1")
                 await client.until(lambda client=client: not client.is_open)
-                while simulator.venues["kraken"].sessions:
+                while simulator.venues["kraken"].sessions:  # noqa: ASYNC110
                     await asyncio.sleep(0)
         assert [record.getMessage() for record in caplog.records] == []
 
