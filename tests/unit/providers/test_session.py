@@ -25,7 +25,9 @@ from engine.base.errors import (
 from engine.config.load import default_config
 from engine.config.sections_providers import ConnectionConfig, ProviderConfig
 from engine.providers.backoff import Backoff
+from engine.providers.budget import RestBudget, RestLimits
 from engine.providers.feed import Feed
+from engine.providers.rest import RestClient
 from engine.providers.session import Session
 from engine.providers.snapshots import RESUBSCRIBED_MAX
 from engine.runtime.assembly import Engine
@@ -147,6 +149,23 @@ def test_a_bad_answer_is_an_error_of_its_kind(answer: Any, error: type[VenueErro
                 assert caught.value.retry_after_s == 7.0
                 assert caught.value.http_status == 429
                 assert caught.value.venue_message == "not now"
+
+    on_loop(main())
+
+
+def test_calls_that_wait_for_a_connection_stay_behind_when_the_venue_refuses_BOOK_07() -> None:
+    async def main() -> None:
+        async with ScriptedVenue() as venue:
+            venue.answers.append(429)
+            venue.headers["Retry-After"] = "7"
+            budget = RestBudget(RestLimits(100, 60.0), 1.0)
+            client = RestClient("binance", max_connections=2, budget=budget)
+            calls = (client.get(f"{venue.rest_url}/{number}") for number in range(8))
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            await client.close()
+            assert [type(one) for one in found] == [RateLimitedError] * 8
+            assert len(venue.asked) == 2
+            assert budget.used(asyncio.get_running_loop().time()) == 2
 
     on_loop(main())
 
