@@ -61,7 +61,7 @@ def test_twenty_disconnects_in_a_row_stay_within_the_limits_BOOK_03_BOOK_06(tmp_
 
 
 def test_a_shutdown_notice_under_load_loses_nothing_where_the_venue_gives_one_BOOK_05(tmp_path: Path) -> None:
-    with scene(tmp_path, "--rate", "4000", "--symbols", "3") as seen:
+    with scene(tmp_path, "--rate", "2500", "--symbols", "3") as seen:
         seen.venues.arm(*({"fault": "shutdown", "venue": venue, "for_s": 4} for venue in VENUES))
         others = {"coinbase": 3, "kraken": 3}  # they end without a second connection's numbers to join
         seen.until(lambda report: healed(report, "reconnect") == others, "begun anew")
