@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(SECONDS + 3 * _REFRESH_S)]
 
 CUTS = ("disconnect", "torn_frame", "silence", "shutdown")
 """By turns, evenly apart: a connection without a healthy minute since the last one backs off, up to 30 s (BOOK-03), and
-fifty Binance books anew weigh 2,500 of the 6,000 a minute. In a short storm only Binance's take turns."""
+fifty Binance books anew weigh 2,500 of the 6,000 a minute. A short storm has the first alone; each has a test of its own."""
 _CUT_AT = 0.6
 _NOTICED_AFTER_S = 25.0
 _UNDER_WAY = 3
@@ -54,7 +54,7 @@ def storm(seconds: float) -> list[Rule]:
     for place, (name, keys) in enumerate(FAULTS.items()):
         at_s = began_s * place / len(FAULTS)
         for venue in VENUES:
-            by_turns = name in CUTS and (is_full or venue == "binance")
+            by_turns = name in CUTS
             first_s = _CUT_AT * began_s + _EVERY_S * CUTS.index(name) if by_turns else at_s
             if by_turns and name == "silence" and venue == "binance":
                 first_s -= _NOTICED_AFTER_S
