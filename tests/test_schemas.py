@@ -22,10 +22,11 @@ from engine.schema.classes import CLASSES
 from engine.schema.codec import to_json
 from engine.schema.enums import EventType
 from engine.schema.event import Event
+from tests.system.test_run_cli import endpoints, simulator
 from tests.unit.event_kit import BUILT, SAMPLES, fields_of
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
-NAMES = ("bench", "check", "config", "demo", "error", "event", "instruments", "replay")
+NAMES = ("bench", "check", "config", "demo", "error", "event", "instruments", "record", "replay", "run", "run-ready")
 
 
 def full_event(event_type: EventType) -> Event:
@@ -129,6 +130,25 @@ def test_cli_01_what_each_verb_prints_fits_its_schema(captures: Path, tmp_path: 
     more = copy.deepcopy(printed["replay"])
     more[0]["pipeline"]["lost"] = 1
     assert faults(published["replay"], more)
+
+
+def test_cli_01_what_run_and_record_print_fits_their_schemas(
+    tmp_path: Path, project_root: Path, published: dict[str, Any]
+) -> None:
+    config = project_root / "docs" / "examples" / "three-venues.yaml"
+    command = [sys.executable, "-m", "engine", "run", "--config", str(config), "--simulated-providers", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        printed = {"run-ready": json.loads(process.stdout.readline())}
+        process.terminate()
+        printed["run"] = json.loads(process.stdout.read())
+    with simulator() as addresses:
+        options = ("--seconds", 1, "--json", *endpoints(addresses))
+        printed["record"] = output("record", "--config", config, "--out", "tapes", *options, cwd=tmp_path)
+    assert [line for name, document in printed.items() for line in faults(published[name], document)] == []
+    assert set(printed["run"]["resyncs"]) == {"binance", "coinbase", "kraken"}
+    printed["run"]["resyncs"] = {"binance": {"gap": "1"}}
+    assert faults(published["run"], printed["run"])
 
 
 def test_cli_01_a_measurement_fits_its_schema(published: dict[str, Any]) -> None:

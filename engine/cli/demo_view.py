@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from engine.cli.output import on_terminal, print_table
 from engine.cli.replay_view import consumer_text, streams_text
-from engine.cli.summary_view import duration_text, latency_cells, print_latencies
+from engine.cli.summary_view import duration_text, latency_cells, print_latencies, print_tallies
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -158,10 +158,8 @@ def print_result(result: DemoResult) -> None:
     lent = sum(row.acquired for row in summary.pools.pools.values())
     back = sum(row.recycled + row.escaped for row in summary.pools.pools.values())
     print(f"  pools: {lent:,} lent = {back:,} back + {sum(result.outstanding.values()):,} out")
-    for what, rows in (("faults at the venue", result.struck), ("books begun anew", result.resyncs)):
-        for name, counts in rows.items():
-            if counts:
-                print(f"  {name}: {what}: {', '.join(f'{key} {count:,}' for key, count in sorted(counts.items()))}")
+    print_tallies("faults at the venue", result.struck)
+    print_tallies("books begun anew", summary.resyncs)
     for line in report_lines(result.setup):
         print(f"  {line}")
     for name, count in summary.rejected.items():
@@ -201,6 +199,6 @@ def as_json_document(result: DemoResult) -> dict[str, Any]:
         "balanced": not summary.imbalances,
         "findings": result.findings,
         "struck": result.struck,
-        "resyncs": result.resyncs,
+        "resyncs": summary.resyncs,
         "run": result.setup,
     }

@@ -9,6 +9,8 @@ import msgspec
 from engine.cli.check import CheckResult
 from engine.config.load import json_schema
 from engine.runtime.demo import BookCheck
+from engine.runtime.record import RecordResult
+from engine.runtime.service import ProviderReport, ReadyReport
 from engine.runtime.summary import Latency
 from engine.schema.jsonschema import DIALECT, event_schema, instrument_schema
 
@@ -114,6 +116,26 @@ class DemoDocument(TypedDict):
     run: RunSetup
 
 
+class ReadyDocument(TypedDict):
+    """The line that ``run --json`` prints when every venue is complete or away."""
+
+    ready: ReadyReport
+
+
+class RunDocument(TypedDict):
+    """``run --json`` when it has ended."""
+
+    seconds: float
+    providers: list[ProviderReport]
+    frames: dict[str, int]
+    run: RunSetup
+    pipeline: Pipeline
+    resyncs: dict[str, dict[str, int]]
+    stages: dict[str, Latency]
+    delivery: dict[str, Latency]
+    balanced: bool
+
+
 class BenchRow(TypedDict):
     """One figure of ``bench --json``, its floor or baseline beside it, in ``unit``."""
 
@@ -175,7 +197,10 @@ _DOCUMENTS: dict[str, Any] = {
     "check": CheckResult,
     "demo": DemoDocument,
     "error": ErrorDocument,
+    "record": RecordResult,
     "replay": list[ReplayDocument],
+    "run": RunDocument,
+    "run-ready": ReadyDocument,
 }
 
 

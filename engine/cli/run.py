@@ -132,6 +132,7 @@ def as_json_document(result: ServiceResult) -> dict[str, Any]:
         "frames": summary.frames,
         "run": result.setup,
         "pipeline": summary.pipeline(),
+        "resyncs": summary.resyncs,
         "stages": summary.stages,
         "delivery": summary.delivery,
         "balanced": not summary.imbalances,

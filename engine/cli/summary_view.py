@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.cli.output import print_table
@@ -46,9 +47,17 @@ def print_counts(summary: EngineSummary) -> None:
     print(f"  pools: {lent:,} lent = {back:,} back + {sum(summary.pools.out().values()):,} out")
     for name, count in summary.rejected.items():
         print(f"  refused frames: {name} {count:,}")
+    print_tallies("books begun anew", summary.resyncs)
     if summary.telemetry:
         told = ", ".join(f"{name} {count:,}" for name, count in summary.telemetry.items())
         print(f"  told: {told}; {summary.dead_letters:,} dead letters kept")
+
+
+def print_tallies(what: str, rows: Mapping[str, Mapping[str, int]]) -> None:
+    """One line for each name that has any: how often by kind."""
+    for name, counts in rows.items():
+        if counts:
+            print(f"  {name}: {what}: {', '.join(f'{key} {count:,}' for key, count in sorted(counts.items()))}")
 
 
 def print_faults(summary: EngineSummary) -> None:

@@ -170,9 +170,9 @@ class Feed(ABC):
     def requests(self, kind: RequestKind, wanted: Wanted, symbols: Sequence[str]) -> tuple[bytes, ...]:
         """Control frames that change a standing connection, each of at most 100 streams."""
 
-    def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
-        """Control frames that bring a book's new snapshot over its connection; none where REST gives it."""
-        return ()
+    def begun_together(self, plan: ConnectionPlan, symbol_index: int) -> tuple[str, ...]:
+        """Symbols that a lost book makes begin anew by a new subscription: by default its own."""
+        return (self.stream.book_list()[symbol_index].venue_symbol.decode(),)
 
     def request_sent(self, conn: int, frame: bytes) -> None:  # noqa: B027 - most venues name what they answer
         """A control frame went out on the connection *conn*; its answer comes there."""

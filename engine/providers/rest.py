@@ -63,6 +63,7 @@ class RestClient:
         self._budget = budget
         self._tls = tls
         self._tell = tell
+        self._slots = asyncio.Semaphore(max_connections)
         self._bans = Backoff(_BAN_MIN_S, _BAN_MAX_S)
         self._client: aiohttp.ClientSession | None = None
 
@@ -124,7 +125,22 @@ class RestClient:
         body: bytes | None,
         headers: Mapping[str, str] | None,
     ) -> bytes:
-        await self._admitted(weight, call)
+        while True:
+            await self._admitted(weight, call)
+            # What waits for a connection is not under way yet: it stays behind when the venue refuses meanwhile.
+            async with self._slots:
+                if self._spend(weight, call):
+                    return await self._send(method, url, timeout_s, call, body, headers)
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        timeout_s: float | None,
+        call: CallClass,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> bytes:
         options: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=timeout_s or self._timeout_s)}
         if (proxy := proxy_for(url)) is not None:
             options["proxy"] = proxy
@@ -155,7 +171,7 @@ class RestClient:
     # -- limits -----------------------------------------------------------------------------------------------
 
     async def _admitted(self, weight: int, call: CallClass) -> None:
-        """Wait until the call is within the limit, and count it; a ban is not waited for."""
+        """Wait until the call is within the limit; a ban is not waited for."""
         if self._budget is None:
             return
         loop = asyncio.get_running_loop()
@@ -172,20 +188,29 @@ class RestClient:
             if wait_s <= 0.0:
                 break
             await asyncio.sleep(wait_s)
-        self._budget.spend(loop.time(), weight)
+
+    def _spend(self, weight: int, call: CallClass) -> bool:
+        """Count a call that goes now; False where it is no longer within the limit."""
+        if self._budget is not None:
+            now_s = asyncio.get_running_loop().time()
+            if self._budget.banned_s(now_s, call) > 0.0 or self._budget.wait_s(now_s, weight, call) > 0.0:
+                return False
+            self._budget.spend(now_s, weight)
+        return True
 
     def _note_used(self, used: str | None) -> None:
         if self._budget is not None and used and used.isdecimal():
             self._budget.told(asyncio.get_running_loop().time(), int(used))
 
     def _banned(self, status: int, retry_after_s: float | None, call: CallClass) -> float:
-        """Stop this class of call, or all of them; returns for how long."""
+        """Stop calls like this one, or all of them; returns for how long."""
         for_s = self._bans.next_s() + _BAN_MIN_S if retry_after_s is None else retry_after_s
+        # A venue that has enough of refreshes would count a resync's call as ill.
+        concerned = CallClass.ORDERS if status == _BANNED else min(call, CallClass.RESYNC)
         if self._budget is not None:
-            concerned = CallClass.ORDERS if status == _BANNED else call
             self._budget.ban(asyncio.get_running_loop().time(), concerned, for_s)
         if self._tell is not None:
-            scope = "all calls" if status == _BANNED else call.name.lower()
+            scope = "all calls" if status == _BANNED else concerned.name.lower()
             self._tell("rate_limit.hit", provider=self._provider, scope=scope, retry_after_ms=int(for_s * 1e3))
         return for_s
 

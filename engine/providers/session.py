@@ -383,6 +383,8 @@ class Session:
             self._provider_state("refused" if self.state == "refused" else state, cause)
         elif all(one.is_up for one in self.connections):
             self._provider_state("up", cause)
+        if state == "up" and self.feed.has_positions:
+            self._scope.start(self.snapshots.begin_quiet_books(connection))
         self._told_state(connection, state, cause)
 
     def _told_state(self, connection: Connection, state: State, cause: str) -> None:

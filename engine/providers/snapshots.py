@@ -20,6 +20,9 @@ RESUBSCRIBED_MAX = 3
 RESUBSCRIBED_WITHIN_S = 60.0
 """A book that was begun anew this often within this long waits before it is again (BOOK-17)."""
 
+QUIET_S = 1.0
+"""A symbol that has sent nothing for so long is quiet; a snapshot taken sooner would often be too old to be joined."""
+
 _OF_ONE_BOOK = frozenset({BookReason.STALENESS, BookReason.DIVERGENCE})
 _ANEW: tuple[RequestKind, ...] = ("unsubscribe", "subscribe")
 
@@ -63,7 +66,8 @@ class SnapshotDesk:
         self._new_backoff = new_backoff
         self._timeout_s = timeout_s
         self._fetches: dict[int, _Fetch] = {}
-        self._renewals: dict[tuple[int, tuple[bytes, ...]], _Renewal] = {}
+        self._renewals: dict[tuple[int, tuple[str, ...]], _Renewal] = {}
+        self._due: dict[int, list[str]] = {}
 
     def is_fetching(self, symbol_index: int) -> bool:
         """Whether a snapshot of the book is on its way by REST."""
@@ -75,6 +79,16 @@ class SnapshotDesk:
             if self._connection_of(index) is connection:
                 fetch.task.cancel()
                 del self._fetches[index]
+
+    async def begin_quiet_books(self, connection: Connection) -> None:
+        """Ask for those books of a new connection that no message has begun: a quiet symbol's would wait for one."""
+        await asyncio.sleep(QUIET_S)
+        books = self._feed.stream.book_list()
+        for symbol in connection.plan.venue_symbols:
+            index = self._feed.stream.index_of(symbol.encode())
+            is_waiting = not books[index].is_valid and not self.is_fetching(index)
+            if is_waiting and self._connection_of(index) is connection:
+                self._feed.want_snapshot(self._feed.stream, index, BookReason.RECONNECT)
 
     # -- by REST ----------------------------------------------------------------------------------------------
 
@@ -120,23 +134,28 @@ class SnapshotDesk:
         if connection is None or not connection.is_up or self._is_refused(symbol_index):
             return
         if reason in _OF_ONE_BOOK:
-            symbol = self._feed.stream.book_list()[symbol_index].venue_symbol.decode()
-            frames = tuple(
-                frame for kind in _ANEW for frame in self._feed.requests(kind, Wanted(("book",)), [symbol])
-            )
+            symbols: tuple[str, ...] = (self._feed.stream.book_list()[symbol_index].venue_symbol.decode(),)
         else:
-            frames = self._feed.resubscription(connection.plan, symbol_index)
-        key = (connection.number, frames)
+            symbols = self._feed.begun_together(connection.plan, symbol_index)
+        key = (connection.number, symbols)
         renewal = self._renewals.setdefault(key, _Renewal(self._new_backoff()))
-        # Books that one loss took together are begun anew by one request.
         if not renewal.is_due:
             renewal.is_due = True
-            self._scope.start(self._renew(connection, frames, renewal))
+            self._scope.start(self._renew(connection, symbols, renewal))
 
-    async def _renew(self, connection: Connection, frames: tuple[bytes, ...], renewal: _Renewal) -> None:
+    async def _renew(self, connection: Connection, symbols: tuple[str, ...], renewal: _Renewal) -> None:
         await asyncio.sleep(renewal.wait_s(asyncio.get_running_loop().time()))
         renewal.is_due = False
-        connection.send(frames)
+        due = self._due.setdefault(connection.number, [])
+        if not due:
+            self._scope.start(self._send_due(connection))
+        due.extend(symbols)
+
+    async def _send_due(self, connection: Connection) -> None:
+        """Begin anew what is due by now: books lost together in one request, since each takes its turn at the venue."""
+        symbols = list(dict.fromkeys(self._due.pop(connection.number)))
+        for kind in _ANEW:
+            connection.send(self._feed.requests(kind, Wanted(("book",)), symbols))
 
 
 class _Fetch:

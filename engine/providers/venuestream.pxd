@@ -40,6 +40,8 @@ cdef class VenueStream(FrameSink):
     cdef object on_reject                    # (provider, code, field, raw bytes): dead letters
     cdef object on_want_snapshot             # (stream, symbol index, reason)
     cdef object on_telemetry                 # (kind, **metadata)
+    cdef public object on_lost               # (book, reason): at once; telemetry waits for the end of the resync
+    cdef dict _resyncs                       # symbol -> [(reason, expected, actual, lost at, ns)] since it was valid
     cdef public int64_t record_index         # replay: the record in hand, else -1
     cdef public bint catching_up             # frames held back pass: what has no number was told by others already
     cdef readonly uint64_t frames
@@ -67,3 +69,5 @@ cdef class VenueStream(FrameSink):
     cdef int _send_kline(self, int index, KlineGate gate, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1
     cdef int lost(self, BookAssembler book, int index, int reason, int64_t ts_recv_ns) except -1
     cdef int give_up(self, BookAssembler book, int reason, int64_t ts_recv_ns) except -1
+    cdef int healed(self, BookAssembler book, int64_t ts_recv_ns) except -1
+    cdef int _tell_resyncs(self, str symbol, list losses, object healed_ns) except -1

@@ -36,6 +36,8 @@ class VenueStream(FrameSink):
     unknown_symbols: int
     unpublished: int
     """Trades, tickers and candles lost to an exhausted pool."""
+    on_lost: Callable[[BookAssembler, BookReason], None] | None
+    """Called when a book can no longer be trusted; telemetry waits until it is valid again."""
     def __init__(
         self,
         provider: str,
@@ -49,7 +51,7 @@ class VenueStream(FrameSink):
         on_telemetry: Callable[..., None] | None = None,
     ) -> None: ...
     def close(self) -> None:
-        """Give back what is kept for later. Idempotent."""
+        """Give back what is kept for later, and tell of books that never came back. Idempotent."""
     def add_book(self, book: BookAssembler) -> int:
         """Take charge of an instrument; returns its symbol index."""
     def abandon(self, index: int, reason: int) -> None:

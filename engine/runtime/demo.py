@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +76,6 @@ class DemoResult:
     """What each sample strategy found out."""
     struck: dict[str, dict[str, int]]
     """Faults that the venues let happen: venue -> fault -> how often."""
-    resyncs: dict[str, dict[str, int]]
-    """Books begun anew: provider -> reason -> how often."""
     setup: dict[str, Any]
     """What the run was made of: :func:`engine.runtime.runreport.run_report`."""
 
@@ -121,7 +118,6 @@ class Demo:
         self._books: list[BookCheck] = []
         self._samples: dict[str, Sample] = {}
         self._struck: dict[str, dict[str, int]] = {}
-        self._resyncs: dict[str, dict[str, int]] = {}
 
     def stop(self) -> None:
         """End the run; the check and the summary follow."""
@@ -151,7 +147,6 @@ class Demo:
                 summary=engine.summary(),
                 findings={name: sample.findings() for name, sample in self._samples.items()},
                 struck=self._struck,
-                resyncs=self._resyncs,
                 setup=run_report(engine, loop_name()),
             )
 
@@ -203,11 +198,6 @@ class Demo:
         for session in live.sessions:
             await self._complete(session)
         theirs = await venues.books()
-        for session in live.sessions:
-            reasons: Counter[str] = Counter()
-            for book in session.feed.stream.book_list():
-                reasons.update(book.counts_by_reason())
-            self._resyncs[session.feed.provider] = dict(reasons)
         self._books = [
             _compare(session, venue_symbol, theirs[session.feed.venue][venue_symbol])
             for session in live.sessions

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.base.clock import ManualClock
 from engine.base.errors import ValidationError
 from engine.config.sections import EngineConfig
+from engine.providers.assembler import BookAssembler
 from engine.providers.feed import BookRules, Feed
 from engine.runtime.assembly import Engine
 from engine.runtime.capture import CaptureRecord, read_capture
@@ -19,6 +21,7 @@ from engine.runtime.facts import FactsCollector
 from engine.runtime.prescan import Scan, base_venue, scan_capture
 from engine.runtime.runreport import NO_LOOP, run_report
 from engine.runtime.summary import EngineSummary
+from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument
 
 PROGRESS_RECORDS = 2000
@@ -101,7 +104,6 @@ class Replay:
         self._played = 0
         self._feeds: dict[str, Feed] = {}
         self._rules = _book_rules(config)
-        self.engine.reporting.watchers.append(self._watch)
         for venue in self.scan.venues:
             self._open(venue)
         self.facts = FactsCollector(path.name, self._feeds) if self.options.with_facts else None
@@ -111,6 +113,7 @@ class Replay:
     def _open(self, venue: str) -> None:
         feed = self.engine.open_provider(venue, venue, self._rules.get(venue))
         self._feeds[venue] = feed
+        feed.stream.on_lost = partial(self._note_lost, venue)
         found = self.scan.venues[venue]
         known: dict[str, Instrument] = {}
         given = self.options.instruments
@@ -135,11 +138,8 @@ class Replay:
             why = "the recording has its own metadata" if found.metadata else f"they are none of {venue}"
             self.engine.warnings.append(f"the instruments given are not used: {why}")
 
-    def _watch(self, kind: str, metadata: Mapping[str, Any]) -> None:
-        if kind == "book.resync":
-            self.incidents.append(
-                Incident(self._record, metadata["provider"], metadata["symbol"], metadata["reason"])
-            )
+    def _note_lost(self, provider: str, book: BookAssembler, reason: BookReason) -> None:
+        self.incidents.append(Incident(self._record, provider, book.symbol, reason.name.lower()))
 
     # -- the run ----------------------------------------------------------------------------------------------
 

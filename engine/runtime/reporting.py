@@ -29,7 +29,7 @@ class Reporting:
         self.rejected_frames: Counter[tuple[str, str]] = Counter()
         """(provider, code) -> frames."""
         self.watchers: list[Callable[[str, Mapping[str, Any]], None]] = []
-        """Called with each telemetry kind and its metadata, beside the bus (a replay notes where a book was lost)."""
+        """Called with each telemetry kind and its metadata, beside the bus."""
 
     def tell(self, kind: str, *, trace_id: str | None = None, **metadata: Any) -> None:
         """Emit a telemetry record; a key that the row must have and the caller lacks is None.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,8 @@ class EngineSummary:
     """Records for operators, by type."""
     dead_letters: int
     """Events and frames that could not be delivered and are kept."""
+    resyncs: dict[str, dict[str, int]]
+    """Books begun anew: provider -> reason -> how often."""
 
     @property
     def faults(self) -> list[str]:
@@ -126,4 +129,12 @@ def summarize(
         gap_holds=dispatcher.gap_hold.count,
         telemetry=telemetry.statistics().emitted,
         dead_letters=dlq.statistics().records_count,
+        resyncs={name: _resyncs(feed) for name, feed in feeds.items()},
     )
+
+
+def _resyncs(feed: Feed) -> dict[str, int]:
+    reasons: Counter[str] = Counter()
+    for book in feed.stream.book_list():
+        reasons.update(book.counts_by_reason())
+    return dict(reasons)

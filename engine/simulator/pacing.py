@@ -50,9 +50,11 @@ class Pacer:
             self._timer = None
 
     def catch_up(self) -> None:
-        """Bring every timeline to the present, however long it takes."""
-        while not self.step():
-            pass
+        """Bring every timeline to the moment of this call; what falls due meanwhile is not waited for."""
+        if self._timer is not None:
+            now_us = self._now_us()
+            for timeline in self._timelines:
+                timeline.advance(now_us)
 
     def step(self) -> bool:
         """Bring every timeline to the present, or some way towards it; whether all are there."""

@@ -49,37 +49,45 @@ class Connection(WSListener):
         if self._tape is not None:
             self._tape.append((self._venue.timeline.now_us, text_frame(frame)))
             return
+        if transport.underlying_transport.is_closing():
+            return
         transport.send(WSMsgType.TEXT, frame)
         if self._is_congested and self._buffered_bytes(transport) > _SLOW_READER_BYTES:
             transport.disconnect(graceful=False)
 
     def ping(self, payload: bytes) -> None:
         """Send one protocol ping."""
-        if self._transport is not None:
-            self._transport.send_ping(payload)
+        if (transport := self._standing()) is not None:
+            transport.send_ping(payload)
 
     def pong(self, payload: bytes) -> None:
         """Answer a protocol ping."""
-        if self._transport is not None:
-            self._transport.send_pong(payload)
+        if (transport := self._standing()) is not None:
+            transport.send_pong(payload)
 
     def send_torn(self, frame: bytes) -> None:
         """Send the first half of what carries a text frame, and cut the connection."""
-        if self._transport is not None:
+        if (transport := self._standing()) is not None:
             wire_bytes = text_frame(frame)
-            self._transport.underlying_transport.write(wire_bytes[: len(wire_bytes) // 2])
+            transport.underlying_transport.write(wire_bytes[: len(wire_bytes) // 2])
             # Not at once, which would take back what was just written.
-            self._transport.underlying_transport.close()
+            transport.underlying_transport.close()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """End the connection; code 1006 cuts it without a close frame."""
-        if self._transport is None:
+        transport = self._standing()
+        if transport is None:
             return
         if code == _ABNORMAL:
-            self._transport.disconnect(graceful=False)
+            transport.disconnect(graceful=False)
         else:
-            self._transport.send_close(WSCloseCode(code), reason.encode())
-            self._transport.disconnect()
+            transport.send_close(WSCloseCode(code), reason.encode())
+            transport.disconnect()
+
+    def _standing(self) -> WSTransport | None:
+        """The transport if it takes anything: a socket has often ended for a while before we are told so."""
+        transport = self._transport
+        return None if transport is None or transport.underlying_transport.is_closing() else transport
 
     # --- what a load run calls ---
 
@@ -98,8 +106,8 @@ class Connection(WSListener):
 
     def write(self, wire_bytes: bytes) -> None:
         """Send bytes as they are; a connection that has ended takes none."""
-        if self._transport is not None:
-            self._transport.underlying_transport.write(wire_bytes)
+        if (transport := self._standing()) is not None:
+            transport.underlying_transport.write(wire_bytes)
 
     async def writable(self) -> None:
         """Return when the socket takes more, or the client has gone."""

@@ -54,12 +54,16 @@ cdef class VenueStream:
         self._published = LevelRaws()
         self.record_index = -1
         self._klines = {}
+        self._resyncs = {}
 
     def __dealloc__(self):
         free(self._flat)
 
     def close(self) -> None:
-        """Give back what is kept for later. Idempotent."""
+        """Give back what is kept for later, and tell of books that never came back. Idempotent."""
+        resyncs, self._resyncs = self._resyncs, {}
+        for symbol, losses in resyncs.items():
+            self._tell_resyncs(symbol, losses, None)
 
     def add_book(self, BookAssembler book not None) -> int:
         """Take charge of an instrument; returns its symbol index."""
@@ -168,11 +172,27 @@ cdef class VenueStream:
             if reason == REASON_CHECKSUM:
                 self.on_telemetry("checksum.failed", provider=self.provider, symbol=book.symbol,
                                   expected=book.checksum_expected, actual=book.checksum_actual)
-            self.on_telemetry("book.resync", provider=self.provider, symbol=book.symbol,
-                              reason=BookReason(reason).name.lower(),
-                              expected=book.checksum_expected if reason == REASON_CHECKSUM else None,
-                              actual=book.checksum_actual if reason == REASON_CHECKSUM else None)
+            of_checksum = reason == REASON_CHECKSUM
+            self._resyncs.setdefault(book.symbol, []).append(
+                (reason, book.checksum_expected if of_checksum else None, book.checksum_actual if of_checksum else None,
+                 ts_recv_ns))
+        if self.on_lost is not None:
+            self.on_lost(book, BookReason(reason))
         return book.invalidate(reason, ts_recv_ns)
+
+    cdef int healed(self, BookAssembler book, int64_t ts_recv_ns) except -1:
+        """A snapshot has made the book valid: a resync, or several in one, have ended (BOOK-20)."""
+        losses = self._resyncs.pop(book.symbol, None) if self._resyncs else None
+        if losses is not None:
+            self._tell_resyncs(book.symbol, losses, ts_recv_ns)
+        return 0
+
+    cdef int _tell_resyncs(self, str symbol, list losses, object healed_ns) except -1:
+        for reason, expected, actual, lost_ns in losses:
+            self.on_telemetry("book.resync", provider=self.provider, symbol=symbol,
+                              reason=BookReason(reason).name.lower(), expected=expected, actual=actual,
+                              took_ms=None if healed_ns is None else max(0, healed_ns - lost_ns) // 1_000_000)
+        return 0
 
     # -- events -----------------------------------------------------------------------------------------------
 

@@ -166,12 +166,9 @@ class CoinbaseFeed(Feed):
         if missing:
             self.refuse(_STREAMS.get(request.channel, request.channel), missing, manifest.NOT_ACKNOWLEDGED)
 
-    def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
+    def begun_together(self, plan: ConnectionPlan, symbol_index: int) -> tuple[str, ...]:
         """A lost number may have been any product's: all books of the connection begin again."""
-        return (
-            _request("unsubscribe", manifest.CHANNEL_BOOK, plan.venue_symbols),
-            _request("subscribe", manifest.CHANNEL_BOOK, plan.venue_symbols),
-        )
+        return plan.venue_symbols
 
     def void_books(self, plan: ConnectionPlan, conn: int) -> None:
         """The books of the connection wait for their snapshots, its numbers begin again."""

@@ -178,14 +178,6 @@ class KrakenFeed(Feed):
         """The instrument channel: all pairs after the subscription, then those that change."""
         self.learn_told(*instruments_of(frame, self.provider, only=self.instruments))
 
-    def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
-        """The one pair's book begins again; the depth is part of what names the subscription."""
-        symbol = self.stream.book_list()[symbol_index].venue_symbol.decode()
-        return tuple(
-            self._request(kind, "book", [symbol], self._params("book"))
-            for kind in ("unsubscribe", "subscribe")
-        )
-
     def void_books(self, plan: ConnectionPlan, conn: int) -> None:
         """The books of the connection wait for their snapshots."""
         self.stream.reset_connection(conn)

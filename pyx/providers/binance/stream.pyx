@@ -66,6 +66,7 @@ cdef class BinanceStream(VenueStream):
     def close(self) -> None:
         """Give back the diffs that wait for a snapshot. Idempotent."""
         cdef BinanceSymbol state
+        VenueStream.close(self)
         for state in self.states:
             state.waiting.clear()
 
@@ -270,6 +271,7 @@ cdef class BinanceStream(VenueStream):
         if outcome != BOOK_APPLIED:
             self._lose(index, state, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW, ts_recv_ns)
             return "rejected"
+        self.healed(state.book, ts_recv_ns)
         state.second_view.reached(book_message.seq, state.book.ladder, self.record_index)
         self._replay(index, state)
         return "taken"

@@ -308,6 +308,8 @@ cdef class CoinbaseStream(VenueStream):
             state.conn = conn
             state.may_have_missed = False
             outcome = book.replace(&book_message)
+            if outcome == BOOK_APPLIED:
+                self.healed(book, ts_recv_ns)
         else:
             outcome = book.update(&book_message)
         if outcome != BOOK_APPLIED:

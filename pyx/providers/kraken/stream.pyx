@@ -305,6 +305,8 @@ cdef class KrakenStream(RowStream):
         book_message.ordering = ORDER_CONTIGUOUS
         if verdict == VERDICT_REPLACE:
             outcome = book.replace(&book_message)
+            if outcome == BOOK_APPLIED:
+                self.healed(book, ts_recv_ns)
         elif is_empty:
             outcome = book.verify(&book_message)
         else:

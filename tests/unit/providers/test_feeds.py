@@ -126,8 +126,8 @@ def test_kraken_subscribes_the_least_depth_that_holds_what_is_published(
         {"method": "subscribe", "params": {"channel": "ohlc", "interval": 1440, "symbol": symbols}, "req_id": 5},
     ]
     assert plans_of(feed, "ws://venue:1/v2", STREAMS, ("1m", "1d")) == [plan]  # its numbers as well: no growth
-    anew = [json.loads(frame)["params"] for frame in feed.resubscription(plan, 1)]
-    assert anew == [{"channel": "book", "depth": subscribed, "symbol": ["ETH/USD"]}] * 2
+    anew = [json.loads(frame)["params"] for frame in feed.requests("unsubscribe", Wanted(("book",)), ["ETH/USD"])]
+    assert anew == [{"channel": "book", "depth": subscribed, "symbol": ["ETH/USD"]}]
 
 
 def test_the_plain_feed_subscribes_one_channel_a_message_instruments_first(engine: Engine) -> None:
@@ -213,7 +213,14 @@ def test_a_lost_book_is_asked_for_where_the_venue_gives_it(venue: str, asks_by: 
     feed.on_resubscribe = lambda index, reason: asked.append("stream")
     feed.want_snapshot(feed.stream, 0, BookReason.GAP)
     assert asked == [asks_by]
-    assert bool(feed.resubscription(ConnectionPlan("ws://venue", (), (spelling,)), 0)) is (asks_by == "stream")
+
+
+@pytest.mark.parametrize(("venue", "spellings", "together"), [("coinbase", ("A-USD", "B-USD"), 2), ("kraken", ("A/B", "C/D"), 1)])
+def test_books_begin_anew_with_those_that_may_have_lost_the_same(
+    venue: str, spellings: tuple[str, str], together: int, engine: Engine
+) -> None:
+    feed = opened(engine, venue, list(spellings))
+    assert feed.begun_together(ConnectionPlan("ws://venue", (), spellings), 0) == spellings[:together]
 
 
 def test_an_unknown_venue_is_refused_with_those_there_are() -> None:

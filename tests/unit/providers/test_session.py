@@ -25,7 +25,9 @@ from engine.base.errors import (
 from engine.config.load import default_config
 from engine.config.sections_providers import ConnectionConfig, ProviderConfig
 from engine.providers.backoff import Backoff
+from engine.providers.budget import RestBudget, RestLimits
 from engine.providers.feed import Feed
+from engine.providers.rest import RestClient
 from engine.providers.session import Session
 from engine.providers.snapshots import RESUBSCRIBED_MAX
 from engine.runtime.assembly import Engine
@@ -153,6 +155,23 @@ def test_a_bad_answer_is_an_error_of_its_kind(answer: Any, error: type[VenueErro
     on_loop(main())
 
 
+def test_calls_that_wait_for_a_connection_stay_behind_when_the_venue_refuses_BOOK_07() -> None:
+    async def main() -> None:
+        async with ScriptedVenue() as venue:
+            venue.answers.append(429)
+            venue.headers["Retry-After"] = "7"
+            budget = RestBudget(RestLimits(100, 60.0), 1.0)
+            client = RestClient("binance", max_connections=2, budget=budget)
+            calls = (client.get(f"{venue.rest_url}/{number}") for number in range(8))
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            await client.close()
+            assert [type(one) for one in found] == [RateLimitedError] * 8
+            assert len(venue.asked) == 2
+            assert budget.used(asyncio.get_running_loop().time()) == 2
+
+    on_loop(main())
+
+
 def test_an_address_where_nobody_listens_is_a_network_error() -> None:
     async def main() -> None:
         async with ScriptedVenue() as venue:
@@ -211,6 +230,26 @@ def test_one_request_at_a_time_for_a_book_and_each_book_its_own() -> None:
                     "/api/v3/depth?symbol=ABUSDT&limit=1000",
                     "/api/v3/depth?symbol=CDUSDT&limit=1000",
                 ]
+
+    on_loop(main())
+
+
+def test_a_quiet_symbol_s_book_waits_for_no_message_BOOK_20(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.providers.snapshots.QUIET_S", 0.02)
+
+    async def main() -> None:
+        async with ScriptedVenue() as venue:
+            venue.answers.append(depth(10))
+            async with live(venue) as it:
+                first = await venue.client()
+                await until(lambda: it.is_valid() and it.is_valid(1))
+                first.send(diff(11, 12))
+                first.transport.disconnect()
+                await venue.client(1)
+                await until(lambda: it.resyncs() == {"reconnect": 1} and it.is_valid() and it.is_valid(1))
+                assert sorted(venue.asked) == sorted(
+                    f"/api/v3/depth?symbol={symbol}&limit=1000" for symbol in ("ABUSDT", "CDUSDT") for _ in range(2)
+                )
 
     on_loop(main())
 
@@ -373,6 +412,23 @@ def test_kraken_subscribes_one_book_anew_after_a_wrong_checksum() -> None:
             assert it.is_valid(1)
             client.send(kraken.snapshot())
             await until(it.is_valid)
+
+    on_loop(main())
+
+
+def test_kraken_subscribes_books_lost_together_anew_by_one_request_BOOK_20() -> None:
+    async def main() -> None:
+        async with ScriptedVenue() as venue, live(venue, "kraken") as it:
+            client = await venue.client()
+            await until(lambda: len(client.said) == 2)
+            client.send(kraken.snapshot(), kraken.snapshot(symbol="C/D"))
+            await until(lambda: it.is_valid(0) and it.is_valid(1))
+            client.send("{")  # it may have been of either
+            await until(lambda: len(client.said) == 4)
+            assert [one["method"] for one in client.said[2:]] == ["unsubscribe", "subscribe"]
+            assert [one["params"]["symbol"] for one in client.said[2:]] == [["A/B", "C/D"]] * 2
+            await it.session.round_trip()
+            assert len(client.said) == 4
 
     on_loop(main())
 

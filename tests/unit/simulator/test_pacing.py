@@ -119,3 +119,18 @@ def test_a_stopped_pacer_lets_no_time_pass(loop: FakeLoop, clock: list[int]) -> 
     pacer.catch_up()
     loop.turn()
     assert (timeline.now_us, pacer.is_running) == (START_US, False)
+
+
+def test_catching_up_ends_where_more_falls_due_than_can_be_done(loop: FakeLoop, clock: list[int]) -> None:
+    timeline = Timeline(START_US)
+    pacer = Pacer([timeline], START_US)
+    pacer.start()
+
+    def slow() -> None:
+        clock[0] += 2_000_000  # takes 2 ms, comes each ms
+        timeline.after(1000, slow)
+
+    timeline.after(1000, slow)
+    clock[0] += 100_000_000
+    pacer.catch_up()
+    assert timeline.now_us == START_US + 100_000

@@ -49,6 +49,30 @@ async def fetch(http: aiohttp.ClientSession, url: str, method: str = "GET") -> A
         return parse(await response.text())
 
 
+def test_nothing_is_written_to_a_socket_that_has_ended(caplog: pytest.LogCaptureFixture) -> None:
+    """A market has much to tell in one turn of the loop, and hears of a client's end in the next one."""
+
+    async def main() -> None:
+        async with running(held=True) as simulator:
+            for end in ("of the client", "of the venue"):
+                client = await SocketClient.open(simulator.endpoints["kraken"]["ws"])
+                (session,) = simulator.venues["kraken"].sessions
+                if end == "of the client":
+                    client.transport.underlying_transport.abort()
+                else:
+                    session.wire.close(1006)
+                for _ in range(50):
+                    session.wire.send(b"{}")
+                    session.wire.ping(b"1")
+                    session.wire.pong(b"1")
+                await client.until(lambda client=client: not client.is_open)
+                while simulator.venues["kraken"].sessions:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+        assert [record.getMessage() for record in caplog.records] == []
+
+    asyncio.run(main())
+
+
 def test_paused_books_equal_what_the_clients_built() -> None:
     async def main() -> None:
         async with running() as simulator, aiohttp.ClientSession() as http:
@@ -202,6 +226,9 @@ class FullSocket:
 
     def get_write_buffer_size(self) -> int:
         return self.buffered_bytes
+
+    def is_closing(self) -> bool:
+        return self.is_dropped
 
     def send(self, kind: object, frame: bytes) -> None:
         self.buffered_bytes += len(frame)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from engine.schema.enums import BookReason, UpdateType
@@ -15,7 +17,7 @@ from tests.unit.providers.coinbase.frames import (
     update,
     wired,
 )
-from tests.unit.providers.stream_kit import Wired
+from tests.unit.providers.stream_kit import RECV_NS, Wired
 
 
 def names(events: list[object]) -> list[str]:
@@ -57,12 +59,7 @@ def test_a_gap_voids_every_book_of_that_connection_and_no_other() -> None:
         ("A-USD", UpdateType.INVALID, BookReason.GAP)
     ]
     assert kit.wanted == [("A-USD", BookReason.GAP)]
-    assert kit.telemetry == [
-        (
-            "book.resync",
-            {"provider": "coinbase", "symbol": "A-USD", "reason": "gap", "expected": None, "actual": None},
-        )
-    ]
+    assert kit.telemetry == []  # told when it has ended
     assert counts(kit) == (3, 1, 2)
     assert kit.stream.connections()[0].gap_at_record == [17]
     assert (kit.books["A-USD"].is_valid, kit.books["B-USD"].is_valid) == (False, True)
@@ -196,3 +193,18 @@ def test_a_connection_made_anew_forgets_its_refused_frame() -> None:
     kit.stream.reset_connection(0)
     kit.feed(message(0, snapshot()))
     assert counts(kit) == (0, 0, 0)
+
+
+def test_a_resync_is_told_when_it_has_ended_with_the_time_it_took_BOOK_20() -> None:
+    kit = wired()
+    kit.feed(message(0, snapshot("A-USD"), snapshot("B-USD")))
+    kit.feed(message(2, {"current_time": "x"}, channel="heartbeats"))
+    kit.stream.abandon(kit.stream.index_of(b"B-USD"), BookReason.STALENESS)  # of one that was lost already
+    kit.stream.feed(json.dumps(message(3, snapshot("A-USD"))).encode(), RECV_NS + 1_234_567_890, 0)
+    kit.stream.read_end()
+    lost = {"provider": "coinbase", "reason": "gap", "expected": None, "actual": None}
+    assert kit.telemetry == [("book.resync", {**lost, "symbol": "A-USD", "took_ms": 1234})]
+    kit.stream.close()
+    assert kit.telemetry[1:] == [("book.resync", {**lost, "symbol": "B-USD", "took_ms": None})]
+    kit.stream.close()
+    assert len(kit.telemetry) == 2
