@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.consumers.runner import Runner
@@ -12,11 +12,13 @@ from engine.dispatcher.dispatcher import Dispatcher
 from engine.observability.dlq import DeadLetterQueue
 from engine.observability.latency import StageTimer
 from engine.observability.telemetry import TelemetryBus
+from engine.orchestrator.counts import WindowCounts
+from engine.orchestrator.merge import Orchestrator
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import RecyclerStatistics
 from engine.providers.feed import Feed
 
-_STREAM_SUMS = ("received", "routed", "unrouted", "duplicates", "late_dropped", "held")
+_STREAM_SUMS = ("received", "routed", "unrouted", "merged", "duplicates", "late_dropped", "held")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class EngineSummary:
     """Records for operators, by type."""
     dead_letters: int
     """Events and frames that could not be delivered and are kept."""
+    windows: dict[str, WindowCounts]
+    """Merge windows, by rule."""
+    dwell: dict[str, Latency]
+    """From a window's opening to its closing, of what each rule emitted; no part of the other latencies (MRG-15)."""
 
     @property
     def faults(self) -> list[str]:
@@ -66,6 +72,7 @@ class EngineSummary:
     def imbalances(self) -> list[str]:
         """What does not add up; empty is how it should be."""
         found = [f"stream {key}: {row}" for key, row in self.streams.items() if not row.balanced]
+        found += [f"windows of {rule}: {counts}" for rule, counts in self.windows.items() if not counts.balanced]
         for name, row in self.consumers.items():
             if row["offered"] != sum(row[k] for k in ("delivered", "coalesced", "skipped", "dropped", "queued")):
                 found.append(f"consumer {name}: {row}")
@@ -85,6 +92,7 @@ class EngineSummary:
         return {
             **totals,
             "gap_holds": self.gap_holds,
+            "windows": {name: asdict(row) for name, row in self.windows.items()},
             "rejected_frames": dict(self.rejected),
             "dead_letters": self.dead_letters,
             "telemetry": self.telemetry,
@@ -105,6 +113,7 @@ def _latency(histogram: Any) -> Latency:
 
 
 def summarize(
+    orchestrator: Orchestrator,
     dispatcher: Dispatcher,
     runners: Mapping[str, Runner],
     recycler: Recycler,
@@ -126,4 +135,6 @@ def summarize(
         gap_holds=dispatcher.gap_hold.count,
         telemetry=telemetry.statistics().emitted,
         dead_letters=dlq.statistics().records_count,
+        windows=orchestrator.statistics(),
+        dwell={name: _latency(window.dwell) for name, window in orchestrator.windows().items()},
     )
