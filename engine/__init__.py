@@ -36,6 +36,7 @@ if typing.TYPE_CHECKING:
         BalanceCause,
         BookReason,
         ChecksumState,
+        CloseReason,
         EventFlag,
         EventKind,
         EventType,
@@ -45,6 +46,7 @@ if typing.TYPE_CHECKING:
     from engine.schema.event import Event
     from engine.schema.instrument import Instrument
     from engine.schema.market import BookSnapshot, BookUpdate, Levels, Trade
+    from engine.schema.merged import MergedEvent
     from engine.schema.quotes import KlineSummary, Ticker
 
 _HOMES: dict[str, tuple[str, ...]] = {
@@ -74,6 +76,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "BalanceCause",
         "BookReason",
         "ChecksumState",
+        "CloseReason",
         "EventFlag",
         "EventKind",
         "EventType",
@@ -83,6 +86,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "engine.schema.event": ("Event",),
     "engine.schema.instrument": ("Instrument",),
     "engine.schema.market": ("BookSnapshot", "BookUpdate", "Levels", "Trade"),
+    "engine.schema.merged": ("MergedEvent",),
     "engine.schema.quotes": ("KlineSummary", "Ticker"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -95,6 +99,7 @@ __all__ = [
     "BookSnapshot",
     "BookUpdate",
     "ChecksumState",
+    "CloseReason",
     "ConfigError",
     "Context",
     "ControlAck",
@@ -111,6 +116,7 @@ __all__ = [
     "InternalError",
     "KlineSummary",
     "Levels",
+    "MergedEvent",
     "MisuseError",
     "ReplayResult",
     "Side",

@@ -29,6 +29,7 @@ _REORDER = "tests/unit/dispatcher/test_reorder.py::test_"
 _ROUTING = "tests/unit/dispatcher/test_routing.py::test_"
 _RUNNER = "tests/unit/consumers/test_runner.py::test_"
 _POOLS = "tests/unit/pools/"
+_MERGE = "tests/unit/orchestrator/test_merge.py::test_"
 _FACTS = "tests/replay/test_facts.py::test_facts_equal_the_published_ones"
 _CONSUMER_BOOKS = "tests/replay/test_consumer_books.py::test_book_24_a_consumer_holds_the_twins_book_at_every_event"
 _COMPONENTS = "tests/system/test_components.py::test_arc_04_each_component_is_seen_at_work_from_outside"
@@ -78,6 +79,21 @@ MUTATIONS: tuple[Mutation, ...] = (
              f"{_DISPATCHER}str_12_a_duplicate_is_known_inside_the_horizon_and_late_outside"),
     Mutation("dispatcher.newest_table", "RTE-04", "an event is routed by the newest table, not by that of its version",
              f"{_ROUTING}rte_04_an_event_is_routed_by_the_table_it_was_stamped_with"),
+    # --- merge windows
+    Mutation("merge.one_more", "MRG-04", "the fragment that fills a window is not its last one",
+             f"{_MERGE}mrg_04_the_thousandth_fragment_is_inside_and_the_next_one_opens_another"),
+    Mutation("merge.no_timer", "MRG-05", "a window whose time is over waits for the next event",
+             f"{_MERGE}mrg_05_the_time_limit_acts_without_a_further_event"),
+    Mutation("merge.same_fragment", "MRG-07", "every provider's fragment is that of the first",
+             f"{_MERGE}mrg_07_a_complete_window_gives_each_provider_its_own_content_once"),
+    Mutation("merge.replace_deltas", "MRG-08", "a book update replaces the one before instead of being folded into it",
+             f"{_MERGE}mrg_08_deltas_of_one_provider_are_folded_level_by_level"),
+    Mutation("fold.drop_removals", "MRG-08", "removals of levels are left out of what is folded",
+             f"{_MERGE}mrg_08_deltas_of_one_provider_are_folded_level_by_level"),
+    Mutation("merge.take_late", "MRG-09", "a late fragment opens a window",
+             f"{_MERGE}mrg_09_a_late_fragment_is_dropped_and_opens_nothing"),
+    Mutation("recycler.keep_fragments", "MRG-17", "fragments do not go back with their merged event",
+             f"{_MERGE}mrg_17_after_the_close_the_window_keeps_nothing"),
     # --- consumers
     Mutation("mailbox.critical_last", "CON-02", "critical events do not leave first",
              "tests/unit/consumers/test_mailbox.py::"

@@ -31,7 +31,10 @@ NAMES = ("bench", "check", "config", "demo", "error", "event", "instruments", "r
 
 def full_event(event_type: EventType) -> Event:
     """An event with a value in every field."""
-    return BUILT[event_type].from_dict({name: SAMPLES[name] for name in fields_of(event_type)})
+    values = {name: SAMPLES[name] for name in fields_of(event_type)}
+    if event_type is EventType.MERGED_EVENT:
+        values["provider"] = "merged:btc"
+    return BUILT[event_type].from_dict(values)
 
 
 @pytest.fixture(scope="module")

@@ -26,16 +26,30 @@ class ConsumerCounts(TypedDict):
     queued: int
 
 
+class WindowCounts(TypedDict):
+    """Of a merge rule: opened = emitted + suppressed + discarded + open; late fragments are counted apart (MRG-19)."""
+
+    opened: int
+    emitted: int
+    suppressed: int
+    discarded: int
+    open: int
+    fragments: int
+    late_fragments: int
+
+
 class Pipeline(ConsumerCounts):
     """EVT-08, first equation: received = the sum up to held; then all consumers together, and each."""
 
     received: int
     routed: int
     unrouted: int
+    merged: int
     duplicates: int
     late_dropped: int
     held: int
     gap_holds: int
+    windows: dict[str, WindowCounts]
     rejected_frames: dict[str, int]
     dead_letters: int
     telemetry: dict[str, int]

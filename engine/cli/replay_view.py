@@ -16,7 +16,7 @@ def print_result(result: ReplayResult, verdict: Verdict, *, verifying: bool, fac
     from engine.runtime.runreport import report_lines
 
     print(_headline(result))
-    for line in (*_books(result), streams_text(result.summary)):
+    for line in (*_books(result), streams_text(result.summary), *windows_texts(result.summary)):
         print(f"  {line}")
     for name, row in result.summary.consumers.items():
         print(f"  {name}: {consumer_text(row)}")
@@ -54,10 +54,21 @@ def consumer_text(row: dict[str, int]) -> str:
 def streams_text(summary: EngineSummary) -> str:
     """The first equation, over all streams."""
     totals = summary.totals()
+    merged = f" + {totals['merged']:,} merged" if totals["merged"] else ""
     return (
         f"events: {totals['received']:,} received = {totals['routed']:,} routed + {totals['unrouted']:,} unrouted"
-        f" + {totals['duplicates']:,} duplicates + {totals['late_dropped']:,} late + {totals['held']:,} held"
+        f"{merged} + {totals['duplicates']:,} duplicates + {totals['late_dropped']:,} late + {totals['held']:,} held"
     )
+
+
+def windows_texts(summary: EngineSummary) -> list[str]:
+    """The equation of each merge rule's windows, its late fragments and how long its windows stood open (MRG-19)."""
+    return [
+        f"merge {rule}: {row.opened:,} opened = {row.emitted:,} emitted + {row.suppressed:,} suppressed"
+        f" + {row.discarded:,} discarded + {row.open:,} open; {row.late_fragments:,} of"
+        f" {row.fragments + row.late_fragments:,} fragments late; open p50 {summary.dwell[rule].p50_ns / 1e6:,.0f} ms"
+        for rule, row in summary.windows.items()
+    ]
 
 
 def _headline(result: ReplayResult) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.cli.output import print_table
-from engine.cli.replay_view import consumer_text, streams_text
+from engine.cli.replay_view import consumer_text, streams_text, windows_texts
 
 if TYPE_CHECKING:
     from engine.runtime.summary import EngineSummary, Latency
@@ -39,7 +39,8 @@ def print_latencies(summary: EngineSummary) -> None:
 
 def print_counts(summary: EngineSummary) -> None:
     """The equations of EVT-08, what the pools lent, and what was refused."""
-    print(f"  {streams_text(summary)}")
+    for line in (streams_text(summary), *windows_texts(summary)):
+        print(f"  {line}")
     for name, row in summary.consumers.items():
         print(f"  {name}: {consumer_text(row)}")
     lent = sum(row.acquired for row in summary.pools.pools.values())

@@ -28,9 +28,9 @@ def _texts(value: Any) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def _repeated(document: Document, section: str, key: str) -> Iterator[Fault]:
+def _repeated(document: Document, section: str, key: str, *below: str) -> Iterator[Fault]:
     seen: dict[str, PathKey] = {}
-    for path, item in _items(document, section):
+    for path, item in _items(document, *below, section):
         name = item.get(key)
         if not isinstance(name, str):
             continue
@@ -42,6 +42,7 @@ def _repeated(document: Document, section: str, key: str) -> Iterator[Fault]:
 def _unique_names(document: Document) -> Iterator[Fault]:
     yield from _repeated(document, "providers", "name")
     yield from _repeated(document, "consumers", "consumer_id")
+    yield from _repeated(document, "merge_rules", "name", "orchestrator")
 
 
 def _venue_offers(document: Document) -> Iterator[Fault]:
@@ -86,13 +87,47 @@ def _handlers(document: Document) -> Iterator[Fault]:
             )
 
 
-def _subscriptions(document: Document) -> Iterator[Fault]:
-    """A subscription names providers there are, and a symbol one of them carries."""
-    carried: dict[str, list[str]] = {
+def _carried(document: Document) -> dict[str, list[str]]:
+    """Symbols by provider."""
+    return {
         provider["name"]: _texts(provider.get("symbols"))
         for _, provider in _items(document, "providers")
         if isinstance(provider.get("name"), str)
     }
+
+
+def _merge_rules(document: Document) -> Iterator[Fault]:
+    """A merge rule names providers there are, which carry its symbol; a merged subscription is of its rule's key."""
+    carried = _carried(document)
+    keys: dict[str, str] = {}
+    for path, rule in _items(document, "orchestrator", "merge_rules"):
+        key = rule.get("merge_key")
+        symbol = key.partition(":")[0] if isinstance(key, str) else None
+        if isinstance(rule.get("name"), str) and isinstance(key, str):
+            keys.setdefault(rule["name"], key)
+        for name in _texts(rule.get("providers")):
+            if name not in carried:
+                yield document.fault((*path, "providers"), "names no provider of this file", f'"{name}"')
+            elif symbol is not None and symbol not in carried[name]:
+                yield document.fault((*path, "providers"), f"{name} does not carry {symbol}", f'"{name}"')
+    for consumer_path, _ in _items(document, "consumers"):
+        for path, subscription in _items(document, *consumer_path, "subscriptions"):
+            rule_name = subscription.get("merged")
+            if not isinstance(rule_name, str):
+                continue
+            if rule_name not in keys:
+                yield document.fault((*path, "merged"), "names no merge rule of this file", f'"{rule_name}"')
+            elif [f"{subscription.get('symbol')}:{name}" for name in _texts(subscription.get("event_types"))] != [
+                keys[rule_name]
+            ]:
+                yield document.fault(
+                    (*path, "merged"), f"is of {keys[rule_name]} alone: that symbol, that event type", f'"{rule_name}"'
+                )
+
+
+def _subscriptions(document: Document) -> Iterator[Fault]:
+    """A subscription names providers there are, and a symbol one of them carries."""
+    carried = _carried(document)
     keyed = {
         provider.get("name")
         for _, provider in _items(document, "providers")
@@ -127,7 +162,14 @@ def _literal_secrets(document: Document) -> Iterator[Fault]:
                 )
 
 
-_RULES: tuple[Rule, ...] = (_unique_names, _venue_offers, _handlers, _subscriptions, _literal_secrets)
+_RULES: tuple[Rule, ...] = (
+    _unique_names,
+    _venue_offers,
+    _handlers,
+    _merge_rules,
+    _subscriptions,
+    _literal_secrets,
+)
 
 
 def variables(document: Document) -> Iterator[tuple[PathKey, str]]:

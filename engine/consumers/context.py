@@ -63,29 +63,57 @@ class Context:
         return self._batches
 
     def subscribe(
-        self, symbol: str, *, event_types: Sequence[str], providers: Sequence[str] = (), message_id: str | None = None
+        self,
+        symbol: str,
+        *,
+        event_types: Sequence[str],
+        providers: Sequence[str] = (),
+        merged: Mapping[str, Any] | None = None,
+        message_id: str | None = None,
     ) -> Reply:
         """Ask for *event_types* of *symbol*, from *providers* or from all that carry it.
 
+        With *merged* (``window_duration_ms``, ``window_max_events``, ``close_on_complete``; ``{}`` = the defaults) one
+        MergedEvent comes for each window in which every one of *providers* spoke, instead of their own events.
+
         The answer comes as a ControlAck event as well; an inline consumer has it at once.
         """
-        return self._give("subscribe", symbol, event_types, providers, message_id)
+        return self._give("subscribe", symbol, event_types, providers, merged, message_id)
 
     def unsubscribe(
-        self, symbol: str, *, event_types: Sequence[str], providers: Sequence[str] = (), message_id: str | None = None
+        self,
+        symbol: str,
+        *,
+        event_types: Sequence[str],
+        providers: Sequence[str] = (),
+        merged: Mapping[str, Any] | None = None,
+        message_id: str | None = None,
     ) -> Reply:
         """Give up what subscribe() with the same arguments asked for."""
-        return self._give("unsubscribe", symbol, event_types, providers, message_id)
+        return self._give("unsubscribe", symbol, event_types, providers, merged, message_id)
 
     def _give(
-        self, kind: str, symbol: str, event_types: Sequence[str], providers: Sequence[str], message_id: str | None
+        self,
+        kind: str,
+        symbol: str,
+        event_types: Sequence[str],
+        providers: Sequence[str],
+        merged: Mapping[str, Any] | None,
+        message_id: str | None,
     ) -> Reply:
         self._number += 1
+        payload: dict[str, Any] = {
+            "symbol": symbol,
+            "providers": list(providers),
+            "event_types": list(event_types),
+        }
+        if merged is not None:
+            kind, payload["merge_config"] = f"merged_{kind}", dict(merged)
         command = Command(
             message_id=message_id or f"{self._consumer_id}-{self._number}",
             consumer_id=self._consumer_id,
             type=kind,
-            payload={"symbol": symbol, "providers": list(providers), "event_types": list(event_types)},
+            payload=payload,
             ts_ns=self._clock_ns(),
         )
         return self._commands(command)

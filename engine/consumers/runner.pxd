@@ -6,6 +6,7 @@ from engine.base.clock cimport Clock
 from engine.consumers.handler cimport Handler
 from engine.consumers.mailbox cimport Mailbox
 from engine.observability.latency cimport LatencyHistogram, StageTimer
+from engine.schema.merged cimport MergedEvent
 from engine.schema.ports cimport EventPool, EventSink
 
 
@@ -59,6 +60,9 @@ cdef class Runner(EventSink):
     cdef int _end(self) except -1
     cdef list _new_list(self)
     cdef int64_t _serve_batch(self, uint32_t count, int64_t mono_ns) except -1
+    cdef int _in_hands(self, uint32_t count, int by) noexcept
+    cdef int _note_kept(self, PyObject* event) noexcept
+    cdef int _note_kept_fragments(self, MergedEvent merged) noexcept
     cdef int _call_handler(self, uint32_t count) except -1
     cdef int _call_each(self, uint32_t count) except -1
     cdef int _call_batch(self, uint32_t count) except -1

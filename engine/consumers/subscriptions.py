@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from engine.base.errors import NotPermittedError, UnknownSymbolError, ValidationError
+from engine.base.ids import instrument_id
 from engine.schema.command import SUBSCRIBABLE_TYPES, Command
 from engine.schema.enums import EventType
 
@@ -17,12 +18,16 @@ _TYPES = {event_type.class_name: event_type for event_type in EventType}
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):
-    """One subscription (CTL-01). An empty *providers* means all that carry the symbol, also later ones."""
+    """One subscription (CTL-01). An empty *providers* means all that carry the symbol, also later ones.
+
+    *merged* is the name of a merge rule: its MergedEvents come, and no event of a provider.
+    """
 
     consumer_id: str
     symbol: str
     providers: tuple[str, ...] = ()
     event_types: tuple[str, ...]
+    merged: str | None = None
 
     def types(self) -> frozenset[EventType]:
         """The routed types: who takes book updates gets the snapshots they build on."""
@@ -39,6 +44,22 @@ class RouteBoard(Protocol):
         """Make *streams* the routes of a consumer; returns the version then in force."""
 
 
+class RuleOfDesk(Protocol):
+    """What is to be known of a merge rule here."""
+
+    @property
+    def symbol(self) -> str:
+        """The symbol it joins."""
+
+    @property
+    def event_type(self) -> EventType:
+        """The type of its fragments."""
+
+    @property
+    def provider(self) -> str:
+        """The provider of what it emits."""
+
+
 class SubscriptionDesk:
     """Keeps each consumer's subscriptions and its routes in step. Owned by the runtime; engine's loop only.
 
@@ -46,6 +67,7 @@ class SubscriptionDesk:
         board: where routes are put in force.
         stream_index: dense index of (instrument id, event type).
         carriers: symbol -> {provider: instrument id} of what is carried now.
+        merge_rule: a merge rule by its name, None where there is none.
         accounts: provider -> instrument id of its account's stream, where it has a key.
     """
 
@@ -54,12 +76,14 @@ class SubscriptionDesk:
         board: RouteBoard,
         stream_index: Callable[[int, int], int],
         carriers: Callable[[str], dict[str, int]],
+        merge_rule: Callable[[str], RuleOfDesk | None],
         accounts: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._board = board
         self._stream_index = stream_index
         self._carriers = carriers
         self._accounts = accounts
+        self._merge_rule = merge_rule
         self._consumers: dict[str, int] = {}
         self._held: dict[str, list[Subscription]] = {}
         self._on_first_book: Callable[[int, int], None] | None = None
@@ -86,12 +110,18 @@ class SubscriptionDesk:
             UnknownSymbolError: no provider, or not the one named, carries the symbol.
         """
         self._check_types(wanted)
-        if not is_awaited:
+        if wanted.merged is not None:
+            self._check_rule(wanted, wanted.merged)
+        elif not is_awaited:
             self._check_carried(wanted)
         held = self._held[wanted.consumer_id]
         if wanted not in held:
             held.append(wanted)
         self._apply(wanted.consumer_id)
+
+    def takes_rule(self, name: str) -> bool:
+        """Whether any consumer takes what a merge rule emits."""
+        return any(one.merged == name for held in self._held.values() for one in held)
 
     def unsubscribe(self, unwanted: Subscription) -> None:
         """Take a subscription's routes away; what another subscription also asks for stays.
@@ -137,6 +167,14 @@ class SubscriptionDesk:
             raise NotPermittedError("no provider that is asked for balances has a key", op="subscribe",
                                     symbol=wanted.symbol)  # fmt: skip
 
+    def _check_rule(self, wanted: Subscription, name: str) -> None:
+        rule = self._merge_rule(name)
+        if rule is None:
+            raise UnknownSymbolError(f"there is no merge rule {name}", op="subscribe", symbol=wanted.symbol)
+        if (wanted.symbol, wanted.event_types) != (rule.symbol, (rule.event_type.class_name,)):
+            key = f"{rule.symbol}:{rule.event_type.class_name}"
+            raise ValidationError(f"merge rule {name} is of {key} alone", op="subscribe", symbol=wanted.symbol)
+
     def _check_carried(self, wanted: Subscription) -> None:
         carriers = self._carriers(wanted.symbol)
         for provider in wanted.providers or (None,):
@@ -148,6 +186,11 @@ class SubscriptionDesk:
     def _apply(self, consumer_id: str) -> None:
         streams: set[int] = set()
         for held in self._held[consumer_id]:
+            rule = None if held.merged is None else self._merge_rule(held.merged)
+            if rule is not None:
+                instrument = instrument_id(rule.provider, rule.symbol)
+                streams.add(self._stream_index(instrument, int(EventType.MERGED_EVENT)))
+                continue
             for provider, instrument in self._carriers(held.symbol).items():
                 if not held.providers or provider in held.providers:
                     streams.update(self._streams_of(provider, instrument, held.types()))

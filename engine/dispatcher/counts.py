@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StreamCounts:
-    """received = routed + unrouted + duplicates + late_dropped + held (EVT-08, first equation)."""
+    """received = routed + unrouted + merged + duplicates + late_dropped + held (EVT-08, first equation)."""
 
     received: int
     routed: int
     unrouted: int
+    merged: int
+    """Went into a merge window and to nobody else."""
     duplicates: int
     late_dropped: int
     held: int
@@ -23,4 +25,5 @@ class StreamCounts:
     @property
     def balanced(self) -> bool:
         """Whether the equation holds."""
-        return self.received == self.routed + self.unrouted + self.duplicates + self.late_dropped + self.held
+        to_nobody = self.unrouted + self.merged
+        return self.received == self.routed + to_nobody + self.duplicates + self.late_dropped + self.held

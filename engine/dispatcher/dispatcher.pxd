@@ -21,6 +21,7 @@ cdef class Dispatcher(EventSink):
     cdef OrderRules _rules
     cdef StreamState** _streams              # by stream index; made at a stream's first event
     cdef uint32_t _stream_count
+    cdef dict _merged_types                  # stream index of merged events -> EventType of their fragments
     cdef list _held_streams                  # stream indices with something held
     cdef int64_t _next_deadline_ns
     cdef int64_t _overrun_ns
@@ -35,6 +36,6 @@ cdef class Dispatcher(EventSink):
     cdef int _hand_on(self, PyObject* event, StreamState* stream, const uint16_t* consumers, uint32_t count) except -1
     cdef int _drain(self, uint32_t index, StreamState* stream) except -1
     cdef int _release_lowest(self, uint32_t index, StreamState* stream, int64_t now_ns) except -1
-    cdef StreamState* _stream(self, uint32_t index) except NULL
+    cdef StreamState* _stream(self, uint32_t index, PyObject* first) except NULL
     cdef int _late(self, PyObject* event, StreamState* stream) except -1
     cdef int _passed_over(self, PyObject* event, StreamState* stream) except -1

@@ -49,6 +49,7 @@ cdef struct StreamState:
     # -- counts since start, up to the fan-out (EVT-08)
     uint64_t routed
     uint64_t unrouted
+    uint64_t merged                # went into a merge window and to nobody else
     uint64_t duplicates
     uint64_t late_dropped
     uint64_t late_delivered        # critical kinds only

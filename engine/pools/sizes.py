@@ -22,6 +22,7 @@ FLOORS: Mapping[str, Mapping[EventType, int]] = {
         EventType.KLINE_SUMMARY: 300,
         EventType.INSTRUMENT_UPDATE: 300,
         EventType.BALANCE_UPDATE: 300,
+        EventType.MERGED_EVENT: 50,
         EventType.CONTROL_ACK: 20,
     },
     "throughput": {
@@ -32,6 +33,7 @@ FLOORS: Mapping[str, Mapping[EventType, int]] = {
         EventType.KLINE_SUMMARY: 4096,
         EventType.INSTRUMENT_UPDATE: 4096,
         EventType.BALANCE_UPDATE: 4096,
+        EventType.MERGED_EVENT: 1024,
         EventType.CONTROL_ACK: 1024,
     },
 }

@@ -35,6 +35,7 @@ from engine.providers.balances import Balance
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
 from engine.runtime.catalogue import Catalogue
+from engine.runtime.merging import Merging
 from engine.runtime.reporting import Reporting
 from engine.runtime.summary import EngineSummary, summarize
 from engine.schema.command import Ack, Command, Reply
@@ -86,16 +87,27 @@ class Engine:
             horizon_s=dedupe.horizon_s,
             on_telemetry=self.reporting.tell,
         )
-        self.orchestrator = Orchestrator(self.dispatcher, self.board, self.timer)
+        self.orchestrator = Orchestrator(
+            self.dispatcher, self.board, self.timer, self.recycler, self.clock, self.reporting.tell
+        )
         self.catalogue = Catalogue(self._publish_instrument, self.clock.now)
+        self.merging = Merging(self.orchestrator, self.catalogue.carriers)
+        self.merging.load(config.orchestrator.merge_rules)
         accounts = {
             provider.name: instrument_id(provider.name, None)
             for provider in config.providers
             if provider.credentials.api_key_env is not None
         }
-        self.desk = SubscriptionDesk(self.board, stream_index, self.catalogue.carriers, accounts)
+        self.desk = SubscriptionDesk(
+            self.board, stream_index, self.catalogue.carriers, self.merging.rule, accounts
+        )
         self.control = ControlBus(
-            {"subscribe": self.desk.obey, "unsubscribe": self.desk.obey},
+            {
+                "subscribe": self.desk.obey,
+                "unsubscribe": self.desk.obey,
+                "merged_subscribe": self._obey_merged,
+                "merged_unsubscribe": self._obey_merged,
+            },
             self.board.current_version,
             self._deliver_ack,
             self.clock.now,
@@ -114,6 +126,7 @@ class Engine:
         }
         held = sum(consumer.mailbox_capacity for consumer in config.consumers)
         held += config.dispatcher.stream_ordering.max_buffer_size
+        held += sum(len(rule.providers) for rule in config.orchestrator.merge_rules)
         sizes, self.warnings = capacities(config.profile, held, explicit)
         floors = FRAME_FLOORS[config.profile]
         sized = config.pools.capacities()
@@ -239,6 +252,7 @@ class Engine:
                         symbol=wanted.symbol,
                         providers=tuple(wanted.providers),
                         event_types=tuple(wanted.event_types),
+                        merged=wanted.merged,
                     ),
                     is_awaited=venues_may_come_later,
                 )
@@ -251,7 +265,8 @@ class Engine:
             runner.start()
 
     def close(self) -> None:
-        """Stop in order: what is held back goes on, mailboxes are emptied, consumers stop. Idempotent.
+        """Stop in order: open windows are discarded, what is held back goes on, mailboxes are emptied, consumers stop.
+        Idempotent.
 
         Raises:
             EngineErrorGroup: several consumers failed in on_stop.
@@ -261,6 +276,7 @@ class Engine:
         self._closed = True
         for feed in self.feeds.values():
             feed.close()
+        self.orchestrator.discard_open()
         self.dispatcher.flush_held()
         failures: list[Exception] = []
         for runner in self.runners.values():
@@ -283,6 +299,7 @@ class Engine:
     def summary(self) -> EngineSummary:
         """Counts that balance (EVT-08), pools, latencies: everything a run report prints."""
         return summarize(
+            self.orchestrator,
             self.dispatcher,
             self.runners,
             self.recycler,
@@ -309,6 +326,9 @@ class Engine:
         answer: Answer[Ack] = Answer()
         self.post(lambda: answer.give(self.control.handle(command)))
         return Reply(command.type, answer.get)
+
+    def _obey_merged(self, command: Command) -> None:
+        self.merging.obey(command, self.desk)
 
     # -- events the engine makes itself -----------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""An engine on live data: its providers' sessions on the running loop, and a timer for what waits for a gap."""
+"""An engine on live data: its providers' sessions on the running loop, and timers for what waits inside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import uvloop
 
@@ -17,7 +17,6 @@ from engine.base.clock import Clock
 from engine.base.errors import InternalError
 from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
-from engine.dispatcher.dispatcher import Dispatcher
 from engine.providers.feed import BookRules
 from engine.providers.gate import VenueGate
 from engine.providers.session import Session
@@ -82,36 +81,49 @@ def book_rules(provider: ProviderConfig) -> BookRules:
     )
 
 
-class DeadlineTimer:
-    """Wakes the dispatcher when an event has waited long enough for the one before it; idle while none waits."""
+class Waiting(Protocol):
+    """A stage in which events wait: for a gap to close, for a merge window to end."""
 
-    def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:
-        self._dispatcher = dispatcher
+    on_deadline: Callable[[], None] | None
+
+    @property
+    def next_deadline_ns(self) -> int | None:
+        """When the first of them has waited long enough, or None."""
+
+    def deliver(self) -> None:
+        """Act on deadlines that have come."""
+
+
+class DeadlineTimer:
+    """Wakes a stage when something in it has waited long enough; idle while nothing waits."""
+
+    def __init__(self, stage: Waiting, clock: Clock) -> None:
+        self._stage = stage
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
-        dispatcher.on_deadline = self.arm
+        stage.on_deadline = self.arm
 
     def arm(self) -> None:
-        """Wait for the dispatcher's next deadline, whichever stood before."""
+        """Wait for the stage's next deadline, whichever stood before."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-        deadline_ns = self._dispatcher.next_deadline_ns
+        deadline_ns = self._stage.next_deadline_ns
         if deadline_ns is not None:
             left_s = max(0, deadline_ns - self._clock.now()) / 1e9
             self._handle = self._loop.call_at(self._loop.time() + left_s, self._fire)
 
     def close(self) -> None:
         """Wake nobody any more."""
-        self._dispatcher.on_deadline = None
+        self._stage.on_deadline = None
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
     def _fire(self) -> None:
         self._handle = None
-        self._dispatcher.deliver()
+        self._stage.deliver()
         # A read may have dealt with that deadline before us: look for what waits now.
         self.arm()
 
@@ -137,13 +149,12 @@ class LiveEngine:
             else list(providers)
         )
         self._stack = AsyncExitStack()
-        self._timer: DeadlineTimer | None = None
 
     async def __aenter__(self) -> Self:
         engine = self.engine
         await self._stack.__aenter__()
-        self._timer = DeadlineTimer(engine.dispatcher, engine.clock)
-        self._stack.callback(self._timer.close)
+        for stage in (engine.orchestrator, engine.dispatcher):
+            self._stack.callback(DeadlineTimer(stage, engine.clock).close)
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
         gates: dict[tuple[str, str | None], VenueGate] = {}

@@ -178,12 +178,20 @@ class Replay:
             self.facts.before(number, record)
         self._record = number
         self._played += 1
+        self._close_windows(record.ts_ns)
         self.clock.set(record.ts_ns)
         deadline_ns = self.engine.dispatcher.next_deadline_ns
         if deadline_ns is not None and deadline_ns <= self.clock.now():
             self.engine.dispatcher.poll(self.clock.now())
         if record.kind != "fixture" and not record.is_out:
             self._feeds[base_venue(record.venue)].stream.record_index = number
+
+    def _close_windows(self, until_ns: int) -> None:
+        """Merge windows end at their own time, not at that of the record after it."""
+        orchestrator = self.engine.orchestrator
+        while (deadline_ns := orchestrator.next_deadline_ns) is not None and deadline_ns <= until_ns:
+            self.clock.set(max(self.clock.now(), deadline_ns))
+            orchestrator.deliver()
 
     def play(self, record: CaptureRecord) -> None:
         """Hand one record to its provider."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.consumers.runner import Runner
@@ -13,11 +13,13 @@ from engine.dispatcher.dispatcher import Dispatcher
 from engine.observability.dlq import DeadLetterQueue
 from engine.observability.latency import StageTimer
 from engine.observability.telemetry import TelemetryBus
+from engine.orchestrator.counts import WindowCounts
+from engine.orchestrator.merge import Orchestrator
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import RecyclerStatistics
 from engine.providers.feed import Feed
 
-_STREAM_SUMS = ("received", "routed", "unrouted", "duplicates", "late_dropped", "held")
+_STREAM_SUMS = ("received", "routed", "unrouted", "merged", "duplicates", "late_dropped", "held")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ class EngineSummary:
     """Events and frames that could not be delivered and are kept."""
     resyncs: dict[str, dict[str, int]]
     """Books begun anew: provider -> reason -> how often."""
+    windows: dict[str, WindowCounts]
+    """Merge windows, by rule."""
+    dwell: dict[str, Latency]
+    """From a window's opening to its closing, of what each rule emitted; no part of the other latencies (MRG-15)."""
 
     @property
     def faults(self) -> list[str]:
@@ -69,6 +75,7 @@ class EngineSummary:
     def imbalances(self) -> list[str]:
         """What does not add up; empty is how it should be."""
         found = [f"stream {key}: {row}" for key, row in self.streams.items() if not row.balanced]
+        found += [f"windows of {rule}: {counts}" for rule, counts in self.windows.items() if not counts.balanced]
         for name, row in self.consumers.items():
             if row["offered"] != sum(row[k] for k in ("delivered", "coalesced", "skipped", "dropped", "queued")):
                 found.append(f"consumer {name}: {row}")
@@ -88,6 +95,7 @@ class EngineSummary:
         return {
             **totals,
             "gap_holds": self.gap_holds,
+            "windows": {name: asdict(row) for name, row in self.windows.items()},
             "rejected_frames": dict(self.rejected),
             "dead_letters": self.dead_letters,
             "telemetry": self.telemetry,
@@ -108,6 +116,7 @@ def _latency(histogram: Any) -> Latency:
 
 
 def summarize(
+    orchestrator: Orchestrator,
     dispatcher: Dispatcher,
     runners: Mapping[str, Runner],
     recycler: Recycler,
@@ -130,6 +139,8 @@ def summarize(
         telemetry=telemetry.statistics().emitted,
         dead_letters=dlq.statistics().records_count,
         resyncs={name: _resyncs(feed) for name, feed in feeds.items()},
+        windows=orchestrator.statistics(),
+        dwell={name: _latency(window.dwell) for name, window in orchestrator.windows().items()},
     )
 
 

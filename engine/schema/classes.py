@@ -4,6 +4,7 @@ from engine.schema.account import BalanceUpdate
 from engine.schema.control import ControlAck, InstrumentUpdate
 from engine.schema.event import Event, class_of
 from engine.schema.market import BookSnapshot, BookUpdate, Trade
+from engine.schema.merged import MergedEvent
 from engine.schema.quotes import KlineSummary, Ticker
 
 __all__ = ["CLASSES", "Event", "class_of"]
@@ -17,4 +18,5 @@ CLASSES: tuple[type[Event], ...] = (
     ControlAck,
     InstrumentUpdate,
     BalanceUpdate,
+    MergedEvent,
 )

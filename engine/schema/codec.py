@@ -14,6 +14,7 @@ from engine.schema.enums import (
     BalanceCause,
     BookReason,
     ChecksumState,
+    CloseReason,
     EventFlag,
     EventType,
     InstrumentChange,
@@ -22,9 +23,12 @@ from engine.schema.enums import (
     wire_name,
 )
 from engine.schema.instrument import Instrument
+from engine.schema.merged import MergedEvent
 
 _OP = "event.decode"
-INSTANTS = frozenset({"ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "open_time_ns", "close_time_ns"})
+INSTANTS = frozenset({
+    "ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "open_time_ns", "close_time_ns", "window_open_ns", "window_close_ns",
+})  # fmt: skip
 LEVELS = frozenset({"bids", "asks"})
 _QTY_WORDS = ("qty", "volume")
 ENUMS: dict[str, Any] = {
@@ -35,6 +39,7 @@ ENUMS: dict[str, Any] = {
     "side": Side,
     "change": InstrumentChange,
     "cause": BalanceCause,
+    "close_reason": CloseReason,
 }
 _DERIVED = frozenset({"type", "kind", "schema_version", "merge_id", "venue_meta", "interval"})
 
@@ -73,6 +78,8 @@ def _encoded(name: str, value: Any, scales: tuple[int, int]) -> Any:
         return wire_name(value)
     if name == "instrument":
         return value.to_record()
+    if name == "fragments":
+        return [to_object(fragment) for fragment in value]
     return value
 
 
@@ -86,7 +93,13 @@ def from_json(document: bytes) -> Event:
         fields = msgspec.json.decode(document, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise ValidationError(f"not a JSON object: {error}", op=_OP) from None
+    return _from_object(fields)
+
+
+def _from_object(fields: dict[str, Any]) -> Event:
     cls = _class_named(fields.get("type"))
+    if fields.get("merge_id") is not None:
+        cls = MergedEvent  # its type is that of its fragments
     names = {json_name(name): name for name in cls().as_dict()}
     unknown = sorted(set(fields) - set(names))
     if unknown:
@@ -130,6 +143,8 @@ def _decoded(name: str, value: Any, scales: tuple[int, int]) -> Any:
         return frozenset(EventFlag[flag.upper()] for flag in value)
     if name == "instrument":
         return Instrument.from_record(value)
+    if name == "fragments":
+        return [_from_object(fragment) for fragment in value]
     if name in ENUMS:
         return ChecksumState.NOT_APPLICABLE if value == "n/a" else ENUMS[name][value.upper()]
     return value

@@ -15,6 +15,8 @@ SUBSCRIBABLE_TYPES = (*MARKET_TYPES, "BalanceUpdate")
 COMMAND_KEYS: dict[str, frozenset[str]] = {
     "subscribe": frozenset({"symbol", "providers", "event_types"}),
     "unsubscribe": frozenset({"symbol", "providers", "event_types"}),
+    "merged_subscribe": frozenset({"symbol", "providers", "event_types", "merge_config"}),
+    "merged_unsubscribe": frozenset({"symbol", "providers", "event_types", "merge_config"}),
 }
 """Commands that are obeyed, and the payload keys of each."""
 

@@ -21,6 +21,8 @@ class EventType(IntEnum):
     INSTRUMENT_UPDATE = 9
     BALANCE_UPDATE = 10
     RISK_CONTROL = 11
+    MERGED_EVENT = 12
+    """Pools and streams alone tell merged events apart by it: their ``type`` is that of their fragments."""
 
     @property
     def class_name(self) -> str:
@@ -50,7 +52,16 @@ KIND_OF_TYPE: dict[EventType, EventKind] = {
     EventType.INSTRUMENT_UPDATE: EventKind.MARKET_DATA,
     EventType.BALANCE_UPDATE: EventKind.ACCOUNT,
     EventType.RISK_CONTROL: EventKind.CONTROL_RESULT,
+    EventType.MERGED_EVENT: EventKind.MARKET_DATA,
 }
+MERGEABLE_TYPES = (
+    EventType.BOOK_SNAPSHOT,
+    EventType.BOOK_UPDATE,
+    EventType.TRADE,
+    EventType.TICKER,
+    EventType.KLINE_SUMMARY,
+)
+"""What a merge rule may join (MRG-02)."""
 CRITICAL_KINDS = frozenset({EventKind.EXEC_REPORT, EventKind.CONTROL_ACK, EventKind.CONTROL_RESULT})
 
 
@@ -133,6 +144,14 @@ class BalanceCause(IntEnum):
     TRANSFER = 3
     ORDER = 4
     OTHER = 5
+
+
+class CloseReason(IntEnum):
+    """What closed a merge window."""
+
+    TIME = 1
+    COUNT = 2
+    COMPLETE = 3
 
 
 class OfferResult(IntEnum):

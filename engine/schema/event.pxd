@@ -20,7 +20,8 @@ cdef enum EventTypeC:
     INSTRUMENT_UPDATE = 9
     BALANCE_UPDATE = 10
     RISK_CONTROL = 11
-    TYPE_COUNT = 12
+    MERGED_EVENT = 12          # pools and streams alone tell it apart: its `type` is that of its fragments
+    TYPE_COUNT = 13
     TYPE_STRIDE = 16           # streams are indexed by instrument_id * TYPE_STRIDE + type
 
 
@@ -55,6 +56,11 @@ cdef enum ConsumerMark:
     CONSUMER_UNTOLD = -2       # one did, while several threads had the event in hand
 
 
+cdef enum SlotCare:
+    CARE_HEAP = 1              # taken from the heap past the pool's capacity
+    CARE_FRAGMENTS = 2         # a merged event: it refers to others
+
+
 cdef struct EventHeader:
     uint64_t seq_provider
     uint64_t seq_first         # first venue id covered (range mode), else seq_provider
@@ -73,6 +79,7 @@ cdef struct EventHeader:
     uint8_t price_scale
     uint8_t qty_scale
     uint8_t ordering           # OrderingModeC of its stream
+    uint8_t in_window          # a merge window took it
 
 
 cdef struct Slot:
@@ -83,7 +90,7 @@ cdef struct Slot:
     uint32_t index             # place in its pool
     uint8_t type               # EventTypeC, fixed for life
     uint8_t state              # SlotState
-    uint8_t overflow           # taken from the heap past the pool's capacity
+    uint8_t care               # SlotCare: what its last release has to see to
     uint8_t hands              # callbacks in threads of their own that have it in hand
     int16_t consumer           # consumer in whose callback a reference to it appeared, or a ConsumerMark
 

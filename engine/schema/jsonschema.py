@@ -13,7 +13,15 @@ from typing import Any
 from engine.base.errors import InternalError
 from engine.schema.classes import Event, class_of
 from engine.schema.codec import ENUMS, INSTANTS, LEVELS, json_name
-from engine.schema.enums import KIND_OF_TYPE, BookReason, EventFlag, EventType, OrderingMode, wire_name
+from engine.schema.enums import (
+    KIND_OF_TYPE,
+    MERGEABLE_TYPES,
+    BookReason,
+    EventFlag,
+    EventType,
+    OrderingMode,
+    wire_name,
+)
 from engine.schema.instrument import (
     ChecksumKind,
     InstrumentKind,
@@ -94,6 +102,12 @@ _FIELDS: dict[str, Schema] = {
     "asset_scale": SCALE,
     "instrument": {"$ref": "#/$defs/Instrument"},
     "changed_fields": _many(TEXT),
+    "rule": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$"},
+    "expected_providers": _many(PROVIDER),
+    "source_providers": _many(PROVIDER),
+    "fragments": _many({"oneOf": [{"$ref": f"#/$defs/{one.class_name}"} for one in MERGEABLE_TYPES]}),
+    "fragment_count": _whole(32, 1),
+    "is_complete": SWITCH,
 }
 """By attribute name; instants, money, levels and enums are told by the codec."""
 
@@ -126,7 +140,9 @@ _INSTRUMENT: dict[str, Schema] = {
     "post_only_supported": SWITCH,
     "ordering_mode": {
         "type": "object",
-        "propertyNames": {"enum": [event_type.class_name for event_type in EventType]},
+        "propertyNames": {
+            "enum": [one.class_name for one in EventType if one is not EventType.MERGED_EVENT]
+        },
         "additionalProperties": _one_of(OrderingMode),
     },
     "checksum": _one_of(ChecksumKind),
@@ -170,10 +186,30 @@ def _is_built(event_type: EventType) -> bool:
 def _of_type(event_type: EventType) -> Schema:
     cls = class_of(int(event_type))
     names = list(cls().as_dict())
+    if event_type is EventType.MERGED_EVENT:
+        return _of_merged(cls, names)
     fixed: dict[str, Schema] = {
         "type": {"const": event_type.class_name},
         "kind": {"const": wire_name(KIND_OF_TYPE[event_type])},
         "schema_version": {"const": 1},
+    }
+    return {
+        "type": "object",
+        "description": _summary(cls),
+        "properties": {json_name(name): fixed.get(name) or _of_field(name) for name in names},
+        "required": [json_name(name) for name in names],
+        "additionalProperties": False,
+    }
+
+
+def _of_merged(cls: type[Event], names: list[str]) -> Schema:
+    """A merged event has the type of its fragments; what makes it one are its provider and its merge_id."""
+    fixed: dict[str, Schema] = {
+        "type": _one_of(MERGEABLE_TYPES),
+        "kind": {"const": wire_name(KIND_OF_TYPE[EventType.MERGED_EVENT])},
+        "schema_version": {"const": 1},
+        "provider": {"type": "string", "pattern": "^merged:[a-z][a-z0-9_]{0,31}$"},
+        "merge_id": TEXT,
     }
     return {
         "type": "object",

@@ -6,11 +6,12 @@ from libc.stdlib cimport free, malloc
 
 from engine.base.clock cimport Clock
 from engine.base.plants cimport planted
+from engine.base.units cimport unlikely
 from engine.consumers.handler cimport Handler
 from engine.consumers.mailbox cimport Mailbox
 from engine.observability.latency cimport LatencyHistogram, StageTimer
-from engine.base.units cimport unlikely
-from engine.schema.event cimport CONSUMER_NONE, CONSUMER_UNTOLD, TYPE_COUNT, Event, Slot
+from engine.schema.event cimport CONSUMER_NONE, CONSUMER_UNTOLD, MERGED_EVENT, TYPE_COUNT, Event, Slot
+from engine.schema.merged cimport MergedEvent
 from engine.schema.ports cimport EventPool, EventSink
 
 import traceback
@@ -158,9 +159,7 @@ cdef class Runner(EventSink):
             if self._timer.waiting:
                 self._timer.started()
         else:
-            for i in range(count):
-                (<Event>self._batch[i]).s.hands += 1
-            i = 0
+            self._in_hands(count, 1)
         self._in_hand = count
         while i < count:                  # events of one read share their arrival: one record for all
             recv_ns = (<Event>self._batch[i]).h.ts_recv_ns
@@ -185,24 +184,17 @@ cdef class Runner(EventSink):
     cdef int _finish(self, uint32_t count, int64_t took_ns) except -1:
         """Count a batch, release it, and tell if it was slow."""
         cdef uint32_t i
-        cdef Slot* slot
         self.busy_ns += took_ns
         self.callback.record(took_ns, 1)
         self.delivered += self._called
         self.skipped += count - self._called
         if not self._on_loop:
-            for i in range(count):
-                (<Event>self._batch[i]).s.hands -= 1
+            self._in_hands(count, -1)
         for i in range(count):
-            slot = &(<Event>self._batch[i]).s
-            # A reference that was not there before the callback is this consumer's doing, unless the callback of
-            # another thread has the event in hand: then nobody can tell whose it is.
-            if unlikely(refcount(self._batch[i]) > HELD_BY_POOL) and slot.consumer == CONSUMER_NONE:
-                if slot.hands:
-                    slot.consumer = CONSUMER_UNTOLD
-                else:
-                    slot.consumer = <short>self.index
-                    self.escapes += 1
+            if unlikely(refcount(self._batch[i]) > HELD_BY_POOL):
+                self._note_kept(self._batch[i])
+            if unlikely((<Event>self._batch[i]).s.type == MERGED_EVENT):
+                self._note_kept_fragments(<MergedEvent>self._batch[i])
         self._in_hand = 0
         if self._failures is None or not planted(b"runner.leak_on_error"):
             self._pool.release_many(self._batch, count)
@@ -210,6 +202,38 @@ cdef class Runner(EventSink):
             self.slow_callbacks += 1
             if self._on_slow is not None:
                 self._on_slow(self.consumer_id, took_ns, self._budget_ns)
+        return 0
+
+    cdef int _in_hands(self, uint32_t count, int by) noexcept:
+        """The callback of a thread of its own has a batch in hand, its fragments as well, or has no longer."""
+        cdef MergedEvent merged
+        cdef uint32_t i
+        cdef int j
+        for i in range(count):
+            (<Event>self._batch[i]).s.hands += by
+            if (<Event>self._batch[i]).s.type == MERGED_EVENT:
+                merged = <MergedEvent>self._batch[i]
+                for j in range(merged.fragments_held):
+                    (<Event>merged.fragment_refs[j]).s.hands += by
+        return 0
+
+    cdef int _note_kept(self, PyObject* event) noexcept:
+        """A reference that was not there before the callback is this consumer's doing, unless the callback of another
+        thread has the event in hand: then nobody can tell whose it is."""
+        cdef Slot* slot = &(<Event>event).s
+        if slot.consumer == CONSUMER_NONE:
+            if slot.hands:
+                slot.consumer = CONSUMER_UNTOLD
+            else:
+                slot.consumer = <short>self.index
+                self.escapes += 1
+        return 0
+
+    cdef int _note_kept_fragments(self, MergedEvent merged) noexcept:
+        cdef int i
+        for i in range(merged.fragments_held):
+            if refcount(merged.fragment_refs[i]) > HELD_BY_POOL:
+                self._note_kept(merged.fragment_refs[i])
         return 0
 
     cdef int _call_handler(self, uint32_t count) except -1:
@@ -236,9 +260,13 @@ cdef class Runner(EventSink):
     cdef int _call_each(self, uint32_t count) except -1:
         """Python handlers that take one event a call."""
         cdef uint32_t i
+        cdef int event_type
         for i in range(count):
             try:
-                method = self._call if self._shape == SHAPE_EVENT else self._by_type[(<Event>self._batch[i]).s.type]
+                event_type = (<Event>self._batch[i]).s.type
+                if event_type == MERGED_EVENT:
+                    event_type = (<Event>self._batch[i]).type          # that of its fragments
+                method = self._call if self._shape == SHAPE_EVENT else self._by_type[event_type]
                 self._called = i + 1
                 if method is not None:
                     self.invocations += 1

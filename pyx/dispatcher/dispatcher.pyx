@@ -13,8 +13,8 @@ from engine.dispatcher.reorder cimport (JUDGE_DUPLICATE, JUDGE_HOLD, JUDGE_LATE,
                                         note_emitted, note_late, note_next, pop, push)
 from engine.dispatcher.routing cimport RoutingBoard, RoutingTable
 from engine.observability.latency cimport LatencyHistogram, StageTimer
-from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, ORDER_NONE, TYPE_STRIDE, Event, EventHeader,
-                                  is_critical)
+from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, MERGED_EVENT, ORDER_NONE, TYPE_STRIDE, Event,
+                                  EventHeader, is_critical)
 from engine.schema.ports cimport EventPool, EventSink, FanoutPort
 
 from engine.dispatcher.counts import StreamCounts
@@ -54,6 +54,7 @@ cdef class Dispatcher(EventSink):
         self._rules.horizon_ns = horizon_s * 1_000_000_000
         self._overrun_ns = overrun_ms * 1_000_000
         self._on_telemetry = on_telemetry
+        self._merged_types = {}
         self._held_streams = []
         self._next_deadline_ns = INT64_MAX
         self.gap_hold = LatencyHistogram()
@@ -64,7 +65,7 @@ cdef class Dispatcher(EventSink):
             free_stream(self._streams[i])
         free(self._streams)
 
-    cdef StreamState* _stream(self, uint32_t index) except NULL:
+    cdef StreamState* _stream(self, uint32_t index, PyObject* first) except NULL:
         """State of a stream, made at its first event."""
         cdef uint32_t count
         cdef StreamState** streams
@@ -83,6 +84,8 @@ cdef class Dispatcher(EventSink):
             if stream == NULL:
                 raise MemoryError("stream state")
             self._streams[index] = stream
+            if (<Event>first).s.type == MERGED_EVENT:
+                self._merged_types[index] = (<Event>first).type
         return stream
 
     # -- the hot path -----------------------------------------------------------------------------------------
@@ -95,7 +98,7 @@ cdef class Dispatcher(EventSink):
         if likely(index < self._stream_count and self._streams[index] != NULL):
             stream = self._streams[index]
         else:
-            stream = self._stream(index)
+            stream = self._stream(index, event)
         stream.received += 1
         if h.ordering == ORDER_NONE:
             return self._emit(event, index, stream)
@@ -124,7 +127,10 @@ cdef class Dispatcher(EventSink):
     cdef int _hand_on(self, PyObject* event, StreamState* stream, const uint16_t* consumers,
                       uint32_t count) except -1:
         if count == 0:
-            stream.unrouted += 1
+            if (<Event>event).h.in_window:
+                stream.merged += 1
+            else:
+                stream.unrouted += 1
             self._pool.release(event)
         else:
             stream.routed += 1
@@ -234,7 +240,7 @@ cdef class Dispatcher(EventSink):
         stream.late_dropped += 1
         provider, symbol = instrument_keys[h.instrument_id]
         self._tell("late_event.dropped", trace_id=(<Event>event).trace_id, provider=provider, symbol=symbol,
-                   event_type=EventType((<Event>event).s.type).class_name, seq_provider=h.seq_provider,
+                   event_type=(<Event>event).type.class_name, seq_provider=h.seq_provider,
                    lateness_ms=max(0, self._clock.now_ns() - h.ts_recv_ns) // 1_000_000)
         self._pool.release(event)
         return 0
@@ -310,7 +316,8 @@ cdef class Dispatcher(EventSink):
     def stream_key(self, index: int) -> str:
         """``provider:symbol:Type`` of a stream index."""
         provider, symbol = instrument_keys[index // TYPE_STRIDE]
-        return f"{provider}:{symbol or ''}:{EventType(index % TYPE_STRIDE).class_name}"
+        event_type = self._merged_types.get(index) or EventType(index % TYPE_STRIDE)
+        return f"{provider}:{symbol or ''}:{event_type.class_name}"
 
     def statistics(self) -> dict[str, StreamCounts]:
         """Counts of every stream by its key (EVT-08, first equation)."""
@@ -321,7 +328,7 @@ cdef class Dispatcher(EventSink):
             if stream != NULL:
                 found[self.stream_key(index)] = StreamCounts(
                     received=stream.received, routed=stream.routed, unrouted=stream.unrouted,
-                    duplicates=stream.duplicates, late_dropped=stream.late_dropped, held=stream.held_count,
+                    merged=stream.merged, duplicates=stream.duplicates, late_dropped=stream.late_dropped, held=stream.held_count,
                     late_delivered=stream.late_delivered, gaps=stream.gaps, held_total=stream.held_total,
                     overflowed=stream.overflowed)
         return found

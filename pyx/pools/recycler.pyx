@@ -12,12 +12,13 @@ from engine.base.plants cimport planted
 from engine.base.units cimport unlikely
 from engine.pools.blocks cimport (BLOCK_CLASSES, BlockPool, blocks_out, escape_block, keep_block, return_block,
                                   take_block)
+from engine.pools.fragments cimport leave_with_fragments, settle_fragments
 from engine.pools.frames cimport FramePools
 from engine.pools.lease cimport HEAP_INDEX, make_lease
 from engine.pools.reset cimport clean, holds_levels, poison
-from engine.schema.event cimport (CONSUMER_NONE, FLAG_OVERFLOW_ALLOC, SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE,
-                                  SLOT_LEASED, SLOT_POISONED, SLOT_PUBLISHED, TYPE_COUNT, Event, EventHeader, Slot,
-                                  is_critical, set_poison_reporter)
+from engine.schema.event cimport (CARE_FRAGMENTS, CARE_HEAP, CONSUMER_NONE, FLAG_OVERFLOW_ALLOC, MERGED_EVENT,
+                                  SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE, SLOT_LEASED, SLOT_PUBLISHED, TYPE_COUNT,
+                                  Event, EventHeader, Slot, is_critical, set_poison_reporter)
 from engine.schema.market cimport BookEvent, Level
 from engine.schema.ports cimport ESCAPED, HELD, RECYCLED, REFUSED, EventPool
 
@@ -61,14 +62,12 @@ cdef class Recycler(EventPool):
         cdef BlockPool* block
         cdef int i
         reserves = reserves or {}
-        self._debug = debug
-        self._watched = debug
+        self._debug = self._watched = debug
         self._escapes = []
         self.keeper = frames if frames is not None else FramePools(debug=debug)
         self._types = {}
         self._overflow_events = {}
         self._on_problem = on_problem
-        self._waiters = None
         self._trace_hi = int.from_bytes(os.urandom(8), "big") | 1
         self._trace_lo = int.from_bytes(os.urandom(8), "big")
         for event_type, capacity in capacities.items():
@@ -112,6 +111,7 @@ cdef class Recycler(EventPool):
     def __dealloc__(self):
         cdef int t
         cdef uint32_t i
+        leave_with_fragments(self._pools[<int>MERGED_EVENT].slots, self._pools[<int>MERGED_EVENT].capacity)
         for t in range(TYPE_COUNT):
             if self._pools[t].slots != NULL:
                 for i in range(self._pools[t].capacity):
@@ -153,7 +153,7 @@ cdef class Recycler(EventPool):
             return NULL
         self._overflow_events[<size_t><PyObject*>event] = event      # stands for the pool's reference
         event.s.index = HEAP_INDEX
-        event.s.overflow = 1
+        event.s.care |= CARE_HEAP
         event.s.consumer = CONSUMER_NONE
         event.s.state = SLOT_LEASED
         event.s.refs = 1
@@ -198,7 +198,7 @@ cdef class Recycler(EventPool):
             slot.refs -= 1
             return HELD
         # What calls anything is left to another function: this one then needs no register saved.
-        if unlikely(refcount(event) > HELD_BY_POOL or slot.overflow or self._watched):
+        if unlikely(refcount(event) > HELD_BY_POOL or slot.care or self._watched):
             return self._put_back_watched(event)
         if holds_levels(slot.type) and unlikely(not keep_block(self._blocks, &(<BookEvent>event).b)):
             return self._put_back_watched(event)
@@ -227,11 +227,13 @@ cdef class Recycler(EventPool):
         """The last release where more is to do than to recycle: escape, heap memory, debug, somebody who waits."""
         cdef Slot* slot = &(<Event>event).s
         cdef Pool* pool = &self._pools[slot.type]
-        if refcount(event) > HELD_BY_POOL or slot.overflow:
-            try:
+        try:
+            if slot.care & CARE_FRAGMENTS:
+                settle_fragments(self, event, refcount(event) > HELD_BY_POOL and not self._debug)
+            if refcount(event) > HELD_BY_POOL or slot.care & CARE_HEAP:
                 return self._escape(event)
-            except BaseException:      # only memory can fail here; the slot is then lost, not reused
-                return ESCAPED
+        except BaseException:          # only memory can fail here; the slot is then lost, not reused
+            return ESCAPED
         if holds_levels(slot.type):
             return_block(self._blocks, &(<BookEvent>event).b)
         slot.generation += not planted(b"recycler.keep_generation")
@@ -274,7 +276,7 @@ cdef class Recycler(EventPool):
                 poison(<Event>event)
         else:
             pool.recycled += 1
-        if slot.overflow:
+        if slot.care & CARE_HEAP:
             pool.overflow_out -= 1
             del self._overflow_events[<size_t>event]
             return ESCAPED if kept else RECYCLED
@@ -333,9 +335,7 @@ cdef class Recycler(EventPool):
         if int(event_type) not in self._types:
             raise MisuseError(f"there is no pool of {EventType(event_type).class_name}", op="pools.acquire")
         cdef PyObject* event = self.acquire_nowait(int(event_type))
-        if event == NULL:
-            return None
-        return make_lease(self, event)
+        return None if event == NULL else make_lease(self, event)
 
     def acquire(self, event_type: EventType, timeout_s: float = 0.1):
         """Take a slot, waiting up to *timeout_s*; for threads other than the engine's loop.
@@ -360,8 +360,7 @@ cdef class Recycler(EventPool):
         """
         lease = self.acquire_lease(event_type)
         if lease is None:
-            lease = await self._patience().wait_async(
-                event_type, lambda: self.acquire_lease(event_type), timeout_s)
+            lease = await self._patience().wait_async(event_type, lambda: self.acquire_lease(event_type), timeout_s)
         return lease
 
     def drain(self, timeout_s: float) -> bool:
@@ -443,7 +442,7 @@ cdef class Recycler(EventPool):
 
 cdef dict row_of(Event event, bint debug):
     history = stacks.history_of(<size_t><PyObject*>event) if debug else None
-    return {"type": EventType(event.s.type).class_name, "index": None if event.s.overflow else event.s.index,
+    return {"type": EventType(event.s.type).class_name, "index": None if event.s.care & CARE_HEAP else event.s.index,
             "refs": event.s.refs, "holder": "engine" if event.s.consumer < 0 else f"consumer {event.s.consumer}",
             "ts_recv_ns": event.h.ts_recv_ns,
             "age_ns": None if history is None else monotonic_ns() - history.acquired_ns,

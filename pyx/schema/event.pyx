@@ -16,7 +16,8 @@ BASE_FIELDS = (
     "type", "kind", "schema_version", "event_id", "provider", "symbol", "seq_provider", "seq_first", "epoch",
     "ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "routing_version", "merge_id", "trace_id", "decision_id", "flags",
     "folded_count", "price_scale", "qty_scale", "venue_meta")
-_DERIVED_FIELDS = frozenset({"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta"})
+_DERIVED_FIELDS = frozenset({"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta",
+                             "source_providers", "is_complete"})
 
 
 cdef object set_poison_reporter(object reporter):

@@ -14,6 +14,7 @@ from engine.schema.enums import (
     BalanceCause,
     BookReason,
     ChecksumState,
+    CloseReason,
     EventFlag,
     EventType,
     InstrumentChange,
@@ -24,6 +25,7 @@ from engine.schema.enums import (
 from engine.schema.event import BASE_FIELDS
 from engine.schema.instrument import Instrument, InstrumentStatus
 from engine.schema.market import BookSnapshot, BookUpdate, Trade
+from engine.schema.merged import MergedEvent
 from engine.schema.quotes import KlineSummary, Ticker
 
 BUILT: dict[EventType, type[Event]] = {
@@ -35,10 +37,12 @@ BUILT: dict[EventType, type[Event]] = {
     EventType.CONTROL_ACK: ControlAck,
     EventType.INSTRUMENT_UPDATE: InstrumentUpdate,
     EventType.BALANCE_UPDATE: BalanceUpdate,
+    EventType.MERGED_EVENT: MergedEvent,
 }
 BOOK_TYPES = (EventType.BOOK_SNAPSHOT, EventType.BOOK_UPDATE)
 DERIVED = frozenset(
-    {"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta", "interval", "is_critical", "lag_ns", "is_detached"}
+    {"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta", "interval", "source_providers", "is_complete",
+     "is_critical", "lag_ns", "is_detached"}
 )
 """Attributes that follow from others, or from the moment."""
 
@@ -123,6 +127,17 @@ SAMPLES: dict[str, Any] = {
     "delta_raw": -3,
     "cause": BalanceCause.TRANSFER,
     "changed_fields": ("price_scale", "tick_size_raw"),
+    "rule": "btc",
+    "window_open_ns": 1_700_000_000_000_000_000,
+    "window_close_ns": 1_700_000_010_000_000_000,
+    "close_reason": CloseReason.COUNT,
+    "expected_providers": ("coinbase", "kraken"),
+    "fragments": tuple(
+        Trade.from_dict({"provider": provider, "symbol": "BTC-USD", "seq_provider": number, "price_raw": 70 + number,
+                         "match_count": 1, "ts_recv_ns": 1, "ts_emit_ns": 2})
+        for number, provider in enumerate(("coinbase", "kraken"), 1)
+    ),
+    "fragment_count": 5,
 }
 """A value unlike the cleared one for every field of every type; a field that is missing here fails a test."""
 

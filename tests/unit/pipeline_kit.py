@@ -87,7 +87,14 @@ class Line:
             on_telemetry=lambda kind, **metadata: self.told.append((kind, metadata)),
             **self.rules,
         )
-        self.orchestrator = Orchestrator(self.dispatcher, self.board, StageTimer())
+        self.orchestrator = Orchestrator(
+            self.dispatcher,
+            self.board,
+            StageTimer(),
+            self.pools,
+            self.clock,
+            lambda kind, **metadata: self.told.append((kind, metadata)),
+        )
 
     def _refused(self, index: int, event: Any) -> None:
         self.refused.append((index, event))

@@ -29,7 +29,10 @@ def assignment(path: str, value: Any) -> str:
 
 def needed(path: str) -> list[str]:
     """Assignments that make the lists *path* leads through."""
-    return [assignment(item, value) for item, value in ITEMS.items() if path.startswith(f"{item}.")]
+    sets = [assignment(item, value) for item, value in ITEMS.items() if path.startswith(f"{item}.")]
+    if path.endswith(".merged"):
+        sets.append(assignment("orchestrator.merge_rules[0]", {**RULE, "merge_key": "BTC-USD:Trade"}))
+    return sets
 
 
 def load(*assignments: tuple[str, Any], env: Mapping[str, str] | None = None) -> EngineConfig:

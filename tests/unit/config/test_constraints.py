@@ -220,7 +220,7 @@ def symbols(count: int) -> list[str]:
 LISTS: dict[str, tuple[list[Any], list[Any]]] = {
     "providers[0].symbols": ([["A-B"], symbols(1000)], [[], symbols(1001), ["A-B", "A-B"], "A-B"]),
     "providers[0].streams": ([["book"], ["book", "trade", "ticker", "kline"]], [[], ["book", "book"]]),
-    "orchestrator.merge_rules[0].providers": ([["a", "b"]], [["a"], ["a", "a"]]),
+    "orchestrator.merge_rules[0].providers": ([["coinbase", "kraken"]], [["kraken"], ["kraken", "kraken"], ["a", "b"]]),
     "consumers[0].subscriptions[0].event_types": ([["Trade", "BookUpdate"]], [[], ["Trade", "Trade"]]),
     "risk.limits.order_types": ([["limit"]], [[]]),
 }

@@ -229,7 +229,7 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[str, Any], Any]]] = {
     "providers[].rest.max_connections": (4, 9, plans),
     **{f"pools.{kind}.capacity": (20, 7, pool)
        for kind in ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate",
-                    "BalanceUpdate")},
+                    "BalanceUpdate", "MergedEvent")},
 }  # fmt: skip
 RECORDED: dict[str, tuple[Any, Any]] = {
     "providers[].book.depth_levels": (1000, 5),
@@ -285,6 +285,22 @@ ELSEWHERE = {
         "tests/unit/providers/test_signing.py::"
         "test_binance_opens_its_user_stream_by_logon_or_by_a_signed_subscription",
     "providers[].rest.timeout_ms": "tests/unit/providers/test_session.py::test_a_bad_answer_is_an_error_of_its_kind",
+    "orchestrator.merge_rules[].name":
+        "tests/unit/orchestrator/test_rules.py::test_mrg_16_a_rule_of_the_configuration_is_what_windows_go_by",
+    "orchestrator.merge_rules[].providers":
+        "tests/unit/orchestrator/test_rules.py::test_mrg_16_a_rule_of_the_configuration_is_what_windows_go_by",
+    "orchestrator.merge_rules[].window_duration_ms":
+        "tests/unit/orchestrator/test_rules.py::test_mrg_16_a_rule_of_the_configuration_is_what_windows_go_by",
+    "orchestrator.merge_rules[].window_max_events":
+        "tests/unit/orchestrator/test_rules.py::test_mrg_16_a_rule_of_the_configuration_is_what_windows_go_by",
+    "orchestrator.merge_rules[].close_on_complete":
+        "tests/unit/orchestrator/test_rules.py::test_mrg_16_a_rule_of_the_configuration_is_what_windows_go_by",
+    "orchestrator.merge_rules[].merge_key":
+        "tests/unit/orchestrator/test_rules.py::test_a_merged_subscription_gets_merged_events_alone_and_only_of_its_rule",
+    "orchestrator.merge_rules[].partial_policy":
+        "tests/unit/orchestrator/test_rules.py::test_mrg_02_mrg_12_a_rule_that_cannot_be_is_refused",
+    "consumers[].subscriptions[].merged":
+        "tests/unit/orchestrator/test_rules.py::test_a_consumer_of_the_configuration_names_its_rule",
     "dlq.max_records": "tests/unit/observability/test_dlq.py::test_a_full_queue_gives_up_info_before_warn_before_error_oldest_first",
     "dlq.max_bytes": "tests/unit/observability/test_dlq.py::test_bytes_are_bounded_too",
     "dlq.path": "tests/unit/observability/test_dlq.py::test_the_file_has_a_line_at_once_and_a_final_one_if_folded",

@@ -221,6 +221,8 @@ def test_evt_03_the_base_fields_are_exactly_those_of_the_model(event_type: Event
         (EventType.INSTRUMENT_UPDATE, {"instrument", "change", "changed_fields"}),
         (EventType.BALANCE_UPDATE, {"account", "asset", "asset_scale", "total_raw", "available_raw", "held_raw",
                                     "delta_raw", "cause"}),
+        (EventType.MERGED_EVENT, {"rule", "window_open_ns", "window_close_ns", "close_reason", "expected_providers",
+                                  "source_providers", "fragments", "fragment_count", "is_complete"}),
     ],
 )  # fmt: skip
 def test_evt_11_to_21_own_fields_are_those_of_the_model(event_type: EventType, own: set[str]) -> None:
@@ -231,8 +233,7 @@ def test_evt_11_to_21_own_fields_are_those_of_the_model(event_type: EventType, o
 def test_ins_16_what_is_unknown_is_none(event_type: EventType) -> None:
     optional = {
         "symbol", "decision_id", "first_update_id", "final_update_id", "checksum", "update_type", "invalid_reason",
-        "trade_count", "error", "instrument", "change",
-        "delta_raw", "cause",
+        "trade_count", "error", "instrument", "change", "delta_raw", "cause", "close_reason",
     } | {name for name in SAMPLES if event_type is EventType.TICKER and name in Ticker().as_dict()} - set(BASE)  # fmt: skip
     event = BUILT[event_type]()
     for name in fields_of(event_type):

@@ -14,6 +14,7 @@ from engine.schema.enums import (
     BalanceCause,
     BookReason,
     ChecksumState,
+    CloseReason,
     EventFlag,
     EventType,
     InstrumentChange,
@@ -22,6 +23,7 @@ from engine.schema.enums import (
 )
 from engine.schema.event import Event
 from engine.schema.instrument import Instrument
+from engine.schema.market import Trade
 from tests.unit.event_kit import BUILT, INSTRUMENT, fields_of, readable, recycler
 
 pytestmark = pytest.mark.property
@@ -89,6 +91,22 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "changed_fields": st.sets(st.sampled_from(Instrument.__struct_fields__)).map(
         lambda names: tuple(name for name in Instrument.__struct_fields__ if name in names)
     ),
+    "rule": st.sampled_from(["btc", "eth_1s"]),
+    "window_open_ns": INSTANT,
+    "window_close_ns": INSTANT,
+    "close_reason": st.none() | st.sampled_from(CloseReason),
+    "expected_providers": st.lists(st.sampled_from(["binance", "coinbase", "kraken"]), unique=True).map(tuple),
+    "fragments": st.lists(
+        st.builds(
+            lambda provider, price_raw: Trade.from_dict(
+                {"provider": provider, "symbol": "BTC-USD", "price_raw": price_raw, "ts_recv_ns": 1, "ts_emit_ns": 1}
+            ),
+            st.sampled_from(["binance", "coinbase", "kraken"]),
+            I64,
+        ),
+        max_size=16,
+    ).map(tuple),
+    "fragment_count": U32,
 }
 TICKER_FIELDS = [name for name in fields_of(EventType.TICKER) if name.endswith("_raw")]
 KLINE_FIELDS = [name for name in fields_of(EventType.KLINE_SUMMARY) if name.endswith("_raw")]
