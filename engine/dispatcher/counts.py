@@ -7,14 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StreamCounts:
-    """received = routed + unrouted + duplicates + late_dropped + held (EVT-08, first equation)."""
+    """received = routed + unrouted + duplicates + late_dropped + coalesced + dropped + held (EVT-08, first equation).
+
+    The updates that a snapshot took the place of while both waited are counted with the updates.
+    """
 
     received: int
     routed: int
     unrouted: int
     duplicates: int
     late_dropped: int
+    coalesced: int
+    """Folded while they waited for a token."""
+    dropped: int
+    """Past the buffer while they waited for a token."""
     held: int
+    throttled: int
+    """That had to wait for a token."""
     late_delivered: int
     gaps: int
     held_total: int
@@ -23,4 +32,5 @@ class StreamCounts:
     @property
     def balanced(self) -> bool:
         """Whether the equation holds."""
-        return self.received == self.routed + self.unrouted + self.duplicates + self.late_dropped + self.held
+        gone = self.routed + self.unrouted + self.duplicates + self.late_dropped + self.coalesced + self.dropped
+        return self.received == gone + self.held

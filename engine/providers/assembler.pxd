@@ -60,6 +60,7 @@ cdef class BookAssembler:
     cdef readonly uint32_t epoch
     cdef readonly bint is_valid
     cdef bint _dirty                         # a delta could not be published: a snapshot comes next
+    cdef bint _is_unsound                    # a message did not check out, and the book is not voided yet
     cdef uint64_t last_seq
     cdef uint64_t verified_through_id
     cdef readonly int64_t last_recv_ns       # of the last message that was applied, 0 = none yet
@@ -91,6 +92,9 @@ cdef class BookAssembler:
     cdef int replace(self, const BookMessage* m) except -1
     cdef int invalidate(self, int reason, int64_t ts_recv_ns) except -1
     cdef int publish_snapshot(self, const BookMessage* m, int reason) except -1
+    cdef int _copy_book(self, PyObject* event, int reason) except -1
+    cdef int _stamp(self, PyObject* event, const BookMessage* m) except -1
+    cdef PyObject* snapshot(self, int reason) except? NULL
     cdef int widen(self, int price_scale, int qty_scale) except -1
     cdef int _publish_update(self, const BookMessage* m, uint32_t bids, uint32_t asks) except -1
     cdef PyObject* _lease(self, int event_type) except? NULL

@@ -88,6 +88,14 @@ cdef class VersionPort:
         return self.version
 
 
+cdef class BookSource:
+    cdef PyObject* snapshot(self, uint32_t instrument_id, int reason) except? NULL:
+        return NULL
+
+    cdef int lose(self, uint32_t instrument_id) except -1:
+        return 0
+
+
 cdef class ControlHandler:
     cpdef object handle(self, object command):
         """Obey one command and return its acknowledgement."""

@@ -29,12 +29,11 @@ def test_a_full_mailbox_is_emptied_and_offered_again() -> None:
     line.add(large, capacity=512)
     for number in range(100):
         line.offer(seq_provider=number)
-    assert line.refused == []
-    assert len(small.events) == 96, "served when it was full"
+    assert len(small.events) == 96, "served when it began to be full"
     assert large.events == []
     line.flush()
     assert small.seqs() == large.seqs() == list(range(100))
-    assert line.runners[0].mailbox.refused == 6
+    assert (line.runners[0].mailbox.dropped, line.runners[0].mailbox.saturations, line.dropped) == (0, 0, [])
 
 
 def test_what_a_busy_consumer_cannot_take_is_handed_on_as_a_copy() -> None:
@@ -52,28 +51,15 @@ def test_what_a_busy_consumer_cannot_take_is_handed_on_as_a_copy() -> None:
     line.add(other)
     line.offer(seq_provider=0)
     line.flush()
-    assert [(index, event.seq_provider) for index, event in line.refused] == [(0, number) for number in range(17, 41)]
-    assert all(event.is_detached for _, event in line.refused)
-    assert busy.seqs() == list(range(17))
+    assert [(name, stream, count, event and event.seq_provider) for name, stream, count, event in line.dropped] == [
+        ("c0", "binance:BTC-USDT:Trade", 1, 1)
+    ], "told once a second"
+    assert line.dropped[0][3].is_detached
+    line.runners[0].stop()
+    assert [row[2:] for row in line.dropped[1:]] == [(23, None)], "and the rest at the end"
+    assert busy.seqs() == [0, *range(25, 41)], "the oldest have gone"
     assert other.seqs() == list(range(41))
     assert line.pools.statistics().balanced
-
-
-def test_without_a_hook_a_refused_event_goes_back_all_the_same() -> None:
-    line = Line(has_refused_hook=False)
-
-    class Busy:
-        def on_event(self, event: Any, ctx: Any) -> None:
-            if event.seq_provider == 0:
-                for number in range(1, 41):
-                    line.offer(seq_provider=number)
-
-    line.add(Busy(), capacity=16)
-    line.offer(seq_provider=0)
-    line.flush()
-    row = line.pools.statistics().pools["Trade"]
-    assert (row.acquired, row.recycled) == (41, 41)
-    assert line.runners[0].delivered == 17
 
 
 def test_consumers_are_served_in_the_order_their_first_event_came() -> None:
