@@ -36,7 +36,7 @@ cdef class Dispatcher(EventSink):
     cdef int _emit_rare(self, PyObject* event, uint32_t index, StreamState* stream) except -1
     cdef int _route(self, PyObject* event, uint32_t index, StreamState* stream) except -1
     cdef int _wake_at(self, int64_t deadline_ns) except -1
-    cdef int _let_go(self, int64_t now_ns) except -1
+    cdef int _let_go(self, int64_t now_ns, bint is_last_call) except -1
     cdef int _hand_on(self, PyObject* event, StreamState* stream, const uint16_t* consumers, uint32_t count) except -1
     cdef int _drain(self, uint32_t index, StreamState* stream) except -1
     cdef int _release_lowest(self, uint32_t index, StreamState* stream, int64_t now_ns) except -1

@@ -50,5 +50,5 @@ cdef class Throttle:
     cdef int _push(self, PyObject* event, Bucket* bucket) except -1
     cdef int _supersede(self, Bucket* bucket) except -1
     cdef int _bury(self, PyObject* event, uint32_t index, Bucket* bucket, int64_t now_ns) except -1
-    cdef PyObject* pop_due(self, int64_t now_ns, uint32_t* index) except? NULL
+    cdef PyObject* pop_due(self, int64_t now_ns, bint is_last_call, uint32_t* index) except? NULL
     cdef int _tell(self, uint32_t index, Bucket* bucket, int64_t now_ns, bint now, object event) except -1

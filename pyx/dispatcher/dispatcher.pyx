@@ -157,13 +157,13 @@ cdef class Dispatcher(EventSink):
                 self.on_deadline()
         return 0
 
-    cdef int _let_go(self, int64_t now_ns) except -1:
+    cdef int _let_go(self, int64_t now_ns, bint is_last_call) except -1:
         """Hand on what waited for tokens that have come; returns how many events moved."""
         cdef uint32_t index = 0
         cdef int moved = 0
         cdef PyObject* event
         while True:
-            event = self._throttle.pop_due(now_ns, &index)
+            event = self._throttle.pop_due(now_ns, is_last_call, &index)
             if event == NULL:
                 return moved
             self._route(event, index, self._stream(index))
@@ -316,7 +316,7 @@ cdef class Dispatcher(EventSink):
                 stream.is_held = 0
         self._held_streams = kept
         if self._throttle is not None:
-            moved += self._let_go(now_ns)
+            moved += self._let_go(now_ns, False)
             next_ns = min(next_ns, self._throttle.next_ns)
         self._next_deadline_ns = next_ns
         if next_ns == INT64_MAX:
@@ -345,7 +345,7 @@ cdef class Dispatcher(EventSink):
             stream.is_held = 0
         self._held_streams = []
         if self._throttle is not None:
-            moved += self._let_go(INT64_MAX >> 1)
+            moved += self._let_go(now_ns, True)
             self._throttle.tell_rest(now_ns)
         self._next_deadline_ns = INT64_MAX
         self._bus.flush()

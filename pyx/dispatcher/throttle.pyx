@@ -176,12 +176,12 @@ cdef class Throttle:
         self._pool.release(event)
         return self._tell(index, bucket, now_ns, False, copy)
 
-    cdef PyObject* pop_due(self, int64_t now_ns, uint32_t* index) except? NULL:
-        """The next event that has a token by now, and the index of its stream; NULL where none has."""
+    cdef PyObject* pop_due(self, int64_t now_ns, bint is_last_call, uint32_t* index) except? NULL:
+        """The next event that has a token by now, or any at the last call, and its stream; NULL where there is none."""
         cdef Bucket* bucket
         cdef int64_t due_ns
         cdef PyObject* event
-        if now_ns < self.next_ns:
+        if now_ns < self.next_ns and not is_last_call:
             return NULL
         self.next_ns = INT64_MAX
         kept = []
@@ -193,7 +193,7 @@ cdef class Throttle:
                 continue
             kept.append(listed)
             due_ns = bucket.full_ns - self._slack_ns
-            if due_ns <= now_ns:
+            if due_ns <= now_ns or is_last_call:
                 kept += self._listed[place + 1:]
                 found = True
                 break
