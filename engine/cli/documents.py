@@ -32,6 +32,8 @@ class Pipeline(ConsumerCounts):
     unrouted: int
     duplicates: int
     late_dropped: int
+    coalesced_at_entry: int
+    dropped_at_entry: int
     held: int
     gap_holds: int
     rejected_frames: dict[str, int]

@@ -52,7 +52,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "providers[].orders": NotBuilt(_ORDERS),
     "providers[].orders.enabled": NotBuilt(_ORDERS, off=(False,)),
     "orchestrator.merge_rules": NotBuilt("merge windows", off=([],)),
-    "dispatcher.backpressure.socket_pause_ms": NotBuilt("pausing a venue's sockets"),
     "pools.escape_limit": NotBuilt("stopping a consumer for its escapes", off=(None,)),
     "pools.acquire_timeout_ms": NotBuilt("waiting for a pooled object"),
     "pools.WsFrame": NotBuilt("this pool"),

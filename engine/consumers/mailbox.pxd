@@ -39,12 +39,14 @@ cdef class Mailbox:
     cdef SaturationTable _table
     cdef BookSource _books
     cdef VersionPort _versions
-    cdef object _on_coalesced, _on_dropped, _on_saturated
+    cdef object _on_coalesced, _on_dropped, _on_saturated, _on_full
     # -- while it is saturated
     cdef readonly bint is_saturated
     cdef bint _is_folded                 # what was queued before is folded as well
     cdef uint32_t _saturate_depth
     cdef uint32_t _resume_depth
+    cdef bint _is_relieving              # slots are short: a delta that cannot unite gives way to a snapshot
+    cdef int64_t _full_told_ns
     cdef uint32_t _holes
     cdef uint32_t _victims_from          # no trade is queued before this count
     cdef uint32_t _era                   # of the places in the slots
@@ -87,6 +89,8 @@ cdef class Mailbox:
         return self._tail - self._head - self._holes + self._critical_tail - self._critical_head
 
     cdef int64_t take(self, PyObject** out, uint32_t limit) except -1
+    cdef int relieve(self, int event_type) except -1
+    cdef int _saturate(self, uint32_t depth) except -1
     cdef int accept_from(self, uint64_t version) except -1
     cdef int _put_rare(self, PyObject* event) except -1
     cdef int _put_critical(self, PyObject* event) except -1
@@ -104,5 +108,6 @@ cdef class Mailbox:
     cdef int64_t _take_careful(self, PyObject** out, uint32_t n, uint32_t limit) except -1
     cdef PyObject* _mended(self, PyObject* event) except? NULL
     cdef bint _is_cut_off(self, PyObject* event) noexcept
+    cdef int _tell_full(self, PyObject* event) except -1
     cdef int _tell_coalesced(self, StreamSlot* slot, bint now) except -1
     cdef int _tell_dropped(self, StreamSlot* slot, object event) except -1

@@ -33,6 +33,9 @@ class Mailbox:
     ) -> None: ...
     def __len__(self) -> int: ...
     @property
+    def is_full(self) -> bool:
+        """Whether no place for market data is left."""
+    @property
     def accepted(self) -> int:
         """Offers answered ACCEPTED."""
     def routes_changed(self, version: int, removed: Iterable[int]) -> None:

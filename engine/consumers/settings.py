@@ -26,6 +26,8 @@ class MailboxSettings:
         on_dropped: called as on_dropped(consumer_id, stream_key, count, event, depth), likewise, with a copy of the
             last one; None = told when the consumer stops.
         on_saturated: called as on_saturated(consumer_id, depth) when coalescing begins.
+        on_full: called as on_full(consumer_id, stream_key, depth) where folding makes no more room, before anything
+            is dropped; a hundred times a second at most.
     """
 
     capacity: int = 256
@@ -39,3 +41,4 @@ class MailboxSettings:
     on_coalesced: Callable[[str, str, int], None] | None = None
     on_dropped: Callable[[str, str, int, Event | None, int], None] | None = None
     on_saturated: Callable[[str, int], None] | None = None
+    on_full: Callable[[str, str, int], None] | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StreamCounts:
-    """received = routed + unrouted + duplicates + late_dropped + coalesced + dropped + held (EVT-08, first equation).
+    """received = routed + unrouted + duplicates + late_dropped + coalesced_at_entry + dropped_at_entry + held (EVT-08).
 
     The updates that a snapshot took the place of while both waited are counted with the updates.
     """
@@ -17,9 +17,9 @@ class StreamCounts:
     unrouted: int
     duplicates: int
     late_dropped: int
-    coalesced: int
+    coalesced_at_entry: int
     """Folded while they waited for a token."""
-    dropped: int
+    dropped_at_entry: int
     """Past the buffer while they waited for a token."""
     held: int
     throttled: int
@@ -32,5 +32,5 @@ class StreamCounts:
     @property
     def balanced(self) -> bool:
         """Whether the equation holds."""
-        gone = self.routed + self.unrouted + self.duplicates + self.late_dropped + self.coalesced + self.dropped
-        return self.received == gone + self.held
+        gone = self.routed + self.unrouted + self.duplicates + self.late_dropped
+        return self.received == gone + self.coalesced_at_entry + self.dropped_at_entry + self.held

@@ -68,6 +68,7 @@ cdef class BookAssembler:
     # -- what is rarely needed
     cdef readonly str symbol
     cdef readonly bytes venue_symbol
+    cdef object on_exhausted         # called as on_exhausted(symbol, event type) for each event there was no slot for
     cdef object on_widened           # called as on_widened(assembler) before the first event at the new scale
     cdef uint32_t _depth_wanted              # published per side where the venue does not cut below it
     cdef int _reason                         # why the next snapshot is published

@@ -7,6 +7,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 from engine.base.clock import Clock, SystemClock
@@ -131,6 +132,7 @@ class Engine:
             on_coalesced=self.reporting.coalesced,
             on_dropped=self.reporting.mailbox_full,
             on_saturated=self.reporting.saturated,
+            on_full=self._mailbox_full,
         )
 
     def _build_recycler(self) -> Recycler:
@@ -174,6 +176,7 @@ class Engine:
             on_foreign_order=self.reporting.foreign_order,
         )
         feed = open_feed(venue, provider, rules or BookRules(), ports)
+        feed.stream.on_exhausted = partial(self._pool_exhausted, provider)
         self.feeds[provider] = feed
         return feed
 
@@ -303,6 +306,7 @@ class Engine:
                 runner.stop()
             except Exception as error:
                 failures.append(error)
+        self.reporting.tell_rest()
         self.dlq.close()
         if len(failures) == 1:
             raise failures[0]
@@ -400,6 +404,24 @@ class Engine:
         lease.fill("ts_emit_ns", self.clock.now())
         lease.publish()
         lease.offer_to(self.orchestrator)
+
+    def _pool_exhausted(self, provider: str, symbol: str, event_type: int) -> None:
+        """An event found no slot although everything queued was folded: its provider is read less, and it is lost."""
+        kind = EventType(event_type)
+        stream_key = f"{provider}:{symbol}:{kind.class_name}"
+        row = self.recycler.statistics().pools[kind.class_name]
+        self._read_less(provider, row.in_use, stream_key=stream_key)
+        self.reporting.pool_exhausted(stream_key, row.in_use, row.capacity, self.clock.now())
+
+    def _mailbox_full(self, consumer_id: str, stream_key: str, depth: int) -> None:
+        """Trades will be dropped. Reading less would hold up whoever keeps pace: it helps where nobody does."""
+        if all(runner.mailbox.is_full for runner in self.runners.values()):
+            self._read_less(stream_key.partition(":")[0], depth, consumer_id=consumer_id)
+
+    def _read_less(self, provider: str, depth: int, **who: str) -> None:
+        feed = self.feeds.get(provider)
+        if feed is not None and feed.on_pressure is not None and feed.on_pressure():
+            self.reporting.tell("backpressure.triggered", rung="pause", depth=depth, **who)
 
     def _routes_changed(
         self, consumer_id: str, version: int, added: frozenset[int], removed: frozenset[int]

@@ -33,6 +33,8 @@ cdef class EventSink:
     cdef int64_t serve(self, int64_t mono_ns) except -1
     # Time has moved to now_ns: act on deadlines. Returns how many events moved.
     cdef int do_work(self, int64_t now_ns) except -1
+    # The pool of a type is exhausted: fold what is queued of it. Answers how many events others stand for now.
+    cdef int relieve(self, int event_type) except -1
     cdef bint has_more             # serve() left something for the next round
 
 
@@ -96,6 +98,7 @@ cdef class FanoutPort:
     # Takes over the caller's reference.
     cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1
     cdef int flush(self) except -1
+    cdef int relieve(self, int event_type) except -1
 
 
 cdef class VersionPort:

@@ -86,6 +86,13 @@ cdef class DataBus(FanoutPort):
         """A consumer was offered something outside the fan-out (an acknowledgement): the next flush serves it."""
         self._wait(index)
 
+    cdef int relieve(self, int event_type) except -1:
+        """A pool is exhausted: every consumer folds what it can."""
+        cdef int freed = 0
+        for sink in self._consumers:
+            freed += (<EventSink>sink).relieve(event_type)
+        return freed
+
     cdef int flush(self) except -1:
         """Deliver: each consumer with something queued its share, in the order the first event came, until none has."""
         cdef uint16_t index

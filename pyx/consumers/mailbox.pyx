@@ -21,6 +21,7 @@ from engine.consumers.settings import MailboxSettings
 
 cdef enum:
     TELL_EVERY_NS = 1_000_000_000
+    FULL_EVERY_NS = 10_000_000
 
 
 @cython.final
@@ -50,6 +51,7 @@ cdef class Mailbox:
         self._on_coalesced = settings.on_coalesced
         self._on_dropped = settings.on_dropped
         self._on_saturated = settings.on_saturated
+        self._on_full = settings.on_full
         self._slots = StreamSlots()
         self._mask = (1 << (max(1, capacity) - 1).bit_length()) - 1
         self._critical_mask = (1 << (max(2, self.critical_reserve) - 1).bit_length()) - 1
@@ -66,6 +68,11 @@ cdef class Mailbox:
         return self.depth()
 
     @property
+    def is_full(self) -> bool:
+        """Whether no place for market data is left."""
+        return self._tail - self._head - self._holes >= self.capacity
+
+    @property
     def accepted(self) -> int:
         """Offers answered ACCEPTED."""
         return self.offered - self.synthetic - self.coalesced_answers - self.refused
@@ -75,20 +82,37 @@ cdef class Mailbox:
     cdef int _put_rare(self, PyObject* event) except -1:
         cdef uint32_t depth = self._tail - self._head - self._holes
         cdef int answer
-        if is_critical((<Event>event).s.type):
+        if is_critical((<Event>event).s.type) and not planted(b"mailbox.no_reserve"):
             return self._put_critical(event)
         self.offered += 1
         if not self.is_saturated and depth >= self._saturate_depth:
-            self.is_saturated = True
-            self._limit = 0
-            self._era += 1
-            self.saturations += 1
-            if self._on_saturated is not None:
-                self._on_saturated(self._consumer_id, depth)
+            self._saturate(depth)
         if self.is_saturated:
             return self._put_saturated(event)
         self._push(event, NULL)
         return ACCEPTED
+
+    cdef int _saturate(self, uint32_t depth) except -1:
+        self.is_saturated = True
+        self._limit = 0
+        self._era += 1
+        self.saturations += 1
+        if self._on_saturated is not None:
+            self._on_saturated(self._consumer_id, depth)
+        return 0
+
+    cdef int relieve(self, int event_type) except -1:
+        """The pool of a type is exhausted: fold all that is queued, as when this were full; answers how many."""
+        cdef uint64_t before_count = self.coalesced
+        if self._table.rule[event_type] <= SATURATED_DROP_OLDEST or self._tail == self._head or self._is_folded:
+            return 0                       # what came after the last folding was folded as it came
+        if not self.is_saturated:
+            self._saturate(self._tail - self._head - self._holes)
+        self._is_folded = True
+        self._is_relieving = True
+        self._compact()
+        self._is_relieving = False
+        return <int>(self.coalesced - before_count)
 
     cdef int _put_critical(self, PyObject* event) except -1:
         cdef uint32_t count = self._critical_tail - self._critical_head
@@ -125,6 +149,7 @@ cdef class Mailbox:
                 self._is_folded = True
                 self._compact()
                 return self._put_saturated(event)
+            self._tell_full(event)
             victim = self._victim()
             if victim == NULL and not must_stay(self._table.rule[(<Event>event).s.type], event):
                 self.refused += 1
@@ -244,7 +269,12 @@ cdef class Mailbox:
         if part == PART_DELTA:
             folded = fold(self._pool, place[0], event)
             if folded == NULL:
-                return False
+                if not self._is_relieving:
+                    return False
+                self._lose(place[0])       # the snapshot that comes in place of the newer one holds both
+                slot = self._slots.find(stream_of(event))
+                self._pool.release(place[0])
+                folded = event
             place[0] = folded
             self.coalesced += 1
             slot.coalesced += 1
@@ -488,6 +518,14 @@ cdef class Mailbox:
         slot.dropped_told_ns = self._clock.mono_ns()
         if self._on_dropped is not None and count:
             self._on_dropped(self._consumer_id, stream_text(slot.key), count, event, self.depth())
+        return 0
+
+    cdef int _tell_full(self, PyObject* event) except -1:
+        """Something will be dropped unless less comes, or more is taken: told a hundred times a second at most."""
+        cdef int64_t mono_ns = self._clock.mono_ns()
+        if self._on_full is not None and mono_ns - self._full_told_ns >= FULL_EVERY_NS:
+            self._full_told_ns = mono_ns
+            self._on_full(self._consumer_id, stream_text(stream_of(event)), self.depth())
         return 0
 
     def tell_rest(self) -> None:

@@ -154,6 +154,9 @@ cdef class Runner(EventSink):
         """Offer what the mailbox does not just queue."""
         return self.mailbox.put(event)
 
+    cdef int relieve(self, int event_type) except -1:
+        return self.mailbox.relieve(event_type)
+
     cdef int64_t _serve_batch(self, uint32_t count, int64_t mono_ns) except -1:
         """One batch: stamp, call, release. Takes and answers a reading of the clock, as serve()."""
         cdef int64_t started_ns = mono_ns if mono_ns else self._clock.mono_ns()

@@ -189,6 +189,9 @@ cdef class Dispatcher(EventSink):
             self._board.forget_history()
         return self._bus.flush()
 
+    cdef int relieve(self, int event_type) except -1:
+        return self._bus.relieve(event_type)
+
     # -- out of order -----------------------------------------------------------------------------------------
 
     cdef int _slow(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
@@ -379,7 +382,7 @@ cdef class Dispatcher(EventSink):
                 found[self.stream_key(index)] = StreamCounts(
                     received=stream.received, routed=stream.routed, unrouted=stream.unrouted,
                     duplicates=stream.duplicates, late_dropped=stream.late_dropped,
-                    coalesced=bucket.coalesced, dropped=bucket.dropped, held=stream.held_count + bucket.count,
+                    coalesced_at_entry=bucket.coalesced, dropped_at_entry=bucket.dropped, held=stream.held_count + bucket.count,
                     throttled=bucket.throttled, late_delivered=stream.late_delivered, gaps=stream.gaps, held_total=stream.held_total,
                     overflowed=stream.overflowed)
         return found

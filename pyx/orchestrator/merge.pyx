@@ -40,3 +40,6 @@ cdef class Orchestrator(EventSink):
 
     cdef int do_work(self, int64_t now_ns) except -1:
         return self._next.do_work(now_ns)
+
+    cdef int relieve(self, int event_type) except -1:
+        return self._next.relieve(event_type)

@@ -243,14 +243,18 @@ cdef class BookAssembler:
     # -- events -----------------------------------------------------------------------------------------------
 
     cdef PyObject* _lease(self, int event_type) except? NULL:
-        """A slot; when the pool is empty, first let what is queued be delivered."""
+        """A slot; when the pool is empty, first let what is queued be delivered, then folded."""
         cdef PyObject* event = self.pool.acquire_nowait(event_type)
         if unlikely(event == NULL):
             self.sink.flush()
             event = self.pool.acquire_nowait(event_type)
-            if unlikely(event == NULL):
+            if event == NULL and self.sink.relieve(event_type):
+                event = self.pool.acquire_nowait(event_type)
+            if event == NULL:
                 self.unpublished += 1
                 self._dirty = True
+                if self.on_exhausted is not None:
+                    self.on_exhausted(self.symbol, event_type)
         return event
 
     cdef int _publish_update(self, const BookMessage* m, uint32_t bids, uint32_t asks) except -1:

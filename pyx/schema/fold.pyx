@@ -56,7 +56,7 @@ cdef inline bint is_private(PyObject* event) noexcept:
 
 cdef PyObject* _target(EventPool pool, PyObject* older, PyObject* newer) noexcept:
     """Where the fold goes: one of the two where only the caller holds it, else a fresh slot, if there is one."""
-    if is_private(older) and not planted(b"fold.lose_older"):
+    if is_private(older):
         return older
     return newer if is_private(newer) else pool.acquire_nowait((<Event>newer).s.type)
 

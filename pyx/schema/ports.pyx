@@ -16,6 +16,9 @@ cdef class EventSink:
     cdef int do_work(self, int64_t now_ns) except -1:
         return 0
 
+    cdef int relieve(self, int event_type) except -1:
+        return 0
+
     def deliver(self) -> None:
         """Hand on what is queued: for callers that offered events outside a read (Lease.offer_to)."""
         self.flush()
@@ -79,6 +82,9 @@ cdef class FanoutPort:
         raise NotImplementedError(type(self).__name__)
 
     cdef int flush(self) except -1:
+        return 0
+
+    cdef int relieve(self, int event_type) except -1:
         return 0
 
 

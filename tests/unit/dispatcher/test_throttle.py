@@ -59,7 +59,7 @@ def test_bp_11_a_burst_passes_then_one_a_token() -> None:
     line.give(TRADE, *range(9, 14))
     assert line.after(0) == [9, 10, 11], "no more than a burst is saved up"
     row = line.row(TRADE)
-    assert (row.received, row.routed, row.held, row.throttled, row.dropped) == (13, 11, 2, 7, 0)
+    assert (row.received, row.routed, row.held, row.throttled, row.dropped_at_entry) == (13, 11, 2, 7, 0)
     assert row.balanced
     line.dispatcher.flush_held()
 
@@ -82,7 +82,7 @@ def test_bp_11_coalescables_wait_folded_and_another_stream_is_untouched() -> Non
     assert line.after(0) == [1, 2, 3, 100]
     assert line.after(100) == [8]
     row = line.row(TICKER)
-    assert (row.coalesced, row.held, row.throttled) == (4, 0, 5)
+    assert (row.coalesced_at_entry, row.held, row.throttled) == (4, 0, 5)
     assert row.balanced
     assert [told for told in line.told if told[0] == "coalescing.applied"] == [
         ("coalescing.applied", {"stream_key": "binance:BTC-USDT:Ticker", "folded_count": 1})
@@ -96,7 +96,7 @@ def test_bp_11_past_the_buffer_the_oldest_trade_is_a_dead_letter() -> None:
     assert line.after(10_000) == [7, 8, 9], "a late timer gives no more than a burst"
     assert line.after(100) == [10]
     row = line.row(TRADE)
-    assert (row.dropped, row.balanced) == (3, True)
+    assert (row.dropped_at_entry, row.balanced) == (3, True)
     line.dispatcher.flush_held()
     assert [(stream, count, event and event.seq_provider) for stream, count, event, _ in line.limited] == [
         ("binance:BTC-USDT:Trade", 1, 4), ("binance:BTC-USDT:Trade", 2, None),
@@ -119,7 +119,7 @@ def test_a_book_waits_as_one_delta_and_a_snapshot_takes_its_place() -> None:
     line.give(UPDATE, 10)
     assert line.after(10_000) == [10]
     row = line.row(UPDATE)
-    assert (row.coalesced, row.balanced) == (5, True)
+    assert (row.coalesced_at_entry, row.balanced) == (5, True)
 
 
 def test_an_invalid_book_does_not_wait() -> None:

@@ -13,9 +13,8 @@ from engine.consumers.subscriptions import Subscription
 from engine.providers.feed import BookRules
 from engine.runtime.assembly import Engine
 from tests.twins.book_twin import PlainBook, Side
-from tests.unit.runtime.engine_kit import START_NS
+from tests.unit.runtime.engine_kit import START_NS, UNLIMITED
 
-UNLIMITED = "dispatcher.backpressure.token_rate_per_stream=unlimited"
 TICK = Decimal("0.01")
 
 
@@ -28,7 +27,7 @@ class Market:
         sets: ``PATH=VALUE`` of the configuration.
     """
 
-    def __init__(self, seed: int, symbols: tuple[str, ...] = ("BTC",), depth: int = 5, sets: tuple[str, ...] = (UNLIMITED,)) -> None:
+    def __init__(self, seed: int, symbols: tuple[str, ...] = ("BTC",), depth: int = 5, sets: tuple[str, ...] = UNLIMITED) -> None:
         self.rng = Random(seed)
         self.clock = ManualClock(START_NS)
         self.engine = Engine(load_config(None, sets, {}), self.clock)

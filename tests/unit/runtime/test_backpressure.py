@@ -9,10 +9,11 @@ import pytest
 
 import engine
 from engine.schema.enums import EventFlag
-from tests.unit.runtime.market_kit import UNLIMITED, Market, levels_of
+from tests.unit.runtime.engine_kit import UNLIMITED
+from tests.unit.runtime.market_kit import Market, levels_of
 
 BOOK = ("BookUpdate",)
-ONE_AT_A_TIME = (UNLIMITED, "dispatcher.quantum_events=1", "pools.BookUpdate.capacity=16384")
+ONE_AT_A_TIME = (*UNLIMITED, "dispatcher.quantum_events=1", "pools.BookUpdate.capacity=16384")
 
 
 class Throttled:
@@ -110,3 +111,46 @@ def test_rte_07_the_book_is_right_across_route_flips_too(seed: int, has_filter: 
     assert slow.seen["snapshot INITIAL"] > 5, "SUB-08: a new subscription begins with the book"
     if has_filter:
         assert slow.seen["snapshot DIRTY"] > 0
+
+
+def test_types_that_may_not_coalesce_are_lost_and_mended_instead() -> None:
+    sets = (*ONE_AT_A_TIME, "dispatcher.coalescable_types=[Ticker]")
+    with Market(1, ("BTC", "ETH"), sets=sets) as market:
+        slow = Throttled(market, 60, lambda market: burst(market, 40))
+        market.add("slow", slow, BOOK, capacity=16)
+        burst(market, 3)
+    row = balanced(market)["slow"]
+    assert row["coalesced"] == 0
+    assert row["dropped"] > 500
+    assert slow.seen["snapshot DIRTY"] > 5
+    assert slow.compared > 20
+
+
+# --- pools --------------------------------------------------------------------------------------------------
+
+
+def test_mem_12_an_exhausted_pool_folds_then_asks_to_read_less_then_drops_and_never_stalls() -> None:
+    """Two consumers that hold everything: each rung has its counter, books stay right, the loop goes on."""
+    asked: list[str] = []
+    sets = (*UNLIMITED, "dispatcher.quantum_events=1", "pools.BookUpdate.capacity=20", "pools.Trade.capacity=20")
+    with Market(3, ("BTC", "ETH"), sets=sets) as market:
+        market.feed.on_pressure = lambda: not asked.append("pause")  # type: ignore[func-returns-value]
+        slow = Throttled(market, 40, burst)
+        other = Throttled(market, 0, None)
+        market.add("slow", slow, ("BookUpdate", "Trade"), capacity=256)
+        market.add("other", other, ("BookUpdate", "Trade"), capacity=256)
+        burst(market, 3)
+        longest_ns = max(market.engine.runners["slow"].callback.max_ns, 1)
+        told = market.engine.telemetry.records()
+    rows = balanced(market)
+    assert rows["slow"]["coalesced"] > 100, "folded, however empty the mailbox"
+    assert slow.compared > 10
+    assert other.compared > 10
+    assert asked
+    rungs = [row.metadata["rung"] for row in told if row.type.text == "backpressure.triggered"]
+    assert rungs.index("coalesce") < rungs.index("pause") < rungs.index("drop"), "BP-01: in this order"
+    assert any(row.type.text == "pool.exhausted" for row in told)
+    dead = [row for row in market.engine.dlq.records() if row.reason.text == "pool_exhausted"]
+    lost = market.feed.stream.unpublished + sum(book.unpublished for book in market.feed.stream.book_list())
+    assert sum(row.count for row in dead) == lost > 0
+    assert longest_ns < 5_000_000_000
