@@ -83,7 +83,7 @@ MUTATIONS: tuple[Mutation, ...] = (
              "test_con_02_critical_entries_leave_first_and_each_class_in_order"),
     Mutation("mailbox.no_reserve", "BP-07", "critical events share the places of market data",
              f"{_MAILBOX}bp_07_bp_08_critical_entries_are_never_refused_and_never_the_victim"),
-    Mutation("mailbox.any_victim", "BP-08", "a report gives way to a trade",
+    Mutation("mailbox.no_reserve", "BP-08", "as above",
              f"{_MAILBOX}bp_07_bp_08_critical_entries_are_never_refused_and_never_the_victim"),
     Mutation("fold.first_quantity", "BP-05", "of two quantities of a level the older one stays",
              f"{_BOOKS}bp_05_a_consumer_at_one_percent_of_the_rate_has_the_sources_book_at_every_event"),

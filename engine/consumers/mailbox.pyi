@@ -2,11 +2,12 @@ from collections.abc import Iterable
 from typing import final
 
 from engine.base.clock import Clock
+from engine.consumers.backlog import Backlog
 from engine.consumers.settings import MailboxSettings
 from engine.schema.ports import EventPool
 
 @final
-class Mailbox:
+class Mailbox(Backlog):
     """Args:
     pool: where an event goes that does not stay.
     clock: for how often somebody is told.
@@ -14,27 +15,16 @@ class Mailbox:
     consumer_id: whose it is, for the hooks.
     """
 
-    capacity: int
     critical_reserve: int
-    offered: int
-    is_saturated: bool
-    coalesced_answers: int
-    refused: int
-    coalesced: int
-    dropped: int
     skipped_version: int
     skipped_dirty: int
     synthetic: int
-    saturations: int
     peak: int
     critical_overflow: int
     def __init__(
         self, pool: EventPool, clock: Clock, settings: MailboxSettings | None = None, consumer_id: str = ""
     ) -> None: ...
     def __len__(self) -> int: ...
-    @property
-    def is_full(self) -> bool:
-        """Whether no place for market data is left."""
     @property
     def accepted(self) -> int:
         """Offers answered ACCEPTED."""
@@ -46,7 +36,3 @@ class Mailbox:
         """
     def resumed(self, instrument_id: int, epoch: int, seq: int) -> None:
         """A snapshot of the book as numbered was offered beside its stream: what is not behind it is old."""
-    def tell_rest(self) -> None:
-        """The consumer stops: what was held back for being too often is told."""
-    def lost_by_stream(self) -> dict[str, tuple[int, int]]:
-        """(coalesced, dropped) of every stream that lost something."""

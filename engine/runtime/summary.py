@@ -16,7 +16,8 @@ from engine.pools.recycler import Recycler
 from engine.pools.sizes import RecyclerStatistics
 from engine.providers.feed import Feed
 
-_STREAM_SUMS = ("received", "routed", "unrouted", "duplicates", "late_dropped", "coalesced_at_entry", "dropped_at_entry", "held")
+_STREAM_SUMS = ("received", "routed", "unrouted", "duplicates", "late_dropped", "coalesced_at_entry", "dropped_at_entry",
+                "held")  # fmt: skip
 
 
 @dataclass(frozen=True)

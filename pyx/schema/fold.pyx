@@ -12,7 +12,7 @@ from engine.schema.market cimport BookData, BookEvent, Level, TickerData
 from engine.schema.quotes cimport Ticker
 from engine.schema.ports cimport EventPool
 
-from engine.schema.enums import UNDER_SATURATION, Saturation
+from engine.schema import enums
 
 cdef extern from "Python.h":
     Py_ssize_t refcount "Py_REFCNT"(PyObject* target) nogil
@@ -30,14 +30,14 @@ cdef class SaturationTable:
     """
 
     def __init__(self, coalescable=None):
-        for event_type, rule in UNDER_SATURATION.items():
-            if coalescable is not None and event_type not in coalescable and rule != Saturation.REPLACE:
-                rule = min(rule, Saturation.DROP_OLDEST)
+        for event_type, rule in enums.UNDER_SATURATION.items():
+            if coalescable is not None and event_type not in coalescable and rule != enums.Saturation.REPLACE:
+                rule = min(rule, enums.Saturation.DROP_OLDEST)
             self.rule[<int>event_type] = rule
 
-    def rule_of(self, event_type: int) -> Saturation:
+    def rule_of(self, event_type: int) -> enums.Saturation:
         """The rule of a type."""
-        return Saturation(self.rule[<int>event_type])
+        return enums.Saturation(self.rule[<int>event_type])
 
 
 cdef PyObject* fold(EventPool pool, PyObject* older, PyObject* newer) except? NULL:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from engine.providers.brake import Brake
 
@@ -11,14 +12,20 @@ def test_reading_stops_for_so_long_at_a_time_and_goes_on_by_itself_BP_01() -> No
     async def main() -> None:
         for most_ms in (20, 60):
             calls: list[str] = []
-            brake = Brake(lambda: calls.append("pause"), lambda: calls.append("resume"), most_ms)  # noqa: B023
+            resumed = asyncio.Event()
+
+            def resume(calls: list[str] = calls, resumed: asyncio.Event = resumed) -> None:
+                calls.append("resume")
+                resumed.set()
+
+            brake = Brake(partial(calls.append, "pause"), resume, most_ms)
             loop = asyncio.get_running_loop()
             begun_s = loop.time()
             assert brake.press()
             assert not brake.press(), "again while it lasts does nothing"
             assert brake.is_pressed
-            while brake.is_pressed:
-                await asyncio.sleep(0.001)
+            await resumed.wait()
+            assert not brake.is_pressed
             assert calls == ["pause", "resume"]
             assert loop.time() - begun_s >= most_ms / 1e3
             assert brake.paused_s >= most_ms / 1e3
