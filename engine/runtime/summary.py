@@ -16,8 +16,16 @@ from engine.pools.recycler import Recycler
 from engine.pools.sizes import RecyclerStatistics
 from engine.providers.feed import Feed
 
-_STREAM_SUMS = ("received", "routed", "unrouted", "duplicates", "late_dropped", "coalesced_at_entry", "dropped_at_entry",
-                "held")  # fmt: skip
+_STREAM_SUMS = (
+    "received",
+    "routed",
+    "unrouted",
+    "duplicates",
+    "late_dropped",
+    "coalesced_at_entry",
+    "dropped_at_entry",
+    "held",
+)
 
 
 @dataclass(frozen=True)
