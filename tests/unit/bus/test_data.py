@@ -121,3 +121,38 @@ def test_a_consumer_that_makes_work_for_another_is_followed_by_it() -> None:
     line.offer(seq_provider=0, instrument_id=_instrument("P0-USDT"))
     line.flush()
     assert passed == [number % 20 for number in range(100)]
+
+
+def test_bp_12_consumers_are_served_in_rounds_by_weight_until_none_has_anything_left() -> None:
+    served: list[tuple[str, int]] = []
+    line = Line()
+    for name, weight in (("a", 1), ("b", 3), ("c", 1)):
+        handler = type(name, (), {"on_batch": lambda self, events, ctx, name=name: served.append((name, len(events)))})()
+        line.add(handler, quantum=2, weight=weight)
+    for number in range(1, 10):
+        line.offer(seq_provider=number)
+    line.flush()
+    rounds = [[("a", 2), *[("b", 2)] * 3, ("c", 2)], [("a", 2), ("b", 2), ("b", 1), ("c", 2)], [("a", 2), ("c", 2)] * 2]
+    assert served == [*rounds[0], *rounds[1], *rounds[2], ("a", 1), ("c", 1)]
+    assert all(runner.delivered == 9 for runner in line.runners)
+
+
+def test_bp_12_three_with_equal_demand_get_equal_shares_of_any_stretch() -> None:
+    """Jain's index of what each has had, at every moment of a long queue: 1 but for the batch in hand."""
+    had = {"a": 0, "b": 0, "c": 0}
+    worst = 1.0
+    line = Line(pools=recycler(2048))
+
+    def note(name: str, events: list[Any]) -> None:
+        nonlocal worst
+        had[name] += len(events)
+        if min(had.values()) >= 100:
+            worst = min(worst, sum(had.values()) ** 2 / (3 * sum(count * count for count in had.values())))
+
+    for name in had:
+        line.add(type(name, (), {"on_batch": lambda self, events, ctx, name=name: note(name, events)})(), quantum=10, capacity=2000)
+    for number in range(1, 1001):
+        line.offer(seq_provider=number)
+    line.flush()
+    assert had == {"a": 1000, "b": 1000, "c": 1000}
+    assert worst >= 0.95
