@@ -1,9 +1,10 @@
 """Two events of one stream that one has to stand for: which types do so, and how (EVT-09)."""
 cimport cython
 from cpython.object cimport PyObject
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from engine.schema.event cimport BOOK_SNAPSHOT, BOOK_UPDATE, KLINE_SUMMARY, TYPE_COUNT, Event
+from engine.schema.account cimport BalanceUpdate
+from engine.schema.event cimport BALANCE_UPDATE, BOOK_SNAPSHOT, BOOK_UPDATE, KLINE_SUMMARY, TYPE_COUNT, Event
 from engine.schema.market cimport UPDATE_DELTA, UPDATE_INVALID, BookEvent
 from engine.schema.ports cimport EventPool
 from engine.schema.quotes cimport KlineSummary
@@ -16,6 +17,10 @@ cdef enum SaturationC:
     SATURATED_TICKER = 3
     SATURATED_KLINE = 4
     SATURATED_REPLACE = 5
+
+
+cdef enum:
+    ASSET_BITS = 0x3FFFFFF     # of a key, for the asset of a balance
 
 
 cdef enum BookPart:
@@ -47,9 +52,20 @@ cdef inline int part_of(PyObject* event) noexcept:
 
 
 cdef inline uint64_t stream_of(PyObject* event) noexcept:
-    """What folds together: instrument and type, candles by interval; a book's snapshots and updates are one."""
+    """What folds together: instrument and type, candles by interval, balances by asset; a book is one stream.
+
+    Two assets may share a key: fold() tells them apart.
+    """
     cdef int event_type = (<Event>event).s.type
     cdef uint64_t key = <uint64_t>(<Event>event).h.instrument_id << 32
+    cdef uint32_t hashed = 0
+    cdef const char* text
+    if event_type == BALANCE_UPDATE:
+        text = (<BalanceUpdate>event).a.asset
+        while text[0]:
+            hashed = hashed * 31 + <unsigned char>text[0]
+            text += 1
+        return key | (hashed & ASSET_BITS) << 4 | BALANCE_UPDATE
     if event_type == KLINE_SUMMARY:
         key |= <uint64_t>((<KlineSummary>event).k.interval_ns // 1_000_000_000) << 4
     return key | <uint64_t>(BOOK_UPDATE if is_book(event_type) else event_type)

@@ -2,11 +2,12 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strcmp
 
 from engine.base.plants cimport planted
 from engine.base.units cimport PARSE_OK, rescale
-from engine.schema.event cimport (BOOK_UPDATE, FLAG_AFTER_RESYNC, FLAG_COALESCED, FLAG_GAP_BEFORE, FLAG_LATE, TICKER,
+from engine.schema.account cimport BalanceUpdate
+from engine.schema.event cimport (BALANCE_UPDATE, BOOK_UPDATE, FLAG_AFTER_RESYNC, FLAG_COALESCED, FLAG_GAP_BEFORE, FLAG_LATE, TICKER,
                                   Event, EventHeader, publish)
 from engine.schema.market cimport BookData, BookEvent, Level, TickerData
 from engine.schema.quotes cimport Ticker
@@ -45,6 +46,8 @@ cdef PyObject* fold(EventPool pool, PyObject* older, PyObject* newer) except? NU
         return _unite(pool, older, newer)
     if (<Event>newer).s.type == TICKER:
         return _unite_fields(pool, older, newer)
+    if (<Event>newer).s.type == BALANCE_UPDATE and strcmp((<BalanceUpdate>older).a.asset, (<BalanceUpdate>newer).a.asset):
+        return NULL
     pool.release(older)
     return newer
 

@@ -363,3 +363,13 @@ def test_arc_07_memory_stays_flat_however_much_is_offered() -> None:
     desk.during(body)
     assert desk.pools.statistics().pools["Trade"].in_use_peak <= 66
     assert MailboxSettings().capacity == 256
+
+
+def test_evt_09_balances_are_replaced_by_asset() -> None:
+    desk = Desk()
+
+    def body() -> None:
+        for number in range(1, 9):
+            desk.offer(EventType.BALANCE_UPDATE, number, account="binance", asset=("BTC", "USDT")[number % 2], total_raw=number)
+
+    assert [(event["asset"], event["total_raw"]) for event in desk.during(body)] == [("USDT", 7), ("BTC", 8)]
