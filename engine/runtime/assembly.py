@@ -39,6 +39,7 @@ from engine.providers.bookshelf import BookShelf
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
 from engine.runtime.catalogue import Catalogue
+from engine.runtime.pressure import Pressure
 from engine.runtime.reporting import Reporting
 from engine.runtime.summary import EngineSummary, summarize
 from engine.schema.command import Ack, Command, Reply
@@ -122,6 +123,7 @@ class Engine:
         self.runners: dict[str, Runner] = {}
         self.names: dict[str, str] = {}
         self._closed = False
+        self._pressure = Pressure(self.reporting, self.recycler, self.feeds, self.runners, self.clock.now)
         self._mailboxes = MailboxSettings(
             critical_reserve=config.bus.critical_reserve,
             saturate_at=config.bus.saturate_at,
@@ -132,7 +134,7 @@ class Engine:
             on_coalesced=self.reporting.coalesced,
             on_dropped=self.reporting.mailbox_full,
             on_saturated=self.reporting.saturated,
-            on_full=self._mailbox_full,
+            on_full=self._pressure.mailbox_full,
         )
 
     def _build_recycler(self) -> Recycler:
@@ -176,7 +178,7 @@ class Engine:
             on_foreign_order=self.reporting.foreign_order,
         )
         feed = open_feed(venue, provider, rules or BookRules(), ports)
-        feed.stream.on_exhausted = partial(self._pool_exhausted, provider)
+        feed.stream.on_exhausted = partial(self._pressure.pool_exhausted, provider)
         self.feeds[provider] = feed
         return feed
 
@@ -404,24 +406,6 @@ class Engine:
         lease.fill("ts_emit_ns", self.clock.now())
         lease.publish()
         lease.offer_to(self.orchestrator)
-
-    def _pool_exhausted(self, provider: str, symbol: str, event_type: int) -> None:
-        """An event found no slot although everything queued was folded: its provider is read less, and it is lost."""
-        kind = EventType(event_type)
-        stream_key = f"{provider}:{symbol}:{kind.class_name}"
-        row = self.recycler.statistics().pools[kind.class_name]
-        self._read_less(provider, row.in_use, stream_key=stream_key)
-        self.reporting.pool_exhausted(stream_key, row.in_use, row.capacity, self.clock.now())
-
-    def _mailbox_full(self, consumer_id: str, stream_key: str, depth: int) -> None:
-        """Trades will be dropped. Reading less would hold up whoever keeps pace: it helps where nobody does."""
-        if all(runner.mailbox.is_full for runner in self.runners.values()):
-            self._read_less(stream_key.partition(":")[0], depth, consumer_id=consumer_id)
-
-    def _read_less(self, provider: str, depth: int, **who: str) -> None:
-        feed = self.feeds.get(provider)
-        if feed is not None and feed.on_pressure is not None and feed.on_pressure():
-            self.reporting.tell("backpressure.triggered", rung="pause", depth=depth, **who)
 
     def _routes_changed(
         self, consumer_id: str, version: int, added: frozenset[int], removed: frozenset[int]
