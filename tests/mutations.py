@@ -28,6 +28,8 @@ _DISPATCHER = "tests/unit/dispatcher/test_dispatcher.py::test_"
 _REORDER = "tests/unit/dispatcher/test_reorder.py::test_"
 _ROUTING = "tests/unit/dispatcher/test_routing.py::test_"
 _RUNNER = "tests/unit/consumers/test_runner.py::test_"
+_MAILBOX = "tests/unit/consumers/test_mailbox.py::test_"
+_BOOKS = "tests/unit/runtime/test_backpressure.py::test_"
 _POOLS = "tests/unit/pools/"
 _MERGE = "tests/unit/orchestrator/test_merge.py::test_"
 _FACTS = "tests/replay/test_facts.py::test_facts_equal_the_published_ones"
@@ -98,6 +100,20 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("mailbox.critical_last", "CON-02", "critical events do not leave first",
              "tests/unit/consumers/test_mailbox.py::"
              "test_con_02_critical_entries_leave_first_and_each_class_in_order"),
+    Mutation("mailbox.no_reserve", "BP-07", "critical events share the places of market data",
+             f"{_MAILBOX}bp_07_bp_08_critical_entries_are_never_refused_and_never_the_victim"),
+    Mutation("mailbox.no_reserve", "BP-08", "as above",
+             f"{_MAILBOX}bp_07_bp_08_critical_entries_are_never_refused_and_never_the_victim"),
+    Mutation("fold.first_quantity", "BP-05", "of two quantities of a level the older one stays",
+             f"{_BOOKS}bp_05_a_consumer_at_one_percent_of_the_rate_has_the_sources_book_at_every_event"),
+    Mutation("mailbox.forget_loss", "RTE-07", "a skipped delta leaves the book as if nothing were missing",
+             f"{_BOOKS}rte_07_the_book_is_right_across_route_flips_too"),
+    Mutation("mailbox.no_filter", "RTE-06", "market data of an older routing is delivered",
+             "tests/unit/consumers/test_flips.py::test_rte_05_rte_06_market_data_of_before_is_skipped_and_critical_is_not"),
+    Mutation("recycler.grow", "MEM-12", "an exhausted pool makes more slots",
+             f"{_BOOKS}mem_12_an_exhausted_pool_folds_then_asks_to_read_less_then_drops_and_never_stalls"),
+    Mutation("throttle.off", "BP-11", "a stream over its rate is not held up",
+             "tests/unit/dispatcher/test_throttle.py::test_bp_11_a_burst_passes_then_one_a_token"),
     Mutation("runner.first_failure_only", "CON-12", "only the first of several failures is reported",
              f"{_RUNNER}con_12_every_failure_of_a_batch_of_single_calls_is_reported"),
     # --- memory

@@ -24,6 +24,7 @@ from engine.bench.sources import Sources
 from engine.book.checksum import choose_kernel
 from engine.bus.data import DataBus
 from engine.consumers.inline import InlineRunner
+from engine.consumers.settings import MailboxSettings
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard
 from engine.observability.latency import StageTimer
@@ -214,7 +215,8 @@ class Fan:
         clock, timer = SystemClock(), StageTimer()
         for number, handler in enumerate(self.handlers):
             runner = InlineRunner(
-                f"bench-{number}", number, handler, None, self.recycler, clock, timer, capacity=MAILBOX_PLACES
+                f"bench-{number}", number, handler, None, self.recycler, clock, timer,
+                settings=MailboxSettings(capacity=MAILBOX_PLACES),
             )
             runner.start()
             self.bus.add(runner)

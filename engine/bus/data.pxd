@@ -18,8 +18,6 @@ cdef class DataBus(FanoutPort):
     cdef uint32_t _queue_count
     cdef uint32_t _capacity
     cdef bint _flushing
-    cdef object _on_refused              # called as on_refused(consumer index, event): dead letter
     cdef readonly uint64_t fanned_out    # events handed to at least one consumer
 
     cdef int _wait(self, uint16_t index) except -1
-    cdef int _full(self, PyObject* event, uint16_t index) except -1

@@ -47,6 +47,8 @@ class Pipeline(ConsumerCounts):
     merged: int
     duplicates: int
     late_dropped: int
+    coalesced_at_entry: int
+    dropped_at_entry: int
     held: int
     gap_holds: int
     windows: dict[str, WindowCounts]

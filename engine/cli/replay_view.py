@@ -45,6 +45,8 @@ def print_result(result: ReplayResult, verdict: Verdict, *, verifying: bool, fac
 def consumer_text(row: dict[str, int]) -> str:
     """The second equation of a consumer, and its failures."""
     text = f"{row['offered']:,} offered = {row['delivered']:,} delivered"
+    if row["coalesced"]:
+        text += f" + {row['coalesced']:,} coalesced"
     if row["skipped"]:
         text += f" + {row['skipped']:,} skipped"
     text += f" + {row['dropped']:,} dropped + {row['queued']:,} queued"
@@ -55,9 +57,15 @@ def streams_text(summary: EngineSummary) -> str:
     """The first equation, over all streams."""
     totals = summary.totals()
     merged = f" + {totals['merged']:,} merged" if totals["merged"] else ""
+    limited = (
+        f" + {totals['coalesced_at_entry']:,} coalesced + {totals['dropped_at_entry']:,} over the rate"
+        if totals["coalesced_at_entry"] or totals["dropped_at_entry"]
+        else ""
+    )
     return (
         f"events: {totals['received']:,} received = {totals['routed']:,} routed + {totals['unrouted']:,} unrouted"
-        f"{merged} + {totals['duplicates']:,} duplicates + {totals['late_dropped']:,} late + {totals['held']:,} held"
+        f"{merged} + {totals['duplicates']:,} duplicates + {totals['late_dropped']:,} late{limited}"
+        f" + {totals['held']:,} held"
     )
 
 

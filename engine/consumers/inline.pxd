@@ -1,6 +1,6 @@
 """A consumer whose callbacks run in the engine's loop: lowest latency, and everyone waits while it thinks."""
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from engine.consumers.runner cimport Runner
 
@@ -9,3 +9,5 @@ from engine.consumers.runner cimport Runner
 cdef class InlineRunner(Runner):
     """Served at the end of each read. Owned by the runtime; engine's loop only."""
     cdef bint _busy
+
+    cdef int64_t _serve_up_to(self, int64_t mono_ns, uint32_t limit) except -1

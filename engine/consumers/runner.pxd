@@ -38,6 +38,7 @@ cdef class Runner(EventSink):
     cdef PyObject** _batch
     cdef list _list                          # reused for every batch
     cdef uint32_t _quantum
+    cdef uint32_t _share                     # events of one round among others
     cdef bint _on_loop                       # whether callbacks run on the engine's loop
     cdef uint32_t _in_hand                   # events of the batch being served
     cdef uint32_t _called                    # events of the batch in hand whose callback was entered
@@ -46,8 +47,7 @@ cdef class Runner(EventSink):
     cdef object _on_error                    # called as on_error(consumer_id, exception, trace_id, event_id, worker)
     cdef object _on_slow                     # called as on_slow(consumer_id, callback_ns, budget_ns)
     cdef readonly uint64_t delivered
-    cdef readonly uint64_t dropped
-    cdef readonly uint64_t skipped           # taken from the mailbox, but its batch was cancelled before
+    cdef readonly uint64_t cancelled         # taken from the mailbox, but its batch was cancelled before
     cdef readonly uint64_t invocations
     cdef readonly uint64_t failures
     cdef readonly uint64_t escapes
@@ -59,6 +59,7 @@ cdef class Runner(EventSink):
     cdef int _begin(self) except -1
     cdef int _end(self) except -1
     cdef list _new_list(self)
+    cdef int _offer_rare(self, PyObject* event) except -1
     cdef int64_t _serve_batch(self, uint32_t count, int64_t mono_ns) except -1
     cdef int _in_hands(self, uint32_t count, int by) noexcept
     cdef int _note_kept(self, PyObject* event) noexcept

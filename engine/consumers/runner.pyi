@@ -4,6 +4,7 @@ from typing_extensions import disjoint_base
 
 from engine.base.clock import Clock
 from engine.consumers.mailbox import Mailbox
+from engine.consumers.settings import MailboxSettings
 from engine.observability.latency import LatencyHistogram, StageTimer
 from engine.schema.ports import EventPool, EventSink
 
@@ -18,8 +19,9 @@ class Runner(EventSink):
             Cython Handler; or with the coroutine run(ctx). Optional on_start(ctx), on_stop(ctx).
         context: handed to every call.
         pool, clock, timer: the engine's.
-        capacity: mailbox places.
+        settings: of its mailbox, see :class:`~engine.consumers.settings.MailboxSettings`.
         quantum: most events a batch (larger = throughput, smaller = evenness).
+        weight: batches it gets in a round that others wait in.
         budget_ms: a callback longer than this is reported as slow.
         on_error: called as on_error(consumer_id, error, trace_id, event_id, worker).
         on_slow: called as on_slow(consumer_id, callback_ns, budget_ns).
@@ -37,8 +39,7 @@ class Runner(EventSink):
     mode: str
     worker: str
     delivered: int
-    dropped: int
-    skipped: int
+    cancelled: int
     invocations: int
     failures: int
     escapes: int
@@ -56,9 +57,9 @@ class Runner(EventSink):
         clock: Clock,
         timer: StageTimer,
         *,
-        capacity: int = 256,
-        critical_reserve: int = 64,
+        settings: MailboxSettings | None = None,
         quantum: int = 64,
+        weight: int = 1,
         budget_ms: int = 50,
         on_error: Callable[[str, BaseException, str, str, str], None] | None = None,
         on_slow: Callable[[str, int, int], None] | None = None,
@@ -69,8 +70,6 @@ class Runner(EventSink):
         """Deliver what is queued, then call on_stop(ctx). Idempotent."""
     def statistics(self) -> dict[str, int]:
         """Counts of EVT-08's second equation and of the callbacks."""
-    def drop_one(self) -> None:
-        """Count an event that was offered and refused for good."""
 
 def forget_locals(error: BaseException) -> None:
     """Empty the frames an exception went through, and those of its causes: their variables hold events."""

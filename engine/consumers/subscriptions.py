@@ -69,6 +69,7 @@ class SubscriptionDesk:
         carriers: symbol -> {provider: instrument id} of what is carried now.
         merge_rule: a merge rule by its name, None where there is none.
         accounts: provider -> instrument id of its account's stream, where it has a key.
+        on_change: called as on_change(consumer_id, version, added, removed) with the stream indices of each change.
     """
 
     def __init__(
@@ -78,20 +79,23 @@ class SubscriptionDesk:
         carriers: Callable[[str], dict[str, int]],
         merge_rule: Callable[[str], RuleOfDesk | None],
         accounts: Mapping[str, int] = MappingProxyType({}),
+        on_change: Callable[[str, int, frozenset[int], frozenset[int]], None] | None = None,
     ) -> None:
         self._board = board
+        self._on_change = on_change
         self._stream_index = stream_index
         self._carriers = carriers
         self._accounts = accounts
         self._merge_rule = merge_rule
         self._consumers: dict[str, int] = {}
         self._held: dict[str, list[Subscription]] = {}
-        self._on_first_book: Callable[[int, int], None] | None = None
+        self._streams: dict[str, frozenset[int]] = {}
 
     def register(self, consumer_id: str, index: int) -> None:
         """Make a consumer known, without routes."""
         self._consumers[consumer_id] = index
         self._held[consumer_id] = []
+        self._streams[consumer_id] = frozenset()
 
     def subscriptions(self, consumer_id: str) -> tuple[Subscription, ...]:
         """What a consumer holds."""
@@ -194,7 +198,11 @@ class SubscriptionDesk:
             for provider, instrument in self._carriers(held.symbol).items():
                 if not held.providers or provider in held.providers:
                     streams.update(self._streams_of(provider, instrument, held.types()))
-        self._board.set_routes(self._consumers[consumer_id], frozenset(streams))
+        before, now = self._streams[consumer_id], frozenset(streams)
+        self._streams[consumer_id] = now
+        version = self._board.set_routes(self._consumers[consumer_id], now)
+        if now != before and self._on_change is not None:
+            self._on_change(consumer_id, version, now - before, before - now)
 
     def _streams_of(self, provider: str, instrument: int, types: Iterable[EventType]) -> Iterator[int]:
         """Balances are of the account that the symbol is traded on, not of the symbol."""

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StreamCounts:
-    """received = routed + unrouted + merged + duplicates + late_dropped + held (EVT-08, first equation)."""
+    """received = the sum of all up to ``held`` (EVT-08, first equation).
+
+    The updates that a snapshot took the place of while both waited are counted with the updates.
+    """
 
     received: int
     routed: int
@@ -16,7 +19,13 @@ class StreamCounts:
     """Went into a merge window and to nobody else."""
     duplicates: int
     late_dropped: int
+    coalesced_at_entry: int
+    """Folded while they waited for a token."""
+    dropped_at_entry: int
+    """Past the buffer while they waited for a token."""
     held: int
+    throttled: int
+    """That had to wait for a token."""
     late_delivered: int
     gaps: int
     held_total: int
@@ -26,4 +35,5 @@ class StreamCounts:
     def balanced(self) -> bool:
         """Whether the equation holds."""
         to_nobody = self.unrouted + self.merged
-        return self.received == self.routed + to_nobody + self.duplicates + self.late_dropped + self.held
+        gone = self.routed + to_nobody + self.duplicates + self.late_dropped
+        return self.received == gone + self.coalesced_at_entry + self.dropped_at_entry + self.held

@@ -5,7 +5,9 @@ from engine.base.clock import Clock
 from engine.dispatcher.counts import StreamCounts
 from engine.dispatcher.routing import RoutingBoard
 from engine.observability.latency import LatencyHistogram, StageTimer
-from engine.schema.ports import EventPool, EventSink, FanoutPort
+from engine.schema.event import Event
+from engine.schema.fold import SaturationTable
+from engine.schema.ports import BookSource, EventPool, EventSink, FanoutPort
 
 @final
 class Dispatcher(EventSink):
@@ -24,6 +26,11 @@ class Dispatcher(EventSink):
             at least 64.
         horizon_s: how long it remembers them at most.
         on_telemetry: called as on_telemetry(kind, **metadata).
+        rate_per_s: events of a stream a second that go on at once, critical ones aside; 0 = no limit.
+        burst: how many of them a stream may save up.
+        table: what may coalesce while it waits.
+        books: told where an update is lost.
+        on_limited: called as on_limited(stream_key, count, event, waiting) for what found no place to wait.
     """
 
     flush_overruns: int
@@ -43,6 +50,11 @@ class Dispatcher(EventSink):
         horizon_ids: int = 8192,
         horizon_s: int = 300,
         on_telemetry: Callable[..., None] | None = None,
+        rate_per_s: int = 0,
+        burst: int = 1,
+        table: SaturationTable | None = None,
+        books: BookSource | None = None,
+        on_limited: Callable[[str, int, Event | None, int], None] | None = None,
     ) -> None: ...
     def poll(self, now_ns: int) -> int:
         """Act on deadlines up to *now_ns*; returns how many events moved."""

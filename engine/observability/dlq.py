@@ -210,6 +210,7 @@ class DeadLetterQueue:
         symbol: str | None = None,
         consumer_id: str | None = None,
         trace_id: str | None = None,
+        count: int = 1,
     ) -> int:
         """Keep one dead letter; returns the id of the record it is in.
 
@@ -225,13 +226,14 @@ class DeadLetterQueue:
             symbol: of the event.
             consumer_id: for whom it was meant.
             trace_id: of the event; None = there was none, a new one is made.
+            count: how many equal ones this one stands for, where they come too fast to keep each.
 
         Raises:
             MisuseError: the queue is closed.
         """
         if self._closed:
             raise MisuseError("the dead-letter queue is closed", op="dlq.add")
-        self._total[reason] += 1
+        self._total[reason] += count
         now_ns = self._clock_ns()
         key: tuple[object, ...] = (reason, priority, provider, symbol, consumer_id, code, message)
         if planted("dlq.off"):
@@ -241,7 +243,7 @@ class DeadLetterQueue:
         known = self._known.get(key)
         if known is not None:
             first = known.record
-            known.record = msgspec.structs.replace(first, count=first.count + 1, last_ns=now_ns)
+            known.record = msgspec.structs.replace(first, count=first.count + count, last_ns=now_ns)
             return first.dlq_id
         masked = None if raw is None else mask_bytes(raw)
         record = DlqRecord(
@@ -259,7 +261,7 @@ class DeadLetterQueue:
             trace_id=trace_id or str(uuid4()),
             code=code,
             message=mask_text(message),
-            count=1,
+            count=count,
             first_ns=now_ns,
             last_ns=now_ns,
         )

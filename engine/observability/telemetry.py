@@ -29,8 +29,8 @@ _INFO, _WARN, _ERROR = Severity
 class TelemetryType(IntEnum):
     """Every type with its severity and metadata keys.
 
-    ``key*`` tells records of a type apart: equal ones within the fold window become one. ``key?`` may be
-    absent. ``a|b`` means exactly one of the two.
+    ``key*`` tells records of a type apart: equal ones within the fold window become one. ``key+`` is the sum over
+    those. ``key?`` may be absent. ``a|b`` means exactly one of the two.
     """
 
     text: str
@@ -39,6 +39,7 @@ class TelemetryType(IntEnum):
     optional: frozenset[str]
     either: frozenset[str]
     identity: tuple[str, ...]
+    summed: tuple[str, ...]
 
     def __new__(cls, number: int, text: str, severity: Severity, keys: str) -> Self:
         """One row; the words of *keys* are read once, here."""
@@ -47,12 +48,15 @@ class TelemetryType(IntEnum):
         member.text = text
         member.severity = severity
         words = keys.split()
-        names = [word.rstrip("*?") for word in words]
+        names = [word.rstrip("*?+") for word in words]
         member.either = frozenset(part for name in names if "|" in name for part in name.split("|"))
         member.optional = frozenset(
             name for name, word in zip(names, words, strict=True) if word.endswith("?")
         )
         member.required = frozenset(name for name in names if "|" not in name) - member.optional
+        member.summed = tuple(
+            name for name, word in zip(names, words, strict=True) if word.endswith("+")
+        )
         starred = [name for name, word in zip(names, words, strict=True) if word.endswith("*")]
         member.identity = tuple(part for name in starred for part in name.split("|"))
         return member
@@ -72,7 +76,7 @@ class TelemetryType(IntEnum):
         9, "late_event.dropped", _INFO, "provider* symbol* event_type* seq_provider lateness_ms merge_key?",
     )  # fmt: skip
     ORDERING_GAP = 10, "ordering.gap", _WARN, "stream_key* expected got waited_ms"
-    COALESCING_APPLIED = 11, "coalescing.applied", _INFO, "stream_key* consumer_id* folded_count"
+    COALESCING_APPLIED = 11, "coalescing.applied", _INFO, "stream_key* consumer_id* folded_count+"
     BACKPRESSURE_TRIGGERED = 12, "backpressure.triggered", _WARN, "stream_key|consumer_id* rung* depth"
     ROUTING_CHANGED = 13, "routing.changed", _INFO, "version* consumer_id* added removed"
     DLQ_PUBLISHED = 14, "dlq.published", _WARN, "reason* event_id dlq_id*"
@@ -248,8 +252,13 @@ class TelemetryBus:
         entry = self._open.get(key)
         if entry is not None and now_ns - entry.record.last_ns <= self._fold_window_ns:
             first = entry.record
+            for name in type.summed:
+                metadata[name] = first.metadata[name] + metadata[name]  # type: ignore[operator]
             entry.record = msgspec.structs.replace(
-                first, count=first.count + 1, last_ns=max(first.last_ns, now_ns)
+                first,
+                count=first.count + 1,
+                last_ns=max(first.last_ns, now_ns),
+                metadata={**first.metadata, **{name: metadata[name] for name in type.summed}},
             )
             return None
         self._number += 1

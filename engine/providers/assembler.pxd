@@ -60,6 +60,7 @@ cdef class BookAssembler:
     cdef readonly uint32_t epoch
     cdef readonly bint is_valid
     cdef bint _dirty                         # a delta could not be published: a snapshot comes next
+    cdef bint _is_unsound                    # a message did not check out, and the book is not voided yet
     cdef uint64_t last_seq
     cdef uint64_t verified_through_id
     cdef readonly int64_t last_recv_ns       # of the last message that was applied, 0 = none yet
@@ -67,6 +68,7 @@ cdef class BookAssembler:
     # -- what is rarely needed
     cdef readonly str symbol
     cdef readonly bytes venue_symbol
+    cdef object on_exhausted         # called as on_exhausted(symbol, event type) for each event there was no slot for
     cdef object on_widened           # called as on_widened(assembler) before the first event at the new scale
     cdef uint32_t _depth_wanted              # published per side where the venue does not cut below it
     cdef int _reason                         # why the next snapshot is published
@@ -92,6 +94,9 @@ cdef class BookAssembler:
     cdef int replace(self, const BookMessage* m) except -1
     cdef int invalidate(self, int reason, int64_t ts_recv_ns) except -1
     cdef int publish_snapshot(self, const BookMessage* m, int reason) except -1
+    cdef int _copy_book(self, PyObject* event, int reason) except -1
+    cdef int _stamp(self, PyObject* event, const BookMessage* m) except -1
+    cdef PyObject* snapshot(self, int reason) except? NULL
     cdef int widen(self, int price_scale, int qty_scale) except -1
     cdef int _publish_update(self, const BookMessage* m, uint32_t bids, uint32_t asks) except -1
     cdef PyObject* _lease(self, int event_type) except? NULL

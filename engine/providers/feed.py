@@ -115,6 +115,8 @@ class Feed(ABC):
         self.on_snapshot_request: Callable[[SnapshotRequest], None] | None = None
         self.on_resubscribe: Callable[[int, BookReason], None] | None = None
         self.on_refusal: Callable[[SubscriptionRefusal], None] | None = None
+        self.on_pressure: Callable[[], bool] | None = None
+        """Called where places are short, to read less for a while; answers whether that begins now."""
         self.on_shutdown: Callable[[int], None] | None = None
         """Called with the number of a connection that the venue is about to end."""
 

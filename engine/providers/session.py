@@ -15,6 +15,7 @@ from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
 from engine.providers.account import Account, AccountWays, open_account
 from engine.providers.backoff import Backoff
+from engine.providers.brake import Brake
 from engine.providers.connection import FINAL_REFUSALS, Connection, State
 from engine.providers.feed import ConnectionPlan, Feed, SnapshotRequest, Wanted
 from engine.providers.fleet import Fleet
@@ -55,6 +56,7 @@ class Session:
         tell: called as tell(kind, **metadata): telemetry.
         sink: takes the frames in place of the feed's stream.
         random: source of the jitter.
+        pause_ms: how long reading stops at a time where places are short; 0 = it does not.
         gate: what this provider shares with others at the same venue; None = it is alone there.
         tape: told of all that goes to and comes from the venue but frames, which pass through *sink*.
     """
@@ -69,6 +71,7 @@ class Session:
         sink: FrameSink | None = None,
         random: Random | None = None,
         gate: VenueGate | None = None,
+        pause_ms: int = 0,
         tape: Tape | None = None,
     ) -> None:
         self.feed = feed
@@ -149,6 +152,8 @@ class Session:
         feed.on_snapshot_request = self.snapshot_wanted
         feed.on_resubscribe = self.resubscription_wanted
         feed.on_refusal = self.refusals.take
+        self.brake = Brake(self.fleet.pause, self.fleet.resume, pause_ms)
+        feed.on_pressure = self.brake.press
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -167,6 +172,7 @@ class Session:
         if self._closed:
             return
         self._closed = True
+        self.brake.release()
         self._scope.cancel()
         await self.fleet.close()
         if self.account is not None:

@@ -42,6 +42,7 @@ cdef class VenueStream(FrameSink):
     cdef object on_telemetry                 # (kind, **metadata)
     cdef public object on_lost               # (book, reason): at once; telemetry waits for the end of the resync
     cdef dict _resyncs                       # symbol -> [(reason, expected, actual, lost at, ns)] since it was valid
+    cdef public object on_exhausted          # (symbol, event type) for each event there was no slot for; set before books
     cdef public int64_t record_index         # replay: the record in hand, else -1
     cdef public bint catching_up             # frames held back pass: what has no number was told by others already
     cdef readonly uint64_t frames
@@ -57,7 +58,7 @@ cdef class VenueStream(FrameSink):
     cdef int find(self, const char* text, const Span* symbol) except -2
     cdef int reject(self, int code, const char* field, const char* text, size_t length) except -1
     cdef int want_snapshot(self, int index, int reason) except -1
-    cdef PyObject* lease(self, int event_type) except? NULL
+    cdef PyObject* lease(self, int event_type, int index) except? NULL
     cdef int send(self, PyObject* event, int index, uint64_t seq, uint8_t ordering, int64_t ts_venue_ns,
                   int64_t ts_recv_ns) except -1
     cdef int publish_trade(self, int index, uint64_t trade_id, int side, int64_t price_raw, int64_t qty_raw,

@@ -25,6 +25,8 @@ class VenueStream(FrameSink):
     """
 
     provider: str
+    on_exhausted: Callable[[str, int], None] | None
+    """Called as on_exhausted(symbol, event type) for each event there was no slot for; set before books are added."""
     record_index: int
     """Replay: the record in hand, else -1."""
     catching_up: bool

@@ -6,6 +6,8 @@ import os
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 from engine.base.clock import Clock, SystemClock
@@ -19,6 +21,7 @@ from engine.config.sections_consumers import ConsumerConfig
 from engine.consumers.context import Context
 from engine.consumers.inline import InlineRunner
 from engine.consumers.runner import Runner
+from engine.consumers.settings import MailboxSettings
 from engine.consumers.subscriptions import Subscription, SubscriptionDesk
 from engine.consumers.threaded import ThreadRunner
 from engine.dispatcher.dispatcher import Dispatcher
@@ -32,16 +35,22 @@ from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
 from engine.providers.assembler import BookAssembler
 from engine.providers.balances import Balance
+from engine.providers.bookshelf import BookShelf
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
 from engine.runtime.catalogue import Catalogue
 from engine.runtime.merging import Merging
+from engine.runtime.pressure import Pressure
 from engine.runtime.reporting import Reporting
 from engine.runtime.summary import EngineSummary, summarize
 from engine.schema.command import Ack, Command, Reply
-from engine.schema.enums import EventType, InstrumentChange
+from engine.schema.enums import BookReason, EventType, InstrumentChange
 from engine.schema.event import use_clock
+from engine.schema.fold import SaturationTable
 from engine.schema.instrument import Instrument
+
+_TYPES = {event_type.class_name: event_type for event_type in EventType}
+_BOOK_TYPES = (EventType.BOOK_SNAPSHOT, EventType.BOOK_UPDATE)
 
 
 class Engine:
@@ -72,8 +81,11 @@ class Engine:
         self.recycler = self._build_recycler()
         self.timer = StageTimer()
         self.board = RoutingBoard()
-        self.bus = DataBus(self.recycler, self._refused)
+        self.shelf = BookShelf(self.board)
+        self.bus = DataBus(self.recycler)
         ordering, dedupe = config.dispatcher.stream_ordering, config.dispatcher.dedupe
+        limits = config.dispatcher.backpressure
+        table = SaturationTable([_TYPES[name] for name in config.dispatcher.coalescable_types])
         self.dispatcher = Dispatcher(
             self.recycler,
             self.bus,
@@ -86,6 +98,11 @@ class Engine:
             horizon_ids=dedupe.horizon_ids,
             horizon_s=dedupe.horizon_s,
             on_telemetry=self.reporting.tell,
+            rate_per_s=0 if limits.token_rate_per_stream == "unlimited" else limits.token_rate_per_stream,
+            burst=limits.token_burst,
+            table=table,
+            books=self.shelf,
+            on_limited=self.reporting.rate_limited,
         )
         self.orchestrator = Orchestrator(
             self.dispatcher, self.board, self.timer, self.recycler, self.clock, self.reporting.tell
@@ -99,7 +116,7 @@ class Engine:
             if provider.credentials.api_key_env is not None
         }
         self.desk = SubscriptionDesk(
-            self.board, stream_index, self.catalogue.carriers, self.merging.rule, accounts
+            self.board, stream_index, self.catalogue.carriers, self.merging.rule, accounts, self._routes_changed
         )
         self.control = ControlBus(
             {
@@ -116,6 +133,19 @@ class Engine:
         self.runners: dict[str, Runner] = {}
         self.names: dict[str, str] = {}
         self._closed = False
+        self._pressure = Pressure(self.reporting, self.recycler, self.feeds, self.runners, self.clock.now)
+        self._mailboxes = MailboxSettings(
+            critical_reserve=config.bus.critical_reserve,
+            saturate_at=config.bus.saturate_at,
+            resume_at=config.bus.resume_at,
+            table=table,
+            books=self.shelf,
+            versions=self.board,
+            on_coalesced=self.reporting.coalesced,
+            on_dropped=self.reporting.mailbox_full,
+            on_saturated=self.reporting.saturated,
+            on_full=self._pressure.mailbox_full,
+        )
 
     def _build_recycler(self) -> Recycler:
         config = self.config
@@ -159,12 +189,14 @@ class Engine:
             on_foreign_order=self.reporting.foreign_order,
         )
         feed = open_feed(venue, provider, rules or BookRules(), ports)
+        feed.stream.on_exhausted = partial(self._pressure.pool_exhausted, provider)
         self.feeds[provider] = feed
         return feed
 
     def carry(self, feed: Feed, instrument: Instrument) -> BookAssembler:
         """Add an instrument to a provider and to the catalogue; routes that name all providers follow."""
         book = feed.add_instrument(instrument)
+        self.shelf.add(book)
         self.catalogue.add(instrument)
         self.desk.refresh()
         return book
@@ -180,6 +212,8 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         mode: str = "inline",
         capacity: int = 256,
+        weight: int = 1,
+        version_filter: bool = True,
         budget_ms: int = 50,
     ) -> Runner:
         """Connect a consumer; it gets events once it is subscribed and :meth:`start` was called.
@@ -191,6 +225,8 @@ class Engine:
             params: what ``ctx.params`` gives.
             mode: ``inline`` or ``thread``.
             capacity: mailbox places.
+            weight: batches it gets in a round that others wait in; inline consumers alone share rounds.
+            version_filter: what was routed to it before its own routes changed is skipped.
             budget_ms: a longer callback is told as slow.
 
         Raises:
@@ -210,9 +246,9 @@ class Engine:
             self.recycler,
             self.clock,
             self.timer,
-            capacity=capacity,
-            critical_reserve=self.config.bus.critical_reserve,
+            settings=replace(self._mailboxes, capacity=capacity, has_version_filter=version_filter),
             quantum=self.config.dispatcher.quantum_events,
+            weight=weight,
             budget_ms=budget_ms,
             on_error=self.reporting.callback_failed,
             on_slow=self.reporting.callback_slow,
@@ -243,6 +279,8 @@ class Engine:
                 params=consumer.params,
                 mode=consumer.mode,
                 capacity=consumer.mailbox_capacity,
+                weight=consumer.weight,
+                version_filter=consumer.version_filter,
                 budget_ms=consumer.callback_budget_ms,
             )
             for wanted in consumer.subscriptions:
@@ -284,6 +322,7 @@ class Engine:
                 runner.stop()
             except Exception as error:
                 failures.append(error)
+        self.reporting.tell_rest()
         self.dlq.close()
         if len(failures) == 1:
             raise failures[0]
@@ -386,10 +425,20 @@ class Engine:
         lease.publish()
         lease.offer_to(self.orchestrator)
 
-    def _refused(self, index: int, event: Any) -> None:
-        runner = list(self.runners.values())[index]
-        runner.drop_one()
-        self.reporting.mailbox_full(runner.consumer_id, event)
+    def _routes_changed(
+        self, consumer_id: str, version: int, added: frozenset[int], removed: frozenset[int]
+    ) -> None:
+        """A consumer's routes changed: what is queued for it is judged anew, new books begin with a snapshot."""
+        runner = self.runners[consumer_id]
+        runner.mailbox.routes_changed(version, removed)
+        self.reporting.tell(
+            "routing.changed", version=version, consumer_id=consumer_id, added=len(added), removed=len(removed)
+        )
+        for instrument in sorted({stream >> 4 for stream in added if stream & 15 in _BOOK_TYPES}):
+            state = self.shelf.offer_to(runner, instrument, BookReason.INITIAL)
+            if state is not None:
+                runner.mailbox.resumed(instrument, *state)
+                self.bus.wake(runner.index)
 
 
 def load_handler(consumer: ConsumerConfig) -> object:

@@ -165,7 +165,14 @@ class LiveEngine:
                 (provider.venue, provider.rest_endpoint),
                 VenueGate(feed.socket_limits, feed.rest_limits, provider.rest.limit_share),
             )
-            session = Session(feed, provider, engine.clock, tell=engine.reporting.tell, gate=gate)
+            session = Session(
+                feed,
+                provider,
+                engine.clock,
+                tell=engine.reporting.tell,
+                gate=gate,
+                pause_ms=engine.config.dispatcher.backpressure.socket_pause_ms,
+            )
             self.sessions.append(await self._stack.enter_async_context(session))
         return self
 

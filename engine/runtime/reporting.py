@@ -12,8 +12,11 @@ from engine.observability.dlq import DeadLetterQueue, DlqReason, priority_of
 from engine.observability.lanes import Severity
 from engine.observability.telemetry import TelemetryBus, TelemetryType
 from engine.schema.codec import to_json
+from engine.schema.enums import EventType
 from engine.schema.event import Event
 
+_EVENT_TYPES = {event_type.class_name: event_type for event_type in EventType}
+_TELL_EVERY_NS = 1_000_000_000
 _TYPES = {row.text: row for row in TelemetryType}
 _LOGGED_WHERE_IT_HAPPENS = frozenset({TelemetryType.SHUTDOWN_OUTSTANDING})
 log = logging.getLogger("engine.runtime")
@@ -28,6 +31,8 @@ class Reporting:
         self._lock = new_lock()
         self.rejected_frames: Counter[tuple[str, str]] = Counter()
         """(provider, code) -> frames."""
+        self._exhausted: dict[str, tuple[int, int | None]] = {}
+        """By stream: (events without a slot not told yet, when the last ones were)."""
         self.watchers: list[Callable[[str, Mapping[str, Any]], None]] = []
         """Called with each telemetry kind and its metadata, beside the bus."""
 
@@ -96,20 +101,75 @@ class Reporting:
             budget_ms=budget_ns // 1_000_000,
         )
 
-    def mailbox_full(self, consumer_id: str, event: Event) -> None:
-        """An event that a full mailbox refused for good."""
+    def saturated(self, consumer_id: str, depth: int) -> None:
+        """A mailbox is so full that it coalesces from here on."""
+        self.tell("backpressure.triggered", consumer_id=consumer_id, rung="coalesce", depth=depth)
+
+    def coalesced(self, consumer_id: str, stream_key: str, count: int) -> None:
+        """Events of a stream that others stand for, since the last time."""
+        self.tell("coalescing.applied", stream_key=stream_key, consumer_id=consumer_id, folded_count=count)
+
+    def rate_limited(self, stream_key: str, count: int, event: Event | None, waiting: int) -> None:
+        """*count* events of a stream found no token and no place to wait, *event* the last of them."""
+        self._lost(
+            DlqReason.RATE_LIMITED, "rate_limited", f"{stream_key} is over its rate", stream_key, count, event
+        )
+        self.tell("backpressure.triggered", stream_key=stream_key, rung="drop", depth=waiting)
+
+    def pool_exhausted(self, stream_key: str, in_use: int, capacity: int, now_ns: int) -> None:
+        """An event of a stream found no slot; told at most once a second a stream, with how many it were."""
+        count, told_ns = self._exhausted.get(stream_key, (0, None))
+        self._exhausted[stream_key] = count + 1, told_ns
+        if told_ns is None or now_ns - told_ns >= _TELL_EVERY_NS:
+            self._tell_exhausted(stream_key, now_ns)
+            pool = stream_key.rpartition(":")[2]
+            self.tell("pool.exhausted", pool=pool, in_use=in_use, capacity=capacity, waited_ms=0)
+            self.tell("backpressure.triggered", stream_key=stream_key, rung="drop", depth=in_use)
+
+    def _tell_exhausted(self, stream_key: str, now_ns: int | None) -> None:
+        count, _ = self._exhausted[stream_key]
+        self._exhausted[stream_key] = 0, now_ns
+        pool = stream_key.rpartition(":")[2]
+        self._lost(DlqReason.POOL_EXHAUSTED, "unavailable", f"pool {pool} is exhausted", stream_key, count, None)
+
+    def tell_rest(self) -> None:
+        """The engine stops: what was held back for being too often is told."""
+        for stream_key, (count, now_ns) in list(self._exhausted.items()):
+            if count:
+                self._tell_exhausted(stream_key, now_ns)
+
+    def mailbox_full(
+        self, consumer_id: str, stream_key: str, count: int, event: Event | None, depth: int
+    ) -> None:
+        """*count* events of a stream found no place, *event* the last of them; None = the others were told before."""
+        text = f"mailbox of {consumer_id} is full"
+        self._lost(DlqReason.MAILBOX_FULL, "unavailable", text, stream_key, count, event, consumer_id)
+        self.tell("backpressure.triggered", consumer_id=consumer_id, rung="drop", depth=depth)
+
+    def _lost(
+        self,
+        reason: DlqReason,
+        code: str,
+        message: str,
+        stream_key: str,
+        count: int,
+        event: Event | None,
+        consumer_id: str | None = None,
+    ) -> None:
+        provider, symbol, type_name = stream_key.split(":")
         with self._lock:
             self._dlq.add(
-                DlqReason.MAILBOX_FULL,
-                code="unavailable",
-                message=f"mailbox of {consumer_id} is full",
-                priority=priority_of(event.type),
-                event=to_json(event),
-                event_id=event.event_id,
-                provider=event.provider,
-                symbol=event.symbol,
+                reason,
+                code=code,
+                message=message,
+                priority=priority_of(_EVENT_TYPES[type_name]),
+                event=None if event is None else to_json(event),
+                event_id=None if event is None else event.event_id,
+                provider=provider,
+                symbol=symbol or None,
                 consumer_id=consumer_id,
-                trace_id=event.trace_id,
+                trace_id=None if event is None else event.trace_id,
+                count=count,
             )
 
 

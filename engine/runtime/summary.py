@@ -19,7 +19,17 @@ from engine.pools.recycler import Recycler
 from engine.pools.sizes import RecyclerStatistics
 from engine.providers.feed import Feed
 
-_STREAM_SUMS = ("received", "routed", "unrouted", "merged", "duplicates", "late_dropped", "held")
+_STREAM_SUMS = (
+    "received",
+    "routed",
+    "unrouted",
+    "merged",
+    "duplicates",
+    "late_dropped",
+    "coalesced_at_entry",
+    "dropped_at_entry",
+    "held",
+)
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,40 @@ class CloseReason(IntEnum):
     COMPLETE = 3
 
 
+class Saturation(IntEnum):
+    """What becomes of events of a type while their queue is saturated (EVT-09)."""
+
+    NEVER = 0
+    """Critical: stays as it is, whatever is full."""
+    DROP_OLDEST = 1
+    """Never coalesced; the oldest go to the dead letters when nothing else makes room."""
+    BOOK = 2
+    """Deltas unite level by level; a whole book replaces what is queued, invalid all of it."""
+    TICKER = 3
+    """Replaced field by field."""
+    KLINE = 4
+    """Open ones are replaced, a closed one never."""
+    REPLACE = 5
+    """Replaced; the newest is never dropped."""
+
+
+UNDER_SATURATION: dict[EventType, Saturation] = {
+    EventType.BOOK_SNAPSHOT: Saturation.BOOK,
+    EventType.BOOK_UPDATE: Saturation.BOOK,
+    EventType.TRADE: Saturation.DROP_OLDEST,
+    EventType.TICKER: Saturation.TICKER,
+    EventType.KLINE_SUMMARY: Saturation.KLINE,
+    EventType.EXEC_REPORT: Saturation.NEVER,
+    EventType.CONTROL_ACK: Saturation.NEVER,
+    EventType.CONTROL_RESULT: Saturation.NEVER,
+    EventType.INSTRUMENT_UPDATE: Saturation.REPLACE,
+    EventType.BALANCE_UPDATE: Saturation.REPLACE,
+    EventType.RISK_CONTROL: Saturation.NEVER,
+    EventType.MERGED_EVENT: Saturation.DROP_OLDEST,
+}
+"""The table of EVT-09, read by mailboxes and dispatcher; a type that is not in it never coalesces."""
+
+
 class OfferResult(IntEnum):
     """What a sink answers; it never blocks in secret."""
 

@@ -28,11 +28,14 @@ cdef class EventSink:
     cdef int offer(self, PyObject* event) except -1
     # The read burst is over: deliver what is queued.
     cdef int flush(self) except -1
-    # flush() among others: *mono_ns* is a reading of the monotonic clock taken just now, 0 = none. Answers one taken
+    # flush() among others, no more than this sink's share of a round: *mono_ns* is a reading of the monotonic clock taken just now, 0 = none. Answers one taken
     # at the end, or 0, so that sinks served one after the other need not each read the clock twice.
     cdef int64_t serve(self, int64_t mono_ns) except -1
     # Time has moved to now_ns: act on deadlines. Returns how many events moved.
     cdef int do_work(self, int64_t now_ns) except -1
+    # The pool of a type is exhausted: fold what is queued of it. Answers how many events others stand for now.
+    cdef int relieve(self, int event_type) except -1
+    cdef bint has_more             # serve() left something for the next round
 
 
 cdef enum RawKind:
@@ -95,11 +98,23 @@ cdef class FanoutPort:
     # Takes over the caller's reference.
     cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1
     cdef int flush(self) except -1
+    cdef int relieve(self, int event_type) except -1
 
 
 cdef class VersionPort:
     """The routing version in force, stamped on every event at the orchestrator's exit."""
     cdef uint64_t version
+    cdef uint64_t oldest           # no event that is still held before the fan-out carries a lower one
+
+
+cdef class BookSource:
+    """Assembled books by instrument; this base has none."""
+
+    # The published part of a valid book as an event with one reference, which is the caller's: reason is a
+    # BookReasonC. NULL = the book is not valid, or there is no slot. Whoever holds the GIL may call it.
+    cdef PyObject* snapshot(self, uint32_t instrument_id, int reason) except? NULL
+    # An update was lost before the fan-out: what is told next of this book is all of it.
+    cdef int lose(self, uint32_t instrument_id) except -1
 
 
 cdef class ControlHandler:

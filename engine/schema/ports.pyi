@@ -45,6 +45,12 @@ class VersionPort:
         """The routing version in force."""
 
 @disjoint_base
+class BookSource:
+    """Assembled books by instrument; this base has none."""
+
+    def __init__(self) -> None: ...
+
+@disjoint_base
 class ControlHandler:
     """Whoever obeys commands; the control bus only delivers."""
 

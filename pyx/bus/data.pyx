@@ -5,7 +5,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 
 from engine.base.units cimport unlikely
-from engine.schema.event cimport Event, retain
+from engine.schema.event cimport retain
 from engine.schema.ports cimport FULL, EventPool, EventSink, FanoutPort
 
 
@@ -14,14 +14,12 @@ cdef class DataBus(FanoutPort):
     """Fan-out to consumers by index.
 
     Args:
-        pool: where an event goes that no consumer took.
-        on_refused: called as on_refused(consumer_index, event) for each event a full mailbox refused.
+        pool: where an event goes that no consumer took; who refused it has told why.
     """
 
-    def __init__(self, EventPool pool not None, on_refused=None):
+    def __init__(self, EventPool pool not None):
         self._pool = pool
         self._consumers = []
-        self._on_refused = on_refused
 
     def __dealloc__(self):
         free(self._sinks)
@@ -58,7 +56,7 @@ cdef class DataBus(FanoutPort):
             while i < count:
                 index = consumers[i]
                 if unlikely((<EventSink>self._sinks[index]).offer(event) == FULL):
-                    self._full(event, index)
+                    self._pool.release(event)
                 if unlikely(not self._pending[index]):
                     self._wait(index)
                 i += 1
@@ -88,18 +86,15 @@ cdef class DataBus(FanoutPort):
         """A consumer was offered something outside the fan-out (an acknowledgement): the next flush serves it."""
         self._wait(index)
 
-    cdef int _full(self, PyObject* event, uint16_t index) except -1:
-        """Let the consumer empty its mailbox and try once more; then the event is dropped, counted there."""
-        cdef EventSink sink = <EventSink>self._sinks[index]
-        sink.flush()
-        if sink.offer(event) == FULL:
-            if self._on_refused is not None:
-                self._on_refused(index, (<Event>event).detach())
-            self._pool.release(event)
-        return 0
+    cdef int relieve(self, int event_type) except -1:
+        """A pool is exhausted: every consumer folds what it can."""
+        cdef int freed = 0
+        for sink in self._consumers:
+            freed += (<EventSink>sink).relieve(event_type)
+        return freed
 
     cdef int flush(self) except -1:
-        """Deliver: each consumer with something queued, in the order the first event came."""
+        """Deliver: each consumer with something queued its share, in the order the first event came, until none has."""
         cdef uint16_t index
         cdef int64_t mono_ns = 0
         if self._flushing or self._queue_count == 0:
@@ -111,6 +106,8 @@ cdef class DataBus(FanoutPort):
                 self._queue_head += 1
                 self._pending[index] = 0
                 mono_ns = (<EventSink>self._sinks[index]).serve(mono_ns)
+                if unlikely((<EventSink>self._sinks[index]).has_more):
+                    self._wait(index)
         except BaseException:
             self._wait(index)             # cancelled: the next flush serves what is left, here and behind it
             raise

@@ -1,7 +1,9 @@
 cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 
 from engine.consumers.runner cimport Runner
+from engine.schema.event cimport Event, is_critical
 
 
 @cython.final
@@ -23,24 +25,36 @@ cdef class InlineRunner(Runner):
         if self.state == "stopped":
             return
         self.flush()
+        self.mailbox.tell_rest()
         self.state = "stopped"
         self._end()
 
+    cdef int _offer_rare(self, PyObject* event) except -1:
+        if not is_critical((<Event>event).s.type):
+            self.flush()                  # nothing is coalesced for a consumer that has time
+        return self.mailbox.put(event)
+
     cdef int flush(self) except -1:
-        self.serve(0)
+        self._serve_up_to(0, <uint32_t>-1)
         return 0
 
     cdef int64_t serve(self, int64_t mono_ns) except -1:
-        """Empty the mailbox into the handler, in batches of at most the quantum."""
+        return self._serve_up_to(mono_ns, self._share)
+
+    cdef int64_t _serve_up_to(self, int64_t mono_ns, uint32_t limit) except -1:
+        """Empty the mailbox into the handler, *limit* events at most, in batches of at most the quantum."""
         cdef uint32_t count
         if self._busy:
             return 0                      # called from inside its own callback
         self._busy = True
         try:
-            count = self.mailbox.take(self._batch, self._quantum)
-            while count:
+            while True:
+                count = <uint32_t>self.mailbox.take(self._batch, min(limit, self._quantum))
+                if count == 0:
+                    break
+                limit -= count
                 mono_ns = self._serve_batch(count, mono_ns)
-                count = self.mailbox.take(self._batch, self._quantum)
+            self.has_more = self.mailbox.depth() != 0
         finally:
             self._busy = False
         return mono_ns

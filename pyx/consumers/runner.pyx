@@ -47,8 +47,9 @@ cdef class Runner(EventSink):
             Cython Handler; or with the coroutine run(ctx). Optional on_start(ctx), on_stop(ctx).
         context: handed to every call.
         pool, clock, timer: the engine's.
-        capacity: mailbox places.
+        settings: of its mailbox, see :class:`~engine.consumers.settings.MailboxSettings`.
         quantum: most events a batch (larger = throughput, smaller = evenness).
+        weight: batches it gets in a round that others wait in.
         budget_ms: a callback longer than this is reported as slow.
         on_error: called as on_error(consumer_id, error, trace_id, event_id, worker).
         on_slow: called as on_slow(consumer_id, callback_ns, budget_ns).
@@ -58,19 +59,20 @@ cdef class Runner(EventSink):
     """
 
     def __init__(self, consumer_id: str, index: int, handler, context, EventPool pool not None,
-                 Clock clock not None, StageTimer timer not None, *, capacity: int = 256, critical_reserve: int = 64,
-                 quantum: int = 64, budget_ms: int = 50, on_error=None, on_slow=None):
+                 Clock clock not None, StageTimer timer not None, *, settings=None, quantum: int = 64,
+                 weight: int = 1, budget_ms: int = 50, on_error=None, on_slow=None):
         self.consumer_id = consumer_id
         self.index = index
         self.handler = handler
         self.context = context
-        self.mailbox = Mailbox(capacity, critical_reserve)
+        self.mailbox = Mailbox(pool, clock, settings, consumer_id)
         self.state = "starting"
         self.worker = "loop"
         self._pool = pool
         self._clock = clock
         self._timer = timer
         self._quantum = quantum
+        self._share = quantum * weight
         self._budget_ns = budget_ms * 1_000_000
         self._on_error = on_error
         self._on_slow = on_slow
@@ -145,7 +147,16 @@ cdef class Runner(EventSink):
         return 0
 
     cdef int offer(self, PyObject* event) except -1:
+        if unlikely(not self.mailbox.has_room(event)):
+            return self._offer_rare(event)
+        return self.mailbox.append(event)
+
+    cdef int _offer_rare(self, PyObject* event) except -1:
+        """Offer what the mailbox does not just queue."""
         return self.mailbox.put(event)
+
+    cdef int relieve(self, int event_type) except -1:
+        return self.mailbox.relieve(event_type)
 
     cdef int64_t _serve_batch(self, uint32_t count, int64_t mono_ns) except -1:
         """One batch: stamp, call, release. Takes and answers a reading of the clock, as serve()."""
@@ -187,7 +198,7 @@ cdef class Runner(EventSink):
         self.busy_ns += took_ns
         self.callback.record(took_ns, 1)
         self.delivered += self._called
-        self.skipped += count - self._called
+        self.cancelled += count - self._called
         if not self._on_loop:
             self._in_hands(count, -1)
         for i in range(count):
@@ -324,16 +335,14 @@ cdef class Runner(EventSink):
 
     def statistics(self) -> dict[str, int]:
         """Counts of EVT-08's second equation and of the callbacks."""
+        cdef Mailbox box = self.mailbox
         return {
-            "offered": self.mailbox.offered + self.dropped, "delivered": self.delivered, "coalesced": 0,
-            "skipped": self.skipped, "dropped": self.dropped, "queued": self.mailbox.depth() + self._in_hand,
-            "invocations": self.invocations, "failures": self.failures, "escapes": self.escapes,
-            "slow_callbacks": self.slow_callbacks, "busy_ns": self.busy_ns, "mailbox_peak": self.mailbox.peak,
-            "pinned": self.mailbox.depth() + self._in_hand}
-
-    def drop_one(self) -> None:
-        """Count an event that was offered and refused for good."""
-        self.dropped += 1
+            "offered": box.offered, "delivered": self.delivered, "coalesced": box.coalesced,
+            "skipped": box.skipped_version + box.skipped_dirty + self.cancelled, "dropped": box.dropped,
+            "queued": box.depth() + self._in_hand, "synthetic": box.synthetic, "skipped_version": box.skipped_version,
+            "skipped_dirty": box.skipped_dirty, "saturations": box.saturations, "invocations": self.invocations,
+            "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
+            "busy_ns": self.busy_ns, "mailbox_peak": box.peak, "pinned": box.depth() + self._in_hand}
 
 
 def forget_locals(error: BaseException) -> None:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from engine.base.wakeup cimport Wakeup
 from engine.consumers.runner cimport Runner
+from engine.schema.event cimport Event, is_critical
 
 from engine.base.errors import CapacityError
 from engine.base.workers import start_thread
@@ -62,13 +63,17 @@ cdef class ThreadRunner(Runner):
             self.state = "stalled"
             return
         self.state = "stopped"
+        self.mailbox.tell_rest()
         if self._errors:
             raise self._errors.pop()
 
     # -- the engine's side ------------------------------------------------------------------------------------
 
     cdef int offer(self, PyObject* event) except -1:
-        cdef int answer = self.mailbox.put(event)
+        cdef int answer
+        if self._in_step and not self.mailbox.has_room(event) and not is_critical((<Event>event).s.type):
+            self.flush()                  # nothing is coalesced in a replay, whose clock waits for this consumer
+        answer = self.mailbox.put(event)
         if self._idle:
             self._idle = False
             self._work.post()
@@ -112,7 +117,7 @@ cdef class ThreadRunner(Runner):
 
     cdef int _serve_all(self) except -1:
         """Empty the mailbox into the handler. Whatever a callback raises, SystemExit included, is its failure."""
-        cdef uint32_t count = self.mailbox.take(self._batch, self._quantum)
+        cdef uint32_t count = <uint32_t>self.mailbox.take(self._batch, self._quantum)
         while count:
             try:
                 self._serve_batch(count, 0)
@@ -121,5 +126,5 @@ cdef class ThreadRunner(Runner):
                 self.failures += 1
                 if self._on_error is not None:
                     self._on_error(self.consumer_id, error, "", "", self.worker)
-            count = self.mailbox.take(self._batch, self._quantum)
+            count = <uint32_t>self.mailbox.take(self._batch, self._quantum)
         return 0

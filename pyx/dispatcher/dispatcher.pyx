@@ -12,10 +12,12 @@ from engine.dispatcher.reorder cimport (JUDGE_DUPLICATE, JUDGE_HOLD, JUDGE_LATE,
                                         free_stream, front_in_order, judge, lowest, new_stream, next_in_order,
                                         note_emitted, note_late, note_next, pop, push)
 from engine.dispatcher.routing cimport RoutingBoard, RoutingTable
+from engine.dispatcher.throttle cimport Bucket, Throttle
 from engine.observability.latency cimport LatencyHistogram, StageTimer
 from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, MERGED_EVENT, ORDER_NONE, TYPE_STRIDE, Event,
                                   EventHeader, is_critical)
-from engine.schema.ports cimport EventPool, EventSink, FanoutPort
+from engine.schema.fold cimport SaturationTable
+from engine.schema.ports cimport BookSource, EventPool, EventSink, FanoutPort
 
 from engine.dispatcher.counts import StreamCounts
 from engine.schema.enums import EventType
@@ -38,11 +40,18 @@ cdef class Dispatcher(EventSink):
             at least 64.
         horizon_s: how long it remembers them at most.
         on_telemetry: called as on_telemetry(kind, **metadata).
+        rate_per_s: events of a stream a second that go on at once, critical ones aside; 0 = no limit.
+        burst: how many of them a stream may save up.
+        table: what may coalesce while it waits.
+        books: told where an update is lost.
+        on_limited: called as on_limited(stream_key, count, event, waiting) for what found no place to wait.
     """
 
     def __init__(self, EventPool pool not None, FanoutPort bus not None, RoutingBoard board not None,
                  Clock clock not None, StageTimer timer not None, *, tolerance_ms: int = 150, overrun_ms: int = 50,
-                 buffer_max: int = 200, horizon_ids: int = 8192, horizon_s: int = 300, on_telemetry=None):
+                 buffer_max: int = 200, horizon_ids: int = 8192, horizon_s: int = 300, on_telemetry=None,
+                 rate_per_s: int = 0, burst: int = 1, SaturationTable table=None, BookSource books=None,
+                 on_limited=None):
         self._pool = pool
         self._bus = bus
         self._board = board
@@ -58,6 +67,10 @@ cdef class Dispatcher(EventSink):
         self._held_streams = []
         self._next_deadline_ns = INT64_MAX
         self.gap_hold = LatencyHistogram()
+        if rate_per_s:
+            self._on_limited = on_limited
+            self._throttle = Throttle(pool, rate_per_s, burst, buffer_max, table or SaturationTable(),
+                                      books or BookSource(), on_coalesced=self._coalesced, on_dropped=self._limited)
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -110,19 +123,54 @@ cdef class Dispatcher(EventSink):
     cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
         """Route one event and give up our reference."""
         cdef RoutingTable table = self._board.table      # ours until it is used: a callback may replace it
-        if unlikely((<Event>event).h.routing_version != table.version) and not planted(b"dispatcher.newest_table"):
-            return self._emit_by_older(event, index, stream)
-        if unlikely(stream.route_version != table.version):
-            stream.consumer_count = <uint16_t>table.route(index, &stream.consumers)
-            stream.route_version = table.version
+        if unlikely((<Event>event).h.routing_version != table.version or stream.route_version != table.version):
+            return self._emit_rare(event, index, stream)
         return self._hand_on(event, stream, stream.consumers, stream.consumer_count)
 
-    cdef int _emit_by_older(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
-        """Route an event that was stamped before the routing changed."""
-        cdef RoutingTable table = self._board.table_of((<Event>event).h.routing_version)
+    cdef int _emit_rare(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
+        """As _emit() where the stream is limited, or the routing has changed.
+
+        No stream of a limited dispatcher notes the table it was routed by: each of its events comes through here, and
+        without limits none has to ask.
+        """
+        cdef RoutingTable table = self._board.table
+        if self._throttle is not None:
+            if not is_critical((<Event>event).s.type) and not self._throttle.admit(event, index, self._clock.now_ns()):
+                return self._wake_at(self._throttle.next_ns)
+        elif (<Event>event).h.routing_version == table.version:
+            stream.consumer_count = <uint16_t>table.route(index, &stream.consumers)
+            stream.route_version = table.version
+        return self._route(event, index, stream)
+
+    cdef int _route(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
+        """Hand an event to the consumers by the table it was stamped with."""
+        cdef RoutingTable table = self._board.table
         cdef const uint16_t* consumers = NULL
-        cdef uint32_t count = table.route(index, &consumers)
+        cdef uint32_t count
+        if (<Event>event).h.routing_version != table.version and not planted(b"dispatcher.newest_table"):
+            table = self._board.table_of((<Event>event).h.routing_version)
+        count = table.route(index, &consumers)
         return self._hand_on(event, stream, consumers, count)
+
+    cdef int _wake_at(self, int64_t deadline_ns) except -1:
+        """Something waits for a moment that may be nearer than the one known."""
+        if deadline_ns < self._next_deadline_ns:
+            self._next_deadline_ns = deadline_ns
+            if self.on_deadline is not None:
+                self.on_deadline()
+        return 0
+
+    cdef int _let_go(self, int64_t now_ns, bint is_last_call) except -1:
+        """Hand on what waited for tokens that have come; returns how many events moved."""
+        cdef uint32_t index = 0
+        cdef int moved = 0
+        cdef PyObject* event
+        while True:
+            event = self._throttle.pop_due(now_ns, is_last_call, &index)
+            if event == NULL:
+                return moved
+            self._route(event, index, self._stream(index))
+            moved += 1
 
     cdef int _hand_on(self, PyObject* event, StreamState* stream, const uint16_t* consumers,
                       uint32_t count) except -1:
@@ -146,6 +194,9 @@ cdef class Dispatcher(EventSink):
         elif self._board.history_count:
             self._board.forget_history()
         return self._bus.flush()
+
+    cdef int relieve(self, int event_type) except -1:
+        return self._bus.relieve(event_type)
 
     # -- out of order -----------------------------------------------------------------------------------------
 
@@ -171,10 +222,7 @@ cdef class Dispatcher(EventSink):
             if not stream.is_held:
                 stream.is_held = 1
                 self._held_streams.append(index)
-            if now_ns + self._rules.tolerance_ns < self._next_deadline_ns:
-                self._next_deadline_ns = now_ns + self._rules.tolerance_ns
-                if self.on_deadline is not None:
-                    self.on_deadline()
+            self._wake_at(now_ns + self._rules.tolerance_ns)
             if stream.held_count > self._rules.buffer_max:
                 stream.overflowed += 1
                 self._release_lowest(index, stream, now_ns)
@@ -276,8 +324,11 @@ cdef class Dispatcher(EventSink):
             else:
                 stream.is_held = 0
         self._held_streams = kept
+        if self._throttle is not None:
+            moved += self._let_go(now_ns, False)
+            next_ns = min(next_ns, self._throttle.next_ns)
         self._next_deadline_ns = next_ns
-        if not kept:
+        if next_ns == INT64_MAX:
             self._board.forget_history()
         return moved
 
@@ -302,6 +353,9 @@ cdef class Dispatcher(EventSink):
                 moved += 1
             stream.is_held = 0
         self._held_streams = []
+        if self._throttle is not None:
+            moved += self._let_go(now_ns, True)
+            self._throttle.tell_rest(now_ns)
         self._next_deadline_ns = INT64_MAX
         self._bus.flush()
         return moved
@@ -322,16 +376,31 @@ cdef class Dispatcher(EventSink):
     def statistics(self) -> dict[str, StreamCounts]:
         """Counts of every stream by its key (EVT-08, first equation)."""
         cdef StreamState* stream
+        cdef Bucket* bucket
+        cdef Bucket none
+        memset(&none, 0, sizeof(Bucket))
         found = {}
         for index in range(self._stream_count):
             stream = self._streams[<uint32_t>index]
             if stream != NULL:
+                bucket = self._throttle.find(index) if self._throttle is not None else NULL
+                if bucket == NULL:
+                    bucket = &none
                 found[self.stream_key(index)] = StreamCounts(
                     received=stream.received, routed=stream.routed, unrouted=stream.unrouted,
-                    merged=stream.merged, duplicates=stream.duplicates, late_dropped=stream.late_dropped, held=stream.held_count,
+                    merged=stream.merged, duplicates=stream.duplicates, late_dropped=stream.late_dropped,
+                    coalesced_at_entry=bucket.coalesced, dropped_at_entry=bucket.dropped,
+                    held=stream.held_count + bucket.count, throttled=bucket.throttled,
                     late_delivered=stream.late_delivered, gaps=stream.gaps, held_total=stream.held_total,
                     overflowed=stream.overflowed)
         return found
+
+    def _coalesced(self, index: int, count: int) -> None:
+        self._tell("coalescing.applied", stream_key=self.stream_key(index), folded_count=count)
+
+    def _limited(self, index: int, count: int, event, waiting: int) -> None:
+        if self._on_limited is not None:
+            self._on_limited(self.stream_key(index), count, event, waiting)
 
     def _tell(self, str kind not None, **metadata) -> None:
         if self._on_telemetry is not None:

@@ -54,7 +54,7 @@ cdef class RoutingBoard(VersionPort):
         self._order = []
         self._history = {}
         self._left = {}
-        self.version = 1
+        self.version = self.oldest = 1
         self.table = build(1, [], {})
 
     cdef RoutingTable table_of(self, uint64_t version):
@@ -76,6 +76,7 @@ cdef class RoutingBoard(VersionPort):
         self._history.clear()
         self._left.clear()
         self.history_count = 0
+        self.oldest = self.version
         return 0
 
     def set_routes(self, consumer: int, streams: frozenset[int]) -> int:

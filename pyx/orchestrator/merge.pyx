@@ -182,6 +182,9 @@ cdef class Orchestrator(EventSink):
             self._next_deadline_ns = next_ns
         return closed + self._next.do_work(now_ns)
 
+    cdef int relieve(self, int event_type) except -1:
+        return self._next.relieve(event_type)
+
     def deliver(self) -> None:
         """Act on deadlines that have come and deliver what is queued, as the end of a read does."""
         if self._next_deadline_ns != INT64_MAX:

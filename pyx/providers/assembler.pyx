@@ -9,7 +9,8 @@ from engine.book.checksum cimport BookChecksum
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, Ladder, crossed
 from engine.providers.leveltext cimport (COPY_SLACK, LevelRaws, LevelText, LevelTexts, convert,
                                           copy_levels)
-from engine.schema.event cimport BOOK_SNAPSHOT, BOOK_UPDATE, FLAG_AFTER_RESYNC, ORDER_NONE, Event, publish
+from engine.schema.event cimport (BOOK_SNAPSHOT, BOOK_UPDATE, FLAG_AFTER_RESYNC, FLAG_SYNTHETIC, ORDER_NONE,
+                                  Event, publish)
 from engine.schema.market cimport (REASON_DIRTY, REASON_INITIAL, REASON_NONE, REASON_REFRESH, UPDATE_DELTA,
                                    UPDATE_FULL, UPDATE_INVALID, BookData, BookEvent, Level)
 from engine.schema.ports cimport EventPool, EventSink
@@ -216,11 +217,12 @@ cdef class BookAssembler:
             self.crossed_count += 1
             if outcome == BOOK_APPLIED:
                 outcome = BOOK_CROSSED
-        if outcome != BOOK_APPLIED:
-            return outcome
-        if self.ladder.sides[0].count > self.kept_levels_max or self.ladder.sides[1].count > self.kept_levels_max:
-            return BOOK_OVERFLOW
-        return BOOK_APPLIED
+        if outcome == BOOK_APPLIED and unlikely(self.ladder.sides[0].count > self.kept_levels_max
+                                                or self.ladder.sides[1].count > self.kept_levels_max):
+            outcome = BOOK_OVERFLOW
+        if unlikely(outcome != BOOK_APPLIED):
+            self._is_unsound = True
+        return outcome
 
     cdef int invalidate(self, int reason, int64_t ts_recv_ns) except -1:
         """Throw the book away and say so at once; the next event is a snapshot. Counts one resync."""
@@ -228,6 +230,7 @@ cdef class BookAssembler:
         cdef BookMessage m
         self.resyncs[reason] += 1
         self.ladder.clear()
+        self._is_unsound = False
         self._reason = reason
         if not self.is_valid:
             return 0
@@ -250,14 +253,18 @@ cdef class BookAssembler:
     # -- events -----------------------------------------------------------------------------------------------
 
     cdef PyObject* _lease(self, int event_type) except? NULL:
-        """A slot; when the pool is empty, first let what is queued be delivered."""
+        """A slot; when the pool is empty, first let what is queued be delivered, then folded."""
         cdef PyObject* event = self.pool.acquire_nowait(event_type)
         if unlikely(event == NULL):
             self.sink.flush()
             event = self.pool.acquire_nowait(event_type)
-            if unlikely(event == NULL):
+            if event == NULL and self.sink.relieve(event_type):
+                event = self.pool.acquire_nowait(event_type)
+            if event == NULL:
                 self.unpublished += 1
                 self._dirty = True
+                if self.on_exhausted is not None:
+                    self.on_exhausted(self.symbol, event_type)
         return event
 
     cdef int _publish_update(self, const BookMessage* m, uint32_t bids, uint32_t asks) except -1:
@@ -290,12 +297,20 @@ cdef class BookAssembler:
     cdef int publish_snapshot(self, const BookMessage* m, int reason) except -1:
         """Publish the assembled book's published part."""
         cdef PyObject* event = self._lease(BOOK_SNAPSHOT)
-        cdef BookData* book
-        cdef uint32_t bids = self.ladder.sides[0].count
-        cdef uint32_t asks = self.ladder.sides[1].count
         if event == NULL:
             return 0
-        book = &(<BookEvent>event).b
+        self._copy_book(event, reason)
+        if reason > REASON_REFRESH and reason != REASON_DIRTY:
+            (<Event>event).h.flags |= FLAG_AFTER_RESYNC
+        self._dirty = False
+        self._reason = REASON_NONE
+        self.snapshots_published += 1
+        return self._send(event, m)
+
+    cdef int _copy_book(self, PyObject* event, int reason) except -1:
+        cdef BookData* book = &(<BookEvent>event).b
+        cdef uint32_t bids = self.ladder.sides[0].count
+        cdef uint32_t asks = self.ladder.sides[1].count
         if self.depth_levels:
             bids = min(bids, self.depth_levels)
             asks = min(asks, self.depth_levels)
@@ -306,14 +321,39 @@ cdef class BookAssembler:
         book.ask_count = asks
         book.depth_levels = self.depth_levels
         book.reason = reason
-        if reason > REASON_REFRESH and reason != REASON_DIRTY:
-            (<Event>event).h.flags |= FLAG_AFTER_RESYNC
-        self._dirty = False
-        self._reason = REASON_NONE
-        self.snapshots_published += 1
-        return self._send(event, m)
+        return 0
+
+    cdef PyObject* snapshot(self, int reason) except? NULL:
+        """The published part as it is now, for one consumer: numbered like the last update, sent nowhere.
+
+        NULL while the book is not valid, or where there is no slot.
+        """
+        cdef PyObject* event
+        cdef BookMessage m
+        if not self.is_valid or self._is_unsound:
+            return NULL
+        event = self.pool.acquire_nowait(BOOK_SNAPSHOT)
+        if event == NULL:
+            return NULL
+        self._copy_book(event, reason)
+        m.seq = m.seq_first = self.last_seq
+        m.has_update_ids = 0
+        m.has_checksum = 0
+        m.ts_venue_ns = 0
+        m.ts_recv_ns = self.last_recv_ns
+        m.ordering = ORDER_NONE
+        self._stamp(event, &m)
+        (<Event>event).h.folded_count = 0
+        (<Event>event).h.flags |= FLAG_SYNTHETIC
+        return event
 
     cdef int _send(self, PyObject* event, const BookMessage* m) except -1:
+        self._stamp(event, m)
+        self.sink.offer(event)
+        return 0
+
+    cdef int _stamp(self, PyObject* event, const BookMessage* m) except -1:
+        """Fill the header, freeze the event."""
         cdef BookData* book = &(<BookEvent>event).b
         (<Event>event).h.seq_provider = m.seq
         (<Event>event).h.seq_first = m.seq_first
@@ -336,7 +376,6 @@ cdef class BookAssembler:
         book.verified_through_id = self.verified_through_id
         publish(event)
         (<Event>event).h.ts_emit_ns = self.clock.now_ns()
-        self.sink.offer(event)
         return 0
 
     # -- views for operators and facts ------------------------------------------------------------------------

@@ -74,6 +74,7 @@ cdef class VenueStream:
             self.books.append(book)
             book.changes = self._changes
             book.published = self._published
+            book.on_exhausted = self.on_exhausted
             if <uint32_t>index >= self._capacity:
                 capacity = 2 * self._capacity if self._capacity else 16
                 place = <FlatStreams*>realloc(self._flat, capacity * sizeof(FlatStreams))
@@ -196,14 +197,18 @@ cdef class VenueStream:
 
     # -- events -----------------------------------------------------------------------------------------------
 
-    cdef PyObject* lease(self, int event_type) except? NULL:
-        """A slot; when the pool is empty, first let what is queued be delivered."""
+    cdef PyObject* lease(self, int event_type, int index) except? NULL:
+        """A slot; when the pool is empty, first let what is queued be delivered, then folded."""
         cdef PyObject* event = self.pool.acquire_nowait(event_type)
         if event == NULL:
             self.sink.flush()
             event = self.pool.acquire_nowait(event_type)
+            if event == NULL and self.sink.relieve(event_type):
+                event = self.pool.acquire_nowait(event_type)
             if event == NULL:
                 self.unpublished += 1
+                if self.on_exhausted is not None:
+                    self.on_exhausted((<BookAssembler>self.books[index]).symbol, event_type)
         return event
 
     cdef int send(self, PyObject* event, int index, uint64_t seq, uint8_t ordering, int64_t ts_venue_ns,
@@ -227,7 +232,7 @@ cdef class VenueStream:
     cdef int publish_trade(self, int index, uint64_t trade_id, int side, int64_t price_raw, int64_t qty_raw,
                            uint32_t match_count, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1:
         """One trade; ids of a stream step by 1, so a missing one is waited for and a repeated one dropped."""
-        cdef PyObject* event = self.lease(TRADE)
+        cdef PyObject* event = self.lease(TRADE, index)
         if event == NULL:
             return 0
         (<Trade>event).t.trade_id = trade_id
@@ -242,7 +247,7 @@ cdef class VenueStream:
         """Tickers have no number of their own; they are counted per connection and kept in arrival order."""
         if self.catching_up:
             return 0
-        cdef PyObject* event = self.lease(TICKER)
+        cdef PyObject* event = self.lease(TICKER, index)
         if event == NULL:
             return 0
         (<Ticker>event).k = data[0]
@@ -265,7 +270,7 @@ cdef class VenueStream:
         return 0
 
     cdef int _send_kline(self, int index, KlineGate gate, int64_t ts_venue_ns, int64_t ts_recv_ns) except -1:
-        cdef PyObject* event = self.lease(KLINE_SUMMARY)
+        cdef PyObject* event = self.lease(KLINE_SUMMARY, index)
         if event == NULL:
             return 0
         (<KlineSummary>event).k = gate.last

@@ -16,6 +16,9 @@ cdef class EventSink:
     cdef int do_work(self, int64_t now_ns) except -1:
         return 0
 
+    cdef int relieve(self, int event_type) except -1:
+        return 0
+
     def deliver(self) -> None:
         """Hand on what is queued: for callers that offered events outside a read (Lease.offer_to)."""
         self.flush()
@@ -81,11 +84,22 @@ cdef class FanoutPort:
     cdef int flush(self) except -1:
         return 0
 
+    cdef int relieve(self, int event_type) except -1:
+        return 0
+
 
 cdef class VersionPort:
     def current_version(self) -> int:
         """The routing version in force."""
         return self.version
+
+
+cdef class BookSource:
+    cdef PyObject* snapshot(self, uint32_t instrument_id, int reason) except? NULL:
+        return NULL
+
+    cdef int lose(self, uint32_t instrument_id) except -1:
+        return 0
 
 
 cdef class ControlHandler:

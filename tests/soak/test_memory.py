@@ -12,7 +12,7 @@ import pytest
 
 from engine.base.clock import ManualClock
 from engine.consumers.subscriptions import Subscription
-from tests.unit.runtime.engine_kit import START_NS, TradeEngine
+from tests.unit.runtime.engine_kit import START_NS, UNLIMITED, TradeEngine
 
 EVENTS = 1_000_000
 SHORT_EVENTS = 100_000
@@ -56,7 +56,7 @@ def test_mem_16_nothing_grows_over_a_million_events(events: int, caplog: pytest.
     clock = ManualClock(START_NS)
     churn = random.Random(SEED)
     at_a_tenth_kib = 0
-    with TradeEngine(clock, ("dlq.max_records=64",)) as line:
+    with TradeEngine(clock, ("dlq.max_records=64", *UNLIMITED)) as line:
         handlers = [Unsteady(SEED + number) for number in range(3)]
         for number, handler in enumerate(handlers):
             line.add(f"c{number}", handler)

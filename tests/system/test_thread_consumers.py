@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.system.run_kit import run_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
 
@@ -67,26 +64,8 @@ consumers:
 """
 
 
-def run_for(seconds: float, folder: Path) -> tuple[int, dict[str, Any], str]:
-    """A run of so long past its ready line; exit code, result, stderr."""
-    (folder / "desk.py").write_text(DESK)
-    (folder / "engine.yaml").write_text(CONFIG)
-    command = (sys.executable, "-m", "engine", "run", "--simulated-providers", "--json")
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["ready"]
-        try:
-            process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-        return process.returncode, json.loads(out), err
-
-
 def test_a_consumer_that_sleeps_in_its_thread_delays_nobody_CON_04(tmp_path: Path) -> None:
-    code, result, err = run_for(4, tmp_path)
+    code, result, err = run_for(4, tmp_path, DESK, CONFIG)
     consumers = result["pipeline"]["consumers"]
     assert result["run"]["consumers"]["fast"]["mode"] == "inline"
     assert {result["run"]["consumers"][name]["mode"] for name in ("quick", "asleep", "failing")} == {"thread"}

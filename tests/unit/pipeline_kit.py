@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from engine.base.clock import Clock, ManualClock
@@ -11,6 +11,7 @@ from engine.base.ids import instrument_id
 from engine.bus.data import DataBus
 from engine.consumers.inline import InlineRunner
 from engine.consumers.runner import Runner
+from engine.consumers.settings import MailboxSettings
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard, stream_index
 from engine.observability.latency import StageTimer
@@ -45,6 +46,30 @@ class Keeper:
         self.events.append(event)
 
 
+class Blocked(Collector):
+    """A collector that can be kept busy: its mailbox fills, and nothing is served, as long as its callback runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._body: Callable[[], object] | None = None
+
+    def on_batch(self, events: list[Any], ctx: Any) -> None:
+        body, self._body = self._body, None
+        if body is None:
+            super().on_batch(events, ctx)
+        else:
+            body()
+
+    def while_busy(self, pools: Recycler, runner: Any, body: Callable[[], object]) -> None:
+        """Run *body* inside a callback; what it queued is delivered after it."""
+        self._body = body
+        assert leased(pools, EventType.CONTROL_ACK).offer_to(runner) == "accepted"
+        runner.deliver()
+
+
+_OF_MAILBOX = frozenset(field.name for field in fields(MailboxSettings))
+
+
 def runner_of(
     pools: Recycler,
     handler: object,
@@ -54,7 +79,9 @@ def runner_of(
     kind: type[Runner] = InlineRunner,
     **options: Any,
 ) -> Any:
-    """A runner of *handler*, started."""
+    """A runner of *handler*, started; options are its own and those of its mailbox."""
+    of_mailbox = {name: options.pop(name) for name in list(options) if name in _OF_MAILBOX}
+    options.setdefault("settings", MailboxSettings(**of_mailbox))
     runner = kind(
         f"c{index}", index, handler, f"ctx{index}", pools, clock or ManualClock(), StageTimer(), **options
     )
@@ -69,15 +96,14 @@ class Line:
     pools: Recycler = field(default_factory=lambda: recycler(64))
     clock: ManualClock = field(default_factory=lambda: ManualClock(1_700_000_000_000_000_000))
     rules: dict[str, Any] = field(default_factory=dict)
-    refused: list[tuple[int, Any]] = field(default_factory=list)
+    dropped: list[tuple[str, str, int, Any]] = field(default_factory=list)
     errors: list[tuple[str, BaseException, str, str, str]] = field(default_factory=list)
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     runners: list[Any] = field(default_factory=list)
-    has_refused_hook: bool = True
 
     def __post_init__(self) -> None:
         self.board = RoutingBoard()
-        self.bus = DataBus(self.pools, self._refused if self.has_refused_hook else None)
+        self.bus = DataBus(self.pools)
         self.dispatcher = Dispatcher(
             self.pools,
             self.bus,
@@ -96,13 +122,12 @@ class Line:
             lambda kind, **metadata: self.told.append((kind, metadata)),
         )
 
-    def _refused(self, index: int, event: Any) -> None:
-        self.refused.append((index, event))
-
     def add(self, handler: object, streams: Iterable[int] | None = None, **options: Any) -> Any:
         """A consumer of *streams*, by default of the one stream that offer() uses."""
         index = len(self.runners)
         options.setdefault("on_error", lambda *what: self.errors.append(what))
+        options.setdefault("on_dropped", lambda name, stream, count, event, depth: self.dropped.append((name, stream, count, event)))
+        options.setdefault("versions", self.board)
         runner = runner_of(self.pools, handler, index=index, clock=self.clock, **options)
         assert self.bus.add(runner) == index
         self.runners.append(runner)

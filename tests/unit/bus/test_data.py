@@ -29,12 +29,11 @@ def test_a_full_mailbox_is_emptied_and_offered_again() -> None:
     line.add(large, capacity=512)
     for number in range(100):
         line.offer(seq_provider=number)
-    assert line.refused == []
-    assert len(small.events) == 96, "served when it was full"
+    assert len(small.events) == 96, "served when it began to be full"
     assert large.events == []
     line.flush()
     assert small.seqs() == large.seqs() == list(range(100))
-    assert line.runners[0].mailbox.refused == 6
+    assert (line.runners[0].mailbox.dropped, line.runners[0].mailbox.saturations, line.dropped) == (0, 0, [])
 
 
 def test_what_a_busy_consumer_cannot_take_is_handed_on_as_a_copy() -> None:
@@ -52,28 +51,15 @@ def test_what_a_busy_consumer_cannot_take_is_handed_on_as_a_copy() -> None:
     line.add(other)
     line.offer(seq_provider=0)
     line.flush()
-    assert [(index, event.seq_provider) for index, event in line.refused] == [(0, number) for number in range(17, 41)]
-    assert all(event.is_detached for _, event in line.refused)
-    assert busy.seqs() == list(range(17))
+    assert [(name, stream, count, event and event.seq_provider) for name, stream, count, event in line.dropped] == [
+        ("c0", "binance:BTC-USDT:Trade", 1, 1)
+    ], "told once a second"
+    assert line.dropped[0][3].is_detached
+    line.runners[0].stop()
+    assert [row[2:] for row in line.dropped[1:]] == [(23, None)], "and the rest at the end"
+    assert busy.seqs() == [0, *range(25, 41)], "the oldest have gone"
     assert other.seqs() == list(range(41))
     assert line.pools.statistics().balanced
-
-
-def test_without_a_hook_a_refused_event_goes_back_all_the_same() -> None:
-    line = Line(has_refused_hook=False)
-
-    class Busy:
-        def on_event(self, event: Any, ctx: Any) -> None:
-            if event.seq_provider == 0:
-                for number in range(1, 41):
-                    line.offer(seq_provider=number)
-
-    line.add(Busy(), capacity=16)
-    line.offer(seq_provider=0)
-    line.flush()
-    row = line.pools.statistics().pools["Trade"]
-    assert (row.acquired, row.recycled) == (41, 41)
-    assert line.runners[0].delivered == 17
 
 
 def test_consumers_are_served_in_the_order_their_first_event_came() -> None:
@@ -135,3 +121,38 @@ def test_a_consumer_that_makes_work_for_another_is_followed_by_it() -> None:
     line.offer(seq_provider=0, instrument_id=_instrument("P0-USDT"))
     line.flush()
     assert passed == [number % 20 for number in range(100)]
+
+
+def test_bp_12_consumers_are_served_in_rounds_by_weight_until_none_has_anything_left() -> None:
+    served: list[tuple[str, int]] = []
+    line = Line()
+    for name, weight in (("a", 1), ("b", 3), ("c", 1)):
+        handler = type(name, (), {"on_batch": lambda self, events, ctx, name=name: served.append((name, len(events)))})()
+        line.add(handler, quantum=2, weight=weight)
+    for number in range(1, 10):
+        line.offer(seq_provider=number)
+    line.flush()
+    rounds = [[("a", 2), *[("b", 2)] * 3, ("c", 2)], [("a", 2), ("b", 2), ("b", 1), ("c", 2)], [("a", 2), ("c", 2)] * 2]
+    assert served == [*rounds[0], *rounds[1], *rounds[2], ("a", 1), ("c", 1)]
+    assert all(runner.delivered == 9 for runner in line.runners)
+
+
+def test_bp_12_three_with_equal_demand_get_equal_shares_of_any_stretch() -> None:
+    """Jain's index of what each has had, at every moment of a long queue: 1 but for the batch in hand."""
+    had = {"a": 0, "b": 0, "c": 0}
+    worst = 1.0
+    line = Line(pools=recycler(2048))
+
+    def note(name: str, events: list[Any]) -> None:
+        nonlocal worst
+        had[name] += len(events)
+        if min(had.values()) >= 100:
+            worst = min(worst, sum(had.values()) ** 2 / (3 * sum(count * count for count in had.values())))
+
+    for name in had:
+        line.add(type(name, (), {"on_batch": lambda self, events, ctx, name=name: note(name, events)})(), quantum=10, capacity=2000)
+    for number in range(1, 1001):
+        line.offer(seq_provider=number)
+    line.flush()
+    assert had == {"a": 1000, "b": 1000, "c": 1000}
+    assert worst >= 0.95

@@ -23,7 +23,7 @@ from engine.runtime.runreport import run_report
 from engine.schema.enums import EventType
 from tests.unit.config.configs import assignment
 from tests.unit.config.test_keys import READ_NOW
-from tests.unit.runtime.engine_kit import START_NS, TradeEngine
+from tests.unit.runtime.engine_kit import START_NS, TradeEngine, trade_frame
 
 MS = 1_000_000
 CONSUMER = {"consumer_id": "mm1", "name": "Maker", "mode": "inline", "handler": "tests.unit.config.test_effects:Notes",
@@ -184,6 +184,55 @@ def replayed(path: str, value: Any, captures: Path) -> Any:
     return seen, [incident.reason for incident in run.run().incidents][:1]
 
 
+def trades(engine: Engine, numbers: range) -> None:
+    """So many trades, all of one read, which does not end."""
+    for number in numbers:
+        engine.feeds["binance"].stream.feed(trade_frame(number), START_NS, 0)
+
+
+def rounds(engine: Engine) -> list[int]:
+    """How many batches mm1 has had at each batch of another consumer."""
+    mine = engine.runners["mm1"].handler
+    seen: list[int] = []
+    other = type("Other", (), {"on_batch": lambda self, events, ctx: seen.append(len(mine.batches))})()
+    engine.add_consumer("other", other)
+    engine.desk.subscribe(Subscription(consumer_id="other", symbol="BTC-USDT", event_types=("Trade",)))
+    trades(engine, range(1, 91))
+    engine.dispatcher.deliver()
+    return seen
+
+
+def skipped_at_a_flip(engine: Engine) -> int:
+    """What is skipped of five queued trades when the consumer asks for another symbol."""
+    trades(engine, range(1, 6))
+    engine.desk.subscribe(Subscription(consumer_id="mm1", symbol="ETH-USDT", event_types=("Trade",)))
+    engine.dispatcher.deliver()
+    return engine.runners["mm1"].statistics()["skipped"]
+
+
+def marks(path: str, value: Any) -> tuple[int, int]:
+    """How full a mailbox of 100 is when it begins, and when it ends, to coalesce."""
+    found: list[int] = []
+
+    class Busy:
+        def on_trade(self, event: Any, ctx: Any) -> None:
+            box = line.engine.runners["busy"].mailbox
+            number = 1
+            while not found:
+                number += 1
+                line.trade(number, is_last=False)
+                if box.is_saturated:
+                    found.append(len(box))
+            if len(found) == 1 and not box.is_saturated:
+                found.append(len(box))
+
+    sets = (assignment("profile", "throughput"), assignment("dispatcher.quantum_events", 1), assignment(path, value))
+    with TradeEngine(sets=sets) as line:
+        line.add("busy", Busy(), capacity=100)
+        line.trade(1)
+    return found[0], found[1]
+
+
 def pool(path: str, value: Any) -> int:
     """Events of the type that can be out at once."""
     kind = next(kind for kind in EventType if kind.class_name == path.split(".")[1])
@@ -205,7 +254,13 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[str, Any], Any]]] = {
     f"{ORDERING}max_buffer_size": (200, 2, lambda path, value: counts(path, value, [1, 3, 4, 5, 6], 1)),
     "dispatcher.dedupe.horizon_ids": (8192, 1024, lambda path, value: counts(path, value, [*range(1, 1500), 100], 0)),
     "dispatcher.dedupe.horizon_s": (300, 60, after_a_pause),
+    "dispatcher.backpressure.token_rate_per_stream": (1000, 200, lambda path, value: counts(path, value, [*range(1, 200)], 50)),
+    "dispatcher.backpressure.token_burst": (100, 5, lambda path, value: counts(path, value, [*range(1, 200)], 0)),
     "dispatcher.quantum_events": (64, 3, batches),
+    "bus.saturate_at": (0.75, 0.6, marks),
+    "bus.resume_at": (0.5, 0.2, marks),
+    "consumers[].weight": (1, 3, lambda path, value: running(path, value, rounds)),
+    "consumers[].version_filter": (True, False, lambda path, value: running(path, value, skipped_at_a_flip)),
     "bus.critical_reserve": (64, 9, lambda path, value: running(path, value, lambda e: e.runners["mm1"].mailbox.critical_reserve)),
     "consumers[].consumer_id": ("mm1", "mm2", lambda path, value: running(path, value, lambda e: list(e.runners))),
     "consumers[].name": ("Maker", "Taker", lambda path, value: running(path, value, lambda e: dict(e.names))),
@@ -238,6 +293,10 @@ RECORDED: dict[str, tuple[Any, Any]] = {
     "providers[].book.kept_levels_max": (65536, 1024),
 }
 ELSEWHERE = {
+    "dispatcher.backpressure.socket_pause_ms":
+        "tests/unit/providers/test_brake.py::test_reading_stops_for_so_long_at_a_time_and_goes_on_by_itself_BP_01",
+    "dispatcher.coalescable_types":
+        "tests/unit/runtime/test_backpressure.py::test_types_that_may_not_coalesce_are_lost_and_mended_instead",
     "schema_version": "tests/unit/config/test_load.py::test_an_empty_file_lacks_what_is_required",
     "consumers[].mode": "tests/system/test_thread_consumers.py::test_a_consumer_that_sleeps_in_its_thread_delays_nobody_CON_04",
     "log.level": "tests/unit/observability/test_logs.py::test_levels",

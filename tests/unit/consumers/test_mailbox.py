@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from random import Random
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.base.clock import ManualClock
 from engine.consumers.mailbox import Mailbox
+from engine.consumers.settings import MailboxSettings
 from engine.schema.enums import EventType
 from tests.unit.event_kit import leased, recycler
-from tests.unit.pipeline_kit import Collector, runner_of
+from tests.unit.pipeline_kit import Blocked, Collector, runner_of
 
 TRADE, ACK = EventType.TRADE, EventType.CONTROL_ACK
 
@@ -42,62 +45,65 @@ def test_con_02_critical_entries_leave_first_and_each_class_in_order() -> None:
 
 @pytest.mark.parametrize("capacity", [1, 16, 17, 100])
 def test_con_02_market_data_is_bounded_exactly(capacity: int) -> None:
-    pools, collector = recycler(256), Collector()
-    runner = runner_of(pools, collector, capacity=capacity)
-    assert [offer(pools, runner, TRADE, number) for number in range(capacity)] == ["accepted"] * capacity
-    assert [offer(pools, runner, TRADE, 900 + number) for number in range(3)] == ["full"] * 3
-    assert (len(runner.mailbox), runner.mailbox.refused, runner.mailbox.offered) == (capacity, 3, capacity)
-    runner.deliver()
-    assert collector.seqs() == list(range(capacity))
-    assert runner.mailbox.peak == capacity
+    pools, blocked = recycler(256), Blocked()
+    runner = runner_of(pools, blocked, capacity=capacity)
+
+    def fill() -> None:
+        for number in range(capacity + 3):
+            assert offer(pools, runner, TRADE, number) == "accepted"
+            assert len(runner.mailbox) == min(number + 1, capacity)
+
+    blocked.while_busy(pools, runner, fill)
+    assert blocked.seqs() == list(range(3, capacity + 3)), "the oldest have gone"
+    assert (runner.mailbox.peak, runner.mailbox.dropped, runner.mailbox.offered) == (capacity, 3, capacity + 4)
     assert offer(pools, runner, TRADE, 1) == "accepted"
     runner.deliver()
 
 
-def test_bp_07_critical_entries_are_never_refused_and_never_the_victim() -> None:
+def test_bp_07_bp_08_critical_entries_are_never_refused_and_never_the_victim() -> None:
     """Reports first in the queue, then an overflow of market data, then more reports past their reserve."""
-    pools, collector = recycler(2048), Collector()
-    runner = runner_of(pools, collector, capacity=16, critical_reserve=4)
-    assert {offer(pools, runner, ACK, number) for number in range(3)} == {"accepted"}
-    answers = [offer(pools, runner, TRADE, number) for number in range(100)]
-    assert answers == ["accepted"] * 16 + ["full"] * 84
-    assert {offer(pools, runner, ACK, number) for number in range(3, 1000)} == {"accepted"}
+    pools, blocked = recycler(2048), Blocked()
+    runner = runner_of(pools, blocked, capacity=16, critical_reserve=4)
+
+    def overflow() -> None:
+        assert {offer(pools, runner, ACK, number) for number in range(3)} == {"accepted"}
+        assert {offer(pools, runner, TRADE, number) for number in range(100)} == {"accepted"}
+        assert {offer(pools, runner, ACK, number) for number in range(3, 1000)} == {"accepted"}
+
+    blocked.while_busy(pools, runner, overflow)
     assert runner.mailbox.critical_overflow == 1000 - 4
-    runner.deliver()
-    assert seen_types(collector) == [("ControlAck", number) for number in range(1000)] + [
-        ("Trade", number) for number in range(16)
+    assert seen_types(blocked) == [("ControlAck", number) for number in range(1000)] + [
+        ("Trade", number) for number in range(84, 100)
     ]
 
 
 @pytest.mark.property
 @given(
-    steps=st.lists(st.sampled_from(["trade", "ack", "deliver"]), max_size=120),
+    rounds=st.lists(st.lists(st.sampled_from([TRADE, ACK]), max_size=60), max_size=4),
     capacity=st.integers(1, 20),
     reserve=st.integers(0, 8),
     quantum=st.integers(1, 10),
 )
-def test_con_02_against_two_plain_queues(steps: list[str], capacity: int, reserve: int, quantum: int) -> None:
-    pools, collector = recycler(256), Collector()
-    runner = runner_of(pools, collector, capacity=capacity, critical_reserve=reserve, quantum=quantum)
-    critical: list[tuple[str, int]] = []
-    market: list[tuple[str, int]] = []
+def test_con_02_against_two_plain_queues(rounds: list[list[EventType]], capacity: int, reserve: int, quantum: int) -> None:
+    pools, blocked = recycler(256), Blocked()
+    runner = runner_of(pools, blocked, capacity=capacity, critical_reserve=reserve, quantum=quantum)
     expected: list[tuple[str, int]] = []
-    for number, step in enumerate(steps):
-        if step == "deliver":
-            runner.deliver()
-            expected += critical + market
-            critical, market = [], []
-            assert seen_types(collector) == expected
-        elif step == "ack":
-            assert offer(pools, runner, ACK, number) == "accepted"
-            critical.append(("ControlAck", number))
-        else:
-            room = len(market) < capacity
-            assert offer(pools, runner, TRADE, number) == ("accepted" if room else "full")
-            if room:
-                market.append(("Trade", number))
-        assert len(runner.mailbox) == len(critical) + len(market)
+
+    def play(steps: list[EventType]) -> None:
+        critical: list[tuple[str, int]] = []
+        market: deque[tuple[str, int]] = deque(maxlen=capacity)
+        for number, event_type in enumerate(steps):
+            assert offer(pools, runner, event_type, number) == "accepted"
+            (critical if event_type is ACK else market).append((event_type.class_name, number))
+            assert len(runner.mailbox) == len(critical) + len(market)
+        expected.extend([*critical, *market])
+
+    for steps in rounds:
+        blocked.while_busy(pools, runner, lambda steps=steps: play(steps))  # type: ignore[misc]
+        assert seen_types(blocked) == expected
     runner.stop()
+    row = runner.statistics()
+    assert row["offered"] == row["delivered"] + row["dropped"]
 
 
 def test_rings_turn_over_many_times() -> None:
@@ -114,5 +120,5 @@ def test_rings_turn_over_many_times() -> None:
 
 
 def test_a_mailbox_begins_empty() -> None:
-    mailbox = Mailbox(16, 4)
+    mailbox = Mailbox(recycler(1), ManualClock(), MailboxSettings(capacity=16, critical_reserve=4))
     assert (len(mailbox), mailbox.capacity, mailbox.critical_reserve, mailbox.offered, mailbox.peak) == (0, 16, 4, 0, 0)

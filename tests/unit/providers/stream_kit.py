@@ -11,6 +11,7 @@ import engine.schema.control
 import engine.schema.market  # noqa: F401  (the pools need every event class)
 from engine.base.clock import ManualClock
 from engine.consumers.inline import InlineRunner
+from engine.consumers.settings import MailboxSettings
 from engine.observability.latency import StageTimer
 from engine.pools.frames import FramePools
 from engine.pools.recycler import Recycler
@@ -94,7 +95,7 @@ def wire(
         wired.rejects.append((code, name))
         wired.dead.append(raw)
 
-    runner = InlineRunner("keeper", 0, Keeper(), None, pool, clock, StageTimer(), capacity=65_536)
+    runner = InlineRunner("keeper", 0, Keeper(), None, pool, clock, StageTimer(), settings=MailboxSettings(capacity=65_536))
     runner.start()
     wired.stream = stream_type(
         provider,

@@ -10,6 +10,8 @@ from engine.consumers.subscriptions import Subscription
 from engine.runtime.assembly import Engine
 
 START_NS = 1_700_000_000_000_000_000
+UNLIMITED = ("dispatcher.backpressure.token_rate_per_stream=unlimited",)
+"""For a test whose clock stands while thousands of events come."""
 
 
 class TradeEngine:

@@ -12,7 +12,7 @@ from engine.base.clock import SystemClock
 from engine.consumers.context import Context
 from engine.observability.telemetry import RING_RECORDS
 from engine.schema.enums import EventType, OrderingMode
-from tests.unit.runtime.engine_kit import START_NS, TradeEngine
+from tests.unit.runtime.engine_kit import START_NS, UNLIMITED, TradeEngine
 
 LITERALS = [f"5f0c1d2e-3a4b-5968-7786-{number:012x}" for number in range(1, 4)]
 
@@ -39,7 +39,7 @@ def test_obs_01_a_reader_that_never_reads_costs_records_and_nothing_else(caplog:
     """The ring overflows with failures nobody looks at; the data path delivers every event."""
     caplog.set_level(logging.CRITICAL, "engine.runtime")
     count = RING_RECORDS + 1000
-    with TradeEngine() as line:
+    with TradeEngine(sets=UNLIMITED) as line:
         failing, counting = FailsAlways(), Counts()
         line.add("failing", failing, budget_ms=60_000)
         line.add("counting", counting, budget_ms=60_000)
@@ -77,7 +77,7 @@ def offer(line: TradeEngine, number: int, trace_id: str, **fields: Any) -> None:
 
 def test_obs_06_errors_and_telemetry_carry_the_trace_of_the_event_that_caused_them() -> None:
     """Compared with literals from before the dispatch, after the slots were used again a thousand times."""
-    with TradeEngine() as line:
+    with TradeEngine(sets=UNLIMITED) as line:
         line.add("failing", FailsAlways())
         offer(line, 10, LITERALS[0])              # fails in the callback
         offer(line, 11, LITERALS[1])              # the same
@@ -135,7 +135,7 @@ def test_con_18_equal_failures_are_one_line_of_the_log_with_what_caused_them(cap
         def on_trade(self, event: Any, ctx: Any) -> None:
             raise ValueError("no opinion")
 
-    with TradeEngine() as line:
+    with TradeEngine(sets=UNLIMITED) as line:
         line.add("failing", FailsAlike(), budget_ms=60_000)
         for number in range(1, 10_001):
             line.trade(number)

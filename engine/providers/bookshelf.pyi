@@ -1,0 +1,17 @@
+from typing import final
+
+from engine.providers.assembler import BookAssembler
+from engine.schema.ports import BookSource, EventSink, VersionPort
+
+@final
+class BookShelf(BookSource):
+    """Args:
+    versions: the routing in force; what is made here is stamped with it.
+    """
+
+    made: int
+    def __init__(self, versions: VersionPort) -> None: ...
+    def add(self, book: BookAssembler) -> None:
+        """Put a book where its instrument is looked for."""
+    def offer_to(self, sink: EventSink, instrument_id: int, reason: int) -> tuple[int, int] | None:
+        """Hand a book's snapshot to one consumer; (epoch, number) of the state it holds, None where there is none."""

@@ -1,0 +1,53 @@
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t
+
+from engine.providers.assembler cimport BookAssembler
+from engine.schema.event cimport Event
+from engine.schema.ports cimport FULL, BookSource, EventPool, EventSink, VersionPort
+
+
+@cython.final
+cdef class BookShelf(BookSource):
+    """Args:
+    versions: the routing in force; what is made here is stamped with it.
+    """
+
+    def __init__(self, VersionPort versions not None):
+        self._books = {}
+        self._versions = versions
+
+    def add(self, BookAssembler book not None) -> None:
+        """Put a book where its instrument is looked for."""
+        self._books[book.instrument_id] = book
+
+    def offer_to(self, EventSink sink not None, instrument_id: int, reason: int) -> tuple[int, int] | None:
+        """Hand a book's snapshot to one consumer; (epoch, number) of the state it holds, None where there is none."""
+        cdef PyObject* event = self.snapshot(instrument_id, reason)
+        if event == NULL:
+            return None
+        state = (<Event>event).h.epoch, (<Event>event).h.seq_provider
+        if sink.offer(event) == FULL:
+            self._pool_of(instrument_id).release(event)
+            return None
+        return state
+
+    cdef EventPool _pool_of(self, uint32_t instrument_id):
+        return (<BookAssembler>self._books[instrument_id]).pool
+
+    cdef PyObject* snapshot(self, uint32_t instrument_id, int reason) except? NULL:
+        cdef BookAssembler book = self._books.get(instrument_id)
+        cdef PyObject* event
+        if book is None:
+            return NULL
+        event = book.snapshot(reason)
+        if event != NULL:
+            (<Event>event).h.routing_version = self._versions.version
+            self.made += 1
+        return event
+
+    cdef int lose(self, uint32_t instrument_id) except -1:
+        cdef BookAssembler book = self._books.get(instrument_id)
+        if book is not None:
+            book._dirty = True
+        return 0
