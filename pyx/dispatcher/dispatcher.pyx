@@ -169,7 +169,7 @@ cdef class Dispatcher(EventSink):
             event = self._throttle.pop_due(now_ns, is_last_call, &index)
             if event == NULL:
                 return moved
-            self._route(event, index, self._stream(index))
+            self._route(event, index, self._stream(index, event))
             moved += 1
 
     cdef int _hand_on(self, PyObject* event, StreamState* stream, const uint16_t* consumers,
