@@ -68,15 +68,15 @@ class Venues:
     def symbols(self) -> dict[str, list[str]]:
         """Public symbols by venue, in the venue's order."""
         listed = self.ask("GET", "/symbols")
-        return {venue: [row["symbol"] for row in rows.values()] for venue, rows in listed.items()}
+        return {venue: [row["symbol"] for row in listed[venue].values()] for venue in VENUES}
 
     def books(self) -> dict[str, dict[str, Any]]:
         """``venue BASE-QUOTE`` -> its book as the venue has it."""
         listed, books = self.ask("GET", "/symbols"), self.ask("GET", "/books")
         return {
             f"{venue} {listed[venue][symbol]['symbol']}": book
-            for venue, found in books.items()
-            for symbol, book in found.items()
+            for venue in VENUES
+            for symbol, book in books[venue].items()
         }
 
     def arm(self, *rules: Rule) -> None:
