@@ -41,7 +41,11 @@ class Venues:
     """Simulated venues in a process of their own, spoken to by their control port."""
 
     def __init__(self, *arguments: str) -> None:
-        command = (sys.executable, "-m", "engine", "sim", "--json", "--log-level", "warning", *arguments)
+        command = (
+            *(sys.executable, "-m", "engine", "sim", "--json", "--log-level", "warning"),
+            *("--venue", ",".join(VENUES)),
+            *arguments,
+        )
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._errors, text=True)
         assert self.process.stdout is not None
@@ -68,15 +72,15 @@ class Venues:
     def symbols(self) -> dict[str, list[str]]:
         """Public symbols by venue, in the venue's order."""
         listed = self.ask("GET", "/symbols")
-        return {venue: [row["symbol"] for row in listed[venue].values()] for venue in VENUES}
+        return {venue: [row["symbol"] for row in rows.values()] for venue, rows in listed.items()}
 
     def books(self) -> dict[str, dict[str, Any]]:
         """``venue BASE-QUOTE`` -> its book as the venue has it."""
         listed, books = self.ask("GET", "/symbols"), self.ask("GET", "/books")
         return {
             f"{venue} {listed[venue][symbol]['symbol']}": book
-            for venue in VENUES
-            for symbol, book in books[venue].items()
+            for venue, found in books.items()
+            for symbol, book in found.items()
         }
 
     def arm(self, *rules: Rule) -> None:
