@@ -29,6 +29,12 @@ def _read_rate(text: str) -> str:
     return text
 
 
+def _read_venues(text: str) -> str:
+    for name in text.split(","):
+        one_of(_VENUES)(name)
+    return text
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb."""
 
@@ -36,7 +42,8 @@ def register(app: typer.Typer) -> None:
     def sim(
         ctx: typer.Context,
         venue: Annotated[
-            str, typer.Option(help=f"Which venues: {', '.join(_VENUES)}.", callback=one_of(_VENUES))
+            str,
+            typer.Option(metavar="NAME[,..]", help=f"Which venues: {', '.join(_VENUES)}.", callback=_read_venues),
         ] = "all",
         port: Annotated[
             int,
@@ -94,7 +101,7 @@ def register(app: typer.Typer) -> None:
         from engine.runtime.simulate import SimulatorOptions, fault_plan, play_capture, simulate
 
         options = SimulatorOptions(
-            venues=_VENUES[1:] if venue == "all" else (venue,),
+            venues=_VENUES[1:] if "all" in venue.split(",") else venue.split(","),
             port=port,
             tls=tls,
             rate=None if rate == "max" else float(rate),

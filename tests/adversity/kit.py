@@ -41,7 +41,11 @@ class Venues:
     """Simulated venues in a process of their own, spoken to by their control port."""
 
     def __init__(self, *arguments: str) -> None:
-        command = (sys.executable, "-m", "engine", "sim", "--json", "--log-level", "warning", *arguments)
+        command = (
+            *(sys.executable, "-m", "engine", "sim", "--json", "--log-level", "warning"),
+            *("--venue", ",".join(VENUES)),
+            *arguments,
+        )
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._errors, text=True)
         assert self.process.stdout is not None

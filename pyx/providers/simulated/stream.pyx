@@ -208,6 +208,8 @@ cdef class SimulatedStream(RowStream):
             if not state.has_precision and self._read_precision(index, text[:length]) != WIRE_OK:
                 return self._lose(index, REASON_OVERFLOW, ts_recv_ns)
             outcome = book.replace(&book_message)
+            if outcome == BOOK_APPLIED:
+                self.healed(book, ts_recv_ns)
         else:
             outcome = book.update(&book_message)
         if unlikely(outcome != BOOK_APPLIED):
