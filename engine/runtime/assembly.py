@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pkgutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,7 +14,6 @@ from engine.base.workers import Answer
 from engine.bus.control import ControlBus
 from engine.bus.data import DataBus
 from engine.config.sections import EngineConfig
-from engine.config.sections_consumers import ConsumerConfig
 from engine.consumers.context import Context
 from engine.consumers.inline import InlineRunner
 from engine.consumers.runner import Runner
@@ -39,6 +35,7 @@ from engine.providers.bookshelf import BookShelf
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
 from engine.runtime.catalogue import Catalogue
+from engine.runtime.handlers import load_handler
 from engine.runtime.merging import Merging
 from engine.runtime.pressure import Pressure
 from engine.runtime.reporting import Reporting
@@ -439,25 +436,3 @@ class Engine:
             if state is not None:
                 runner.mailbox.resumed(instrument, *state)
                 self.bus.wake(runner.index)
-
-
-def load_handler(consumer: ConsumerConfig) -> object:
-    """An instance of ``consumers[].handler`` (``module:class``), built with its params where it takes any.
-
-    Raises:
-        ConfigError: the module or class is not there, or its constructor fails.
-    """
-    where = f"consumers[{consumer.consumer_id}].handler"
-    if consumer.handler is None:
-        raise ConfigError(f"{where} is missing", op="consumers.load")
-    # A strategy lies beside its configuration, and the console script puts no folder on the path.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        return pkgutil.resolve_name(consumer.handler)(**consumer.params)
-    except Exception as error:
-        raise ConfigError(
-            f"{where} {consumer.handler}: {type(error).__name__}: {error}",
-            op="consumers.load",
-            hint="module:class, importable from where engine-run is started; params are its keyword arguments",
-        ) from error

@@ -9,7 +9,7 @@ import pytest
 
 from engine.base.secrets import forget_secrets
 from engine.config.load import load_config
-from engine.runtime.assembly import load_handler
+from engine.runtime.handlers import load_handler
 
 KEYS = {f"{venue}_API_{half}": "of-nobody" for venue in ("BINANCE", "COINBASE", "KRAKEN") for half in ("KEY", "SECRET")}
 EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("*.yaml"))

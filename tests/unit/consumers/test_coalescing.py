@@ -80,7 +80,7 @@ class Desk:
 
 # model.md section 2, "under saturation": how many of ten are left in a saturated queue with room for them.
 LEFT_OF_TEN = {
-    "BookSnapshot": 1, "BookUpdate": 1, "Trade": 4, "Ticker": 1, "KlineSummary": 1, "ExecReport": 10, "ControlAck": 10,
+    "BookSnapshot": 1, "BookUpdate": 1, "Trade": 4, "MergedEvent": 4, "Ticker": 1, "KlineSummary": 1, "ExecReport": 10, "ControlAck": 10,
     "ControlResult": 10, "InstrumentUpdate": 1, "BalanceUpdate": 1, "RiskControl": 10,
 }  # fmt: skip
 
@@ -89,14 +89,14 @@ def test_evt_09_every_type_has_a_rule_and_critical_kinds_never_coalesce() -> Non
     assert {event_type.class_name for event_type in UNDER_SATURATION} == set(LEFT_OF_TEN)
     for event_type, rule in UNDER_SATURATION.items():
         assert (rule is Saturation.NEVER) == (LEFT_OF_TEN[event_type.class_name] == 10)
-        assert (rule is Saturation.DROP_OLDEST) == (event_type is TRADE)
+        assert (rule is Saturation.DROP_OLDEST) == (event_type in (TRADE, EventType.MERGED_EVENT))
 
 
 @pytest.mark.parametrize("event_type", BUILT, ids=lambda kind: kind.class_name)
 def test_evt_09_ten_of_a_type_in_a_saturated_mailbox(event_type: EventType) -> None:
     desk = Desk(capacity=64, saturate_at=HIGH / 64, resume_at=0.0)
     left = desk.during(lambda: [desk.offer(event_type, number) for number in range(1, 11)])
-    expected = {TRADE: 10}.get(event_type, LEFT_OF_TEN[event_type.class_name])
+    expected = {TRADE: 10, EventType.MERGED_EVENT: 10}.get(event_type, LEFT_OF_TEN[event_type.class_name])
     assert len(left) == expected
     assert left[-1]["seq_provider"] == 10
     assert desk.answers[-9:] == (["coalesced"] if expected == 1 else ["accepted"]) * 9
