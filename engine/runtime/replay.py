@@ -79,6 +79,19 @@ class ReplayOptions:
     with_facts: bool = False
 
 
+def at_recorded_pace(config: EngineConfig) -> EngineConfig:
+    """*config* without the rate limits of its profile: a recording cannot be slowed, and is played for its bursts.
+
+    Limits that the file itself states stay.
+    """
+    limits = config.dispatcher.backpressure
+    if "token_rate_per_stream" in limits.model_fields_set:
+        return config
+    limits = limits.model_copy(update={"token_rate_per_stream": "unlimited"})
+    dispatcher = config.dispatcher.model_copy(update={"backpressure": limits})
+    return config.model_copy(update={"dispatcher": dispatcher})
+
+
 class Replay:
     """One file, one engine. Consumers may be added between construction and :meth:`run`.
 
@@ -96,7 +109,7 @@ class Replay:
         self.options = options or ReplayOptions()
         self.scan: Scan = scan_capture(path)
         self.clock = ManualClock()
-        self.engine = Engine(config, self.clock)
+        self.engine = Engine(at_recorded_pace(config), self.clock)
         self.incidents: list[Incident] = []
         self.is_stopped = False
         self.loop = NO_LOOP

@@ -14,13 +14,18 @@ from engine.dispatcher.reorder cimport (JUDGE_DUPLICATE, JUDGE_HOLD, JUDGE_LATE,
 from engine.dispatcher.routing cimport RoutingBoard, RoutingTable
 from engine.dispatcher.throttle cimport Bucket, Throttle
 from engine.observability.latency cimport LatencyHistogram, StageTimer
-from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, MERGED_EVENT, ORDER_NONE, TYPE_STRIDE, Event,
-                                  EventHeader, is_critical)
+from engine.schema.event cimport (BALANCE_UPDATE, FLAG_GAP_BEFORE, FLAG_LATE, INSTRUMENT_UPDATE, MERGED_EVENT, ORDER_NONE,
+                                  TYPE_STRIDE, Event, EventHeader, is_critical)
 from engine.schema.fold cimport SaturationTable
 from engine.schema.ports cimport BookSource, EventPool, EventSink, FanoutPort
 
 from engine.dispatcher.counts import StreamCounts
 from engine.schema.enums import EventType
+
+
+cdef inline bint takes_no_token(int event_type) noexcept:
+    """Critical kinds, and what is told once and never again: a snapshot of an account, a change of an instrument."""
+    return is_critical(event_type) or event_type == BALANCE_UPDATE or event_type == INSTRUMENT_UPDATE
 
 
 @cython.final
@@ -135,7 +140,7 @@ cdef class Dispatcher(EventSink):
         """
         cdef RoutingTable table = self._board.table
         if self._throttle is not None:
-            if not is_critical((<Event>event).s.type) and not self._throttle.admit(event, index, self._clock.now_ns()):
+            if not takes_no_token((<Event>event).s.type) and not self._throttle.admit(event, index, self._clock.now_ns()):
                 return self._wake_at(self._throttle.next_ns)
         elif (<Event>event).h.routing_version == table.version:
             stream.consumer_count = <uint16_t>table.route(index, &stream.consumers)
