@@ -114,7 +114,7 @@ def test_con_04_a_blocked_consumer_delays_nobody(line: Line) -> None:
     offer(line, *range(2, 11))
     assert inline.seqs == list(range(1, 11))
     assert other.done.wait(WITHIN_S)
-    assert slow.statistics()["pinned"] == 10
+    assert slow.statistics()["pinned"] == slow.statistics()["queued"] == 10
 
 
 def test_mem_21_a_blocked_consumer_pins_its_mailbox_and_what_is_in_hand_and_no_more(line: Line) -> None:
