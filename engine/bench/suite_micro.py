@@ -27,7 +27,7 @@ from engine.consumers.inline import InlineRunner
 from engine.consumers.settings import MailboxSettings
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard
-from engine.observability.latency import StageTimer
+from engine.observability.stages import StageTimer
 from engine.pools.recycler import Recycler
 from engine.schema.enums import EventType, OrderingMode
 from engine.simulator.ladder import Ladder as PlainLadder

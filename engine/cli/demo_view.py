@@ -193,6 +193,7 @@ def as_json_document(result: DemoResult) -> dict[str, Any]:
         "frames": summary.frames,
         "pipeline": summary.pipeline(),
         "stages": summary.stages,
+        "traces": summary.traces,
         "delivery": summary.delivery,
         "books": result.books,
         "books_equal": not result.differing,

@@ -13,6 +13,7 @@ from engine.runtime.record import RecordResult
 from engine.runtime.service import ProviderReport, ReadyReport
 from engine.runtime.summary import Latency
 from engine.schema.jsonschema import DIALECT, event_schema, instrument_schema
+from engine.schema.trace import StageTrace
 
 
 class ConsumerCounts(TypedDict):
@@ -122,6 +123,7 @@ class DemoDocument(TypedDict):
     frames: dict[str, int]
     pipeline: Pipeline
     stages: dict[str, Latency]
+    traces: list[StageTrace]
     delivery: dict[str, Latency]
     books: list[BookCheck]
     books_equal: bool
@@ -148,6 +150,7 @@ class RunDocument(TypedDict):
     pipeline: Pipeline
     resyncs: dict[str, dict[str, int]]
     stages: dict[str, Latency]
+    traces: list[StageTrace]
     delivery: dict[str, Latency]
     balanced: bool
 

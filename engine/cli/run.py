@@ -134,6 +134,7 @@ def as_json_document(result: ServiceResult) -> dict[str, Any]:
         "pipeline": summary.pipeline(),
         "resyncs": summary.resyncs,
         "stages": summary.stages,
+        "traces": summary.traces,
         "delivery": summary.delivery,
         "balanced": not summary.imbalances,
     }

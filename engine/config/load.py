@@ -27,6 +27,7 @@ RECYCLER_DEBUG_ENV = "ENGINE_RECYCLER_DEBUG"
 _FILE_BYTES_MAX = 1 << 20
 
 _THROUGHPUT_MAILBOX_EVENTS = 16384
+_THROUGHPUT_TRACE_SAMPLING = 1 / 64        # reading the clock six times a frame would cost as much as the book
 
 # What stands where no file is named: the public data of three venues.
 _WITHOUT_FILE: Mapping[str, Any] = MappingProxyType({
@@ -123,6 +124,7 @@ def _with_profile(tree: dict[str, Any], origins: dict[str, str]) -> dict[str, An
     filled = copy.deepcopy(tree)
     if filled.get("profile") != "throughput":
         return filled
+    _fill(filled, (), ("telemetry", "trace_sampling"), _THROUGHPUT_TRACE_SAMPLING, origins)
     _fill(filled, (), ("dispatcher", "backpressure", "token_rate_per_stream"), "unlimited", origins)
     consumers = filled.get("consumers")
     for index, consumer in enumerate(consumers if isinstance(consumers, list) else ()):

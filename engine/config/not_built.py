@@ -80,6 +80,7 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "mcp": NotBuilt("the report server"),
     "mcp.enabled": NotBuilt("the report server", off=(False,)),
     "telemetry": NotBuilt("the metrics endpoint and traces"),
+    "telemetry.trace_sampling": None,
     "telemetry.otlp_endpoint": NotBuilt("the export of traces", off=(None,)),
     "metrics": NotBuilt("the metrics endpoint"),
     "api": NotBuilt(_SURFACE),

@@ -5,7 +5,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.base.clock cimport Clock
 from engine.consumers.handler cimport Handler
 from engine.consumers.mailbox cimport Mailbox
-from engine.observability.latency cimport LatencyHistogram, StageTimer
+from engine.observability.latency cimport LatencyHistogram
+from engine.observability.stages cimport StageTimer
 from engine.schema.merged cimport MergedEvent
 from engine.schema.ports cimport EventPool, EventSink
 

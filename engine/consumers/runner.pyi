@@ -5,7 +5,8 @@ from typing_extensions import disjoint_base
 from engine.base.clock import Clock
 from engine.consumers.mailbox import Mailbox
 from engine.consumers.settings import MailboxSettings
-from engine.observability.latency import LatencyHistogram, StageTimer
+from engine.observability.latency import LatencyHistogram
+from engine.observability.stages import StageTimer
 from engine.schema.ports import EventPool, EventSink
 
 @disjoint_base

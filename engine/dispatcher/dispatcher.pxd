@@ -7,7 +7,8 @@ from engine.base.clock cimport Clock
 from engine.dispatcher.reorder cimport OrderRules, StreamState
 from engine.dispatcher.routing cimport RoutingBoard
 from engine.dispatcher.throttle cimport Throttle
-from engine.observability.latency cimport LatencyHistogram, StageTimer
+from engine.observability.latency cimport LatencyHistogram
+from engine.observability.stages cimport StageTimer
 from engine.schema.ports cimport EventPool, EventSink, FanoutPort
 
 

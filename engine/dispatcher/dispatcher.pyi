@@ -4,7 +4,8 @@ from typing import final
 from engine.base.clock import Clock
 from engine.dispatcher.counts import StreamCounts
 from engine.dispatcher.routing import RoutingBoard
-from engine.observability.latency import LatencyHistogram, StageTimer
+from engine.observability.latency import LatencyHistogram
+from engine.observability.stages import StageTimer
 from engine.schema.event import Event
 from engine.schema.fold import SaturationTable
 from engine.schema.ports import BookSource, EventPool, EventSink, FanoutPort

@@ -1,7 +1,5 @@
 from typing import final
 
-STAGE_NAMES: tuple[str, ...]
-
 @final
 class LatencyHistogram:
     """Durations in ns. No bucket rounds a sub-millisecond duration to 0; the relative width is 1/16."""
@@ -18,13 +16,3 @@ class LatencyHistogram:
         """Mean duration; 0 when empty, too small once the sum of all is beyond 64 bits."""
     def buckets(self) -> list[tuple[int, int]]:
         """(upper edge in ns, count) of every bucket that was hit."""
-
-@final
-class StageTimer:
-    """Times the stages of one frame in every 64: reading the clock five times a frame would cost as much as the
-    book. Owned by the runtime; each stage marks when it is done.
-    """
-
-    def __init__(self) -> None: ...
-    def histograms(self) -> dict[str, LatencyHistogram]:
-        """Stage name -> histogram of the sampled frames."""

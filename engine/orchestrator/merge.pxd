@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from engine.base.clock cimport Clock
-from engine.observability.latency cimport StageTimer
+from engine.observability.stages cimport StageTimer
 from engine.orchestrator.window cimport MergeWindow
 from engine.schema.ports cimport EventPool, EventSink, VersionPort
 

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import final
 
 from engine.base.clock import Clock
-from engine.observability.latency import StageTimer
+from engine.observability.stages import StageTimer
 from engine.orchestrator.counts import WindowCounts
 from engine.orchestrator.rules import MergeRule
 from engine.orchestrator.window import MergeWindow

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from engine.base.clock cimport Clock
 from engine.base.ids cimport SymbolTable
-from engine.observability.latency cimport StageTimer
+from engine.observability.stages cimport StageTimer
 from engine.providers.assembler cimport BookAssembler
 from engine.providers.leveltext cimport LevelRaws, Span
 from engine.providers.tape cimport KlineGate

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing_extensions import disjoint_base
 
 from engine.base.clock import Clock
-from engine.observability.latency import StageTimer
+from engine.observability.stages import StageTimer
 from engine.providers.assembler import BookAssembler
 from engine.schema.enums import BookReason
 from engine.schema.ports import EventPool, EventSink, FrameSink

@@ -23,10 +23,11 @@ from engine.consumers.threaded import ThreadRunner
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard, stream_index
 from engine.observability.dlq import DeadLetterQueue
-from engine.observability.latency import StageTimer
+from engine.observability.stages import StageTimer
 from engine.observability.telemetry import TelemetryBus
 from engine.orchestrator.merge import Orchestrator
 from engine.pools.frames import FramePools
+from engine.pools.lease import Lease
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
 from engine.providers.assembler import BookAssembler
@@ -76,7 +77,7 @@ class Engine:
         self.reporting = Reporting(self.telemetry, self.dlq)
         self.warnings: list[str] = []
         self.recycler = self._build_recycler()
-        self.timer = StageTimer()
+        self.timer = StageTimer(config.telemetry.trace_sampling)
         self.board = RoutingBoard()
         self.shelf = BookShelf(self.board)
         self.bus = DataBus(self.recycler)
@@ -195,7 +196,6 @@ class Engine:
         book = feed.add_instrument(instrument)
         self.shelf.add(book)
         self.catalogue.add(instrument)
-        self.desk.refresh()
         return book
 
     # -- consumers --------------------------------------------------------------------------------------------
@@ -382,6 +382,8 @@ class Engine:
         self.bus.wake(self.runners[ack.consumer_id].index)
 
     def _publish_instrument(self, record: Instrument, change: InstrumentChange, changed: tuple[str, ...]) -> None:
+        if change is InstrumentChange.ADDED:
+            self.desk.refresh()            # who waits for the symbol is told of it
         lease = self.recycler.acquire_lease(EventType.INSTRUMENT_UPDATE)
         if lease is None:
             self.reporting.tell("pool.exhausted", pool="InstrumentUpdate", in_use=0, capacity=0, waited_ms=0)
@@ -399,7 +401,7 @@ class Engine:
         lease.fill("ts_recv_ns", now_ns)
         lease.fill("ts_emit_ns", now_ns)
         lease.publish()
-        lease.offer_to(self.orchestrator)
+        self._offer_made(lease)
 
     def _publish_balance(self, balance: Balance) -> None:
         lease = self.recycler.acquire_lease(EventType.BALANCE_UPDATE)
@@ -420,7 +422,14 @@ class Engine:
         lease.fill("folded_count", 1)
         lease.fill("ts_emit_ns", self.clock.now())
         lease.publish()
+        self._offer_made(lease)
+
+    def _offer_made(self, lease: Lease) -> None:
+        """Let an event go that no read brings: nobody may read for long, so it is delivered by itself."""
+        self.timer.begin_made()
         lease.offer_to(self.orchestrator)
+        if self.post is not None:
+            self.post(self.orchestrator.deliver)
 
     def _routes_changed(
         self, consumer_id: str, version: int, added: frozenset[int], removed: frozenset[int]

@@ -11,13 +11,14 @@ from engine.consumers.runner import Runner
 from engine.dispatcher.counts import StreamCounts
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.observability.dlq import DeadLetterQueue
-from engine.observability.latency import StageTimer
+from engine.observability.stages import StageTimer
 from engine.observability.telemetry import TelemetryBus
 from engine.orchestrator.counts import WindowCounts
 from engine.orchestrator.merge import Orchestrator
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import RecyclerStatistics
 from engine.providers.feed import Feed
+from engine.schema.trace import StageTrace
 
 _STREAM_SUMS = (
     "received",
@@ -51,6 +52,7 @@ class EngineSummary:
         consumers: counts by consumer, after the fan-out.
         pools: every pool.
         stages: latency by stage, of the sampled frames.
+        traces: the newest way of each type of event through the stages, of the sampled ones.
         delivery: frame in to callback start, by consumer.
         frames: frames taken in, by provider.
         rejected: refused frames by (provider, code).
@@ -60,6 +62,7 @@ class EngineSummary:
     consumers: dict[str, dict[str, int]]
     pools: RecyclerStatistics
     stages: dict[str, Latency]
+    traces: list[StageTrace]
     delivery: dict[str, Latency]
     frames: dict[str, int]
     rejected: dict[str, int]
@@ -142,6 +145,7 @@ def summarize(
         consumers={name: runner.statistics() for name, runner in runners.items()},
         pools=recycler.statistics(),
         stages={name: _latency(h) for name, h in timer.histograms().items()},
+        traces=timer.traces(),
         delivery={name: _latency(runner.delivery) for name, runner in runners.items()},
         frames={name: feed.stream.frames for name, feed in feeds.items()},
         rejected={f"{provider}:{code}": count for (provider, code), count in rejected.items()},

@@ -113,6 +113,12 @@ cdef inline bint is_critical(int event_type) noexcept nogil:
         or event_type == RISK_CONTROL
 
 
+cdef inline bint is_told_once(int event_type) noexcept nogil:
+    """Whether events of a type are told once and never again, so that the newest is never passed over: a change of an
+    instrument, of a balance."""
+    return event_type == INSTRUMENT_UPDATE or event_type == BALANCE_UPDATE
+
+
 cdef inline void publish(PyObject* event) noexcept:
     """Freeze a leased event: from here on nobody writes but the stages that stamp."""
     (<Event>event).s.state = SLOT_PUBLISHED
@@ -124,3 +130,6 @@ cdef inline void retain(PyObject* event, int count) noexcept:
 
 
 cdef object set_poison_reporter(object reporter)
+
+
+cdef str uuid_text(uint64_t hi, uint64_t lo)

@@ -8,7 +8,7 @@ from engine.base.clock cimport Clock
 from engine.base.plants cimport planted
 from engine.consumers.backlog cimport Backlog
 from engine.consumers.streamslots cimport CARE_LOST, CARE_NONE, CARE_RESUMED, ROUTE_BIT, StreamSlot
-from engine.schema.event cimport FLAG_SYNTHETIC, Event, is_critical
+from engine.schema.event cimport FLAG_SYNTHETIC, Event, is_critical, is_told_once
 from engine.schema.fold cimport PART_BASE, PART_INVALID, before, is_book, part_of, stream_of
 from engine.schema.market cimport REASON_DIRTY
 from engine.schema.ports cimport ACCEPTED, EventPool
@@ -197,7 +197,8 @@ cdef class Mailbox(Backlog):
         cdef uint64_t version = (<Event>event).h.routing_version
         if version >= self._flip_version or planted(b"mailbox.no_filter"):
             return False
-        if self._has_version_filter and not (<Event>event).h.flags & FLAG_SYNTHETIC:
+        if self._has_version_filter and not (<Event>event).h.flags & FLAG_SYNTHETIC \
+                and not is_told_once((<Event>event).s.type):
             return True                # a snapshot that was made for this consumer is none of the old routes' data
         slot = self._slots.find(<uint64_t>(<Event>event).h.instrument_id << 32 | ROUTE_BIT
                                 | <uint64_t>(<Event>event).s.type)

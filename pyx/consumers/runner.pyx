@@ -9,7 +9,8 @@ from engine.base.plants cimport planted
 from engine.base.units cimport unlikely
 from engine.consumers.handler cimport Handler
 from engine.consumers.mailbox cimport Mailbox
-from engine.observability.latency cimport LatencyHistogram, StageTimer
+from engine.observability.latency cimport LatencyHistogram
+from engine.observability.stages cimport StageTimer
 from engine.schema.event cimport CONSUMER_NONE, CONSUMER_UNTOLD, MERGED_EVENT, TYPE_COUNT, Event, Slot
 from engine.schema.merged cimport MergedEvent
 from engine.schema.ports cimport EventPool, EventSink
@@ -166,10 +167,9 @@ cdef class Runner(EventSink):
         cdef int64_t recv_ns
         cdef uint32_t i = 0
         cdef uint32_t same
-        if self._on_loop:
-            if self._timer.waiting:
-                self._timer.started()
-        else:
+        if self._timer.waiting:
+            self._timer.started(self._batch, count)
+        if not self._on_loop:
             self._in_hands(count, 1)
         self._in_hand = count
         while i < count:                  # events of one read share their arrival: one record for all

@@ -13,19 +13,15 @@ from engine.dispatcher.reorder cimport (JUDGE_DUPLICATE, JUDGE_HOLD, JUDGE_LATE,
                                         note_emitted, note_late, note_next, pop, push)
 from engine.dispatcher.routing cimport RoutingBoard, RoutingTable
 from engine.dispatcher.throttle cimport Bucket, Throttle
-from engine.observability.latency cimport LatencyHistogram, StageTimer
-from engine.schema.event cimport (BALANCE_UPDATE, FLAG_GAP_BEFORE, FLAG_LATE, INSTRUMENT_UPDATE, MERGED_EVENT, ORDER_NONE,
-                                  TYPE_STRIDE, Event, EventHeader, is_critical)
+from engine.observability.latency cimport LatencyHistogram
+from engine.observability.stages cimport StageTimer
+from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, MERGED_EVENT, ORDER_NONE,
+                                  TYPE_STRIDE, Event, EventHeader, is_critical, is_told_once)
 from engine.schema.fold cimport SaturationTable
 from engine.schema.ports cimport BookSource, EventPool, EventSink, FanoutPort
 
 from engine.dispatcher.counts import StreamCounts
 from engine.schema.enums import EventType
-
-
-cdef inline bint takes_no_token(int event_type) noexcept:
-    """Critical kinds, and what is told once and never again: a snapshot of an account, a change of an instrument."""
-    return is_critical(event_type) or event_type == BALANCE_UPDATE or event_type == INSTRUMENT_UPDATE
 
 
 @cython.final
@@ -140,7 +136,8 @@ cdef class Dispatcher(EventSink):
         """
         cdef RoutingTable table = self._board.table
         if self._throttle is not None:
-            if not takes_no_token((<Event>event).s.type) and not self._throttle.admit(event, index, self._clock.now_ns()):
+            if not is_critical((<Event>event).s.type) and not is_told_once((<Event>event).s.type) \
+                    and not self._throttle.admit(event, index, self._clock.now_ns()):
                 return self._wake_at(self._throttle.next_ns)
         elif (<Event>event).h.routing_version == table.version:
             stream.consumer_count = <uint16_t>table.route(index, &stream.consumers)
@@ -187,9 +184,11 @@ cdef class Dispatcher(EventSink):
             self._pool.release(event)
         else:
             stream.routed += 1
+            if unlikely(self._timer.on):
+                self._timer.routed(event)
             self._bus.fan_out(event, consumers, count)
-        if self._timer.on:
-            self._timer.enqueued(count != 0)
+        if unlikely(self._timer.on):
+            self._timer.enqueued()
         return 0
 
     cdef int flush(self) except -1:
@@ -209,6 +208,8 @@ cdef class Dispatcher(EventSink):
         cdef EventHeader* h = &(<Event>event).h
         cdef int verdict = judge(stream, h, &self._rules)
         cdef int64_t now_ns
+        if verdict == JUDGE_DUPLICATE or verdict == JUDGE_LATE or verdict == JUDGE_HOLD:
+            self._timer.on = False                # what goes on now is another event
         if verdict == JUDGE_DUPLICATE and not planted(b"dispatcher.keep_duplicates"):
             stream.duplicates += 1
             self._pool.release(event)

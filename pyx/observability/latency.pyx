@@ -1,10 +1,7 @@
 cimport cython
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 
-from engine.base.clock cimport monotonic_ns
 from engine.base.units cimport engine_add_overflow, engine_mul_overflow
-
-STAGE_NAMES = ("wire", "book", "orchestrator", "dispatcher", "mailbox")
 
 cdef extern from *:
     """
@@ -73,35 +70,3 @@ cdef class LatencyHistogram:
     def buckets(self) -> list[tuple[int, int]]:
         """(upper edge in ns, count) of every bucket that was hit."""
         return [(upper_edge(i), self._counts[<int>i]) for i in range(BUCKETS) if self._counts[<int>i]]
-
-
-@cython.final
-cdef class StageTimer:
-    def __cinit__(self):
-        self.stages = tuple(LatencyHistogram() for _ in range(STAGE_COUNT))
-
-    cdef void _start(self) noexcept:
-        self._last_ns = monotonic_ns()
-
-    cdef void mark(self, int stage) noexcept:
-        """A stage of the timed frame is done."""
-        cdef int64_t now = monotonic_ns()
-        (<LatencyHistogram>self.stages[stage]).record(now - self._last_ns, 1)
-        self._last_ns = now
-
-    cdef void enqueued(self, bint anywhere) noexcept:
-        """The timed frame's event stands in its mailboxes, if anybody asked for it: the rest is waiting."""
-        self.mark(STAGE_DISPATCHER)
-        self.on = False
-        if anywhere:
-            self.waiting = True
-
-    cdef void started(self) noexcept:
-        """A callback starts: the first one after a timed frame ends its wait."""
-        if self.waiting:
-            self.mark(STAGE_MAILBOX)
-            self.waiting = False
-
-    def histograms(self) -> dict[str, LatencyHistogram]:
-        """Stage name -> histogram of the sampled frames."""
-        return dict(zip(STAGE_NAMES, self.stages))

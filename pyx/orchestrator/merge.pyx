@@ -7,7 +7,7 @@ from engine.base.clock cimport Clock
 from engine.base.ids cimport instrument_keys
 from engine.base.plants cimport planted
 from engine.base.units cimport unlikely
-from engine.observability.latency cimport STAGE_BOOK, STAGE_ORCHESTRATOR, StageTimer
+from engine.observability.stages cimport STAGE_BOOK, STAGE_ORCHESTRATOR, STAGE_WIRE, StageTimer
 from engine.orchestrator.window cimport MergeWindow
 from engine.schema.event cimport MERGED_EVENT, ORDER_CONTIGUOUS, TYPE_STRIDE, Event, EventHeader, publish, retain
 from engine.schema.merged cimport CLOSE_COMPLETE, CLOSE_COUNT, CLOSE_TIME, MergedEvent
@@ -163,6 +163,11 @@ cdef class Orchestrator(EventSink):
         window.emitted += 1
         window.dwell.record(h.ts_recv_ns - window.open_ns, 1)
         publish(event)
+        self._timer.begin()
+        if self._timer.on:
+            self._timer.mark(STAGE_WIRE)
+            self._timer.mark(STAGE_BOOK)
+            self._timer.mark(STAGE_ORCHESTRATOR)
         self._next.offer(event)
         return 0
 

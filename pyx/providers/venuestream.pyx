@@ -5,7 +5,7 @@ from libc.stdlib cimport free, realloc
 from engine.base.clock cimport Clock
 from engine.base.ids cimport SymbolTable
 from engine.base.jsonwalk cimport WIRE_UNKNOWN_SYMBOL
-from engine.observability.latency cimport StageTimer
+from engine.observability.stages cimport StageTimer
 from engine.providers.assembler cimport BookAssembler
 from engine.providers.leveltext cimport LevelRaws, Span
 from engine.providers.tape cimport KlineGate

@@ -14,7 +14,7 @@ from engine.consumers.runner import Runner
 from engine.consumers.settings import MailboxSettings
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard, stream_index
-from engine.observability.latency import StageTimer
+from engine.observability.stages import StageTimer
 from engine.orchestrator.merge import Orchestrator
 from engine.pools.recycler import Recycler
 from engine.schema.enums import EventType
@@ -77,13 +77,21 @@ def runner_of(
     index: int = 0,
     clock: Clock | None = None,
     kind: type[Runner] = InlineRunner,
+    timer: StageTimer | None = None,
     **options: Any,
 ) -> Any:
     """A runner of *handler*, started; options are its own and those of its mailbox."""
     of_mailbox = {name: options.pop(name) for name in list(options) if name in _OF_MAILBOX}
     options.setdefault("settings", MailboxSettings(**of_mailbox))
     runner = kind(
-        f"c{index}", index, handler, f"ctx{index}", pools, clock or ManualClock(), StageTimer(), **options
+        f"c{index}",
+        index,
+        handler,
+        f"ctx{index}",
+        pools,
+        clock or ManualClock(),
+        timer or StageTimer(),
+        **options,
     )
     runner.start()
     return runner
@@ -95,6 +103,7 @@ class Line:
 
     pools: Recycler = field(default_factory=lambda: recycler(64))
     clock: ManualClock = field(default_factory=lambda: ManualClock(1_700_000_000_000_000_000))
+    timer: StageTimer = field(default_factory=StageTimer)
     rules: dict[str, Any] = field(default_factory=dict)
     dropped: list[tuple[str, str, int, Any]] = field(default_factory=list)
     errors: list[tuple[str, BaseException, str, str, str]] = field(default_factory=list)
@@ -109,14 +118,14 @@ class Line:
             self.bus,
             self.board,
             self.clock,
-            StageTimer(),
+            self.timer,
             on_telemetry=lambda kind, **metadata: self.told.append((kind, metadata)),
             **self.rules,
         )
         self.orchestrator = Orchestrator(
             self.dispatcher,
             self.board,
-            StageTimer(),
+            self.timer,
             self.pools,
             self.clock,
             lambda kind, **metadata: self.told.append((kind, metadata)),
@@ -128,7 +137,7 @@ class Line:
         options.setdefault("on_error", lambda *what: self.errors.append(what))
         options.setdefault("on_dropped", lambda name, stream, count, event, depth: self.dropped.append((name, stream, count, event)))
         options.setdefault("versions", self.board)
-        runner = runner_of(self.pools, handler, index=index, clock=self.clock, **options)
+        runner = runner_of(self.pools, handler, index=index, clock=self.clock, timer=self.timer, **options)
         assert self.bus.add(runner) == index
         self.runners.append(runner)
         self.route(index, {stream_index(INSTRUMENT_ID, EventType.TRADE)} if streams is None else streams)

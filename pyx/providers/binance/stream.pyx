@@ -5,7 +5,7 @@ from engine.base.clock cimport Clock
 from engine.base.jsonwalk cimport WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_SYMBOL
 from engine.base.units cimport unlikely
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, expect
-from engine.observability.latency cimport STAGE_WIRE
+from engine.observability.stages cimport STAGE_WIRE
 from engine.pools.frames cimport FrameQueue
 from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CROSSED, BookAssembler, BookMessage)
 from engine.providers.binance.continuity cimport (SNAPSHOT_TAKE, SNAPSHOT_TOO_OLD, VERDICT_APPLY, VERDICT_BUFFER,
@@ -239,9 +239,13 @@ cdef class BinanceStream(VenueStream):
         cdef BookMessage book_message
         cdef const char* text = body
         cdef size_t length = len(body)
-        cdef int code = self.decoder.decode(text, length)
+        cdef int code
         cdef int verdict
         cdef int outcome
+        self.timer.begin()
+        code = self.decoder.decode(text, length)
+        if self.timer.on:
+            self.timer.mark(STAGE_WIRE)
         if code == WIRE_OK and m.kind != BINANCE_PARTIAL_DEPTH:
             self.decoder.error_field = b"lastUpdateId"
             code = WIRE_MISSING_FIELD

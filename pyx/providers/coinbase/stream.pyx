@@ -4,7 +4,7 @@ from libc.string cimport memset
 
 from engine.base.clock cimport Clock
 from engine.base.jsonwalk cimport WIRE_BAD_VALUE, WIRE_MISSING_FIELD, WIRE_OK, WIRE_UNKNOWN_SYMBOL
-from engine.observability.latency cimport STAGE_WIRE
+from engine.observability.stages cimport STAGE_WIRE
 from engine.providers.assembler cimport BOOK_APPLIED, BOOK_CROSSED, BookAssembler, BookMessage
 from engine.providers.coinbase.continuity cimport VERDICT_GAP, VERDICT_IGNORE, SequenceContinuity
 from engine.providers.coinbase.wire cimport (COINBASE_CANDLES, COINBASE_ERROR, COINBASE_HEARTBEATS, COINBASE_IGNORED,

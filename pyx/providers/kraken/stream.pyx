@@ -5,7 +5,7 @@ from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_NOT_JSON, WIRE_OK, WIRE_
                                    WIRE_UNKNOWN_SYMBOL, WIRE_UNKNOWN_VALUE)
 from engine.book.checksum cimport BookChecksum
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, Ladder
-from engine.observability.latency cimport STAGE_WIRE
+from engine.observability.stages cimport STAGE_WIRE
 from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CHECKSUM_FAILED, BOOK_CROSSED, BookAssembler,
                                          BookMessage)
 from engine.providers.kraken.continuity cimport VERDICT_IGNORE, VERDICT_REPLACE, ChecksumContinuity

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 from engine.base.clock cimport Clock
 from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_OK, WIRE_OVERFLOW, WIRE_UNKNOWN_SYMBOL, WIRE_UNKNOWN_VALUE)
 from engine.base.units cimport unlikely
-from engine.observability.latency cimport STAGE_WIRE
+from engine.observability.stages cimport STAGE_WIRE
 from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CHECKSUM_FAILED, BOOK_CROSSED, BookAssembler,
                                          BookMessage)
 from engine.providers.leveltext cimport LevelTexts, Span

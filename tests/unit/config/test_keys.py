@@ -97,6 +97,7 @@ READ_NOW = {
     "consumers[].subscriptions[].providers",
     "consumers[].subscriptions[].event_types",
     "consumers[].subscriptions[].merged",
+    "telemetry.trace_sampling",
     "dlq.max_records",
     "dlq.max_bytes",
     "dlq.path",

@@ -12,7 +12,7 @@ from engine.base.errors import ConfigError, MisuseError
 from engine.consumers.context import Context
 from engine.consumers.inline import InlineRunner
 from engine.dispatcher.routing import stream_index
-from engine.observability.latency import StageTimer
+from engine.observability.stages import StageTimer
 from engine.schema.command import Ack, Reply
 from engine.schema.enums import EventType
 from tests.unit.event_kit import recycler

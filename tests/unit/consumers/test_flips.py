@@ -59,6 +59,18 @@ def test_rte_05_rte_06_market_data_of_before_is_skipped_and_critical_is_not() ->
     assert row["offered"] == row["delivered"] + row["skipped"]
 
 
+@pytest.mark.parametrize("told_once", [EventType.INSTRUMENT_UPDATE, EventType.BALANCE_UPDATE])
+def test_what_is_told_once_is_not_skipped_but_for_its_own_route(told_once: EventType) -> None:
+    flip = Flip()
+    flip.offer(told_once, 1)
+    flip.offer(TRADE, 1)
+    flip.change({TRADES, TICKERS})
+    assert flip.seen() == [(told_once.class_name, 1)]
+    flip.offer(told_once, 2, version=1)
+    flip.change({TRADES}, removed=(stream_index(INSTRUMENT_ID, told_once),))
+    assert flip.seen() == []
+
+
 def test_rte_06_outside_a_flip_nothing_is_skipped() -> None:
     flip = Flip()
     flip.change({TRADES})

@@ -12,7 +12,7 @@ import engine.schema.market  # noqa: F401  (the pools need every event class)
 from engine.base.clock import ManualClock
 from engine.consumers.inline import InlineRunner
 from engine.consumers.settings import MailboxSettings
-from engine.observability.latency import StageTimer
+from engine.observability.stages import StageTimer
 from engine.pools.frames import FramePools
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS
