@@ -3,7 +3,7 @@
 A decimal text follows INS-06: ``-?(0|[1-9][0-9]*)(\\.[0-9]+)?``. Its raw value at *scale* is the text times
 10^scale as int64; digits beyond the scale must be zeros, else the answer is PARSE_WIDEN.
 """
-from libc.stdint cimport UINT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
 
 from engine.base.plants cimport planted
 
@@ -29,8 +29,6 @@ cdef extern from *:
         1LL, 10LL, 100LL, 1000LL, 10000LL, 100000LL, 1000000LL, 10000000LL, 100000000LL, 1000000000LL,
         10000000000LL, 100000000000LL, 1000000000000LL, 10000000000000LL, 100000000000000LL,
         1000000000000000LL, 10000000000000000LL, 100000000000000000LL, 1000000000000000000LL};
-    static const uint32_t ENGINE_POW10_32[9] = {
-        1U, 10U, 100U, 1000U, 10000U, 100000U, 1000000U, 10000000U, 100000000U};
     static inline int engine_mul_overflow(int64_t a, int64_t b, int64_t *out) {
         return __builtin_mul_overflow(a, b, out);
     }
@@ -66,19 +64,22 @@ cdef extern from *:
         *value = engine_eight_digits(high) * 100000000ULL + engine_eight_digits(low);
         return 1;
     }
-    /* A text of 1..8 digits, a dot and 8 digits, without a leading zero; 0 if it is anything else, which may still be
-       a decimal. Reads nothing before floor. */
-    static inline int engine_eight_decimals(const char *floor, const char *p, const char *end, uint64_t *whole,
-                                            uint32_t *decimals) {
+    /* A text of 1..8 digits, a dot and 8 digits, without a leading zero, as an integer of scale (0..8) decimals; 0 if it
+       is anything else, which may still be a decimal, or has other digits than zeros past the scale. Reads nothing
+       before floor. */
+    static inline int engine_eight_decimals(const char *floor, const char *p, const char *end, int scale,
+                                            int64_t *value) {
         int64_t length = end - p;
         uint64_t low, high;
+        int spare = 4 * (8 - scale);                       /* half the bits past the scale: shifted twice, as 64 may be */
         if (engine_unlikely(length < 10 || length > 17 || end - floor < 17 || end[-9] != '.')) return 0;
         if (engine_unlikely((*p == '0') & (length != 10))) return 0;
         low = engine_digits(end - 8);
         high = engine_last_digits(end - 9, (int)length - 9);
         if (engine_unlikely((engine_not_digits(low) | engine_not_digits(high)) != 0)) return 0;
-        *whole = engine_eight_digits(high);
-        *decimals = (uint32_t)engine_eight_digits(low);
+        if (engine_unlikely(low >> (32 - spare) >> (32 - spare) != 0)) return 0;
+        *value = (int64_t)(engine_eight_digits(high) * (uint64_t)ENGINE_POW10[scale]
+                           + engine_eight_digits(low << spare << spare));
         return 1;
     }
     /* Up to 16 characters ending at end, digits with at most one dot, as one integer without a branch on any of
@@ -125,12 +126,10 @@ cdef extern from *:
     }
     """
     const int64_t ENGINE_POW10[19]
-    const uint32_t ENGINE_POW10_32[9]
     bint engine_mul_overflow(int64_t a, int64_t b, int64_t* out) nogil
     bint engine_add_overflow(int64_t a, int64_t b, int64_t* out) nogil
     bint engine_integer(const char* end, int length, uint64_t* value) nogil
-    bint engine_eight_decimals(const char* floor, const char* p, const char* end, uint64_t* whole,
-                               uint32_t* decimals) nogil
+    bint engine_eight_decimals(const char* floor, const char* p, const char* end, int scale, int64_t* value) nogil
     bint engine_window(const char* end, int length, uint64_t* value, int* decimals) nogil
 
 
@@ -198,16 +197,9 @@ cdef inline int parse_decimal(const char* floor, const char* p, const char* end,
     """Parse the text [p, end) at *scale* into out; returns a ParseCode. Reads nothing before *floor*."""
     cdef Py_ssize_t length = end - p
     cdef uint64_t value, kept
-    cdef uint32_t tail
     cdef int decimals
-    if likely(scale <= 8 and engine_eight_decimals(floor, p, end, &value, &tail)):
-        # The form of most texts; decimals that the scale has no place for must be zeros.
-        if scale < 8:
-            if unlikely(tail % ENGINE_POW10_32[8 - scale] != 0):
-                return parse_decimal_slow(p, end, scale, out)
-            tail //= ENGINE_POW10_32[8 - scale]
-        out[0] = <int64_t>(value * <uint64_t>ENGINE_POW10[scale] + tail)
-        return PARSE_OK
+    if likely(scale <= 8 and engine_eight_decimals(floor, p, end, scale, out)):
+        return PARSE_OK                    # the form of most texts
     if length > 16 or length < 1 or end - floor < 16 or (p[0] == c'0' and length > 1 and p[1] != c'.') \
             or p[0] == c'.' or end[-1] == c'.' or not engine_window(end, <int>length, &value, &decimals):
         return parse_decimal_slow(p, end, scale, out)

@@ -17,6 +17,7 @@ cdef class DataBus(FanoutPort):
     cdef uint32_t _queue_head
     cdef uint32_t _queue_count
     cdef uint32_t _capacity
+    cdef uint16_t _serving           # whose turn it is in flush()
     cdef bint _flushing
     cdef readonly uint64_t fanned_out    # events handed to at least one consumer
 

@@ -68,6 +68,7 @@ cdef class Runner(EventSink):
     cdef int _call_handler(self, uint32_t count) except -1
     cdef int _call_each(self, uint32_t count) except -1
     cdef int _call_batch(self, uint32_t count) except -1
+    cdef int _cancel(self, uint32_t count, int64_t started_ns) except -1
     cdef int _finish(self, uint32_t count, int64_t took_ns) except -1
     cdef int _empty_list(self, uint32_t count) except -1
     cdef int _failed(self, PyObject* event, object error) except -1

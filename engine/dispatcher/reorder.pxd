@@ -9,7 +9,12 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.base.units cimport unlikely
+from engine.dispatcher.throttle cimport Bucket
 from engine.schema.event cimport EventHeader
+
+
+cdef enum:
+    CACHE_LINE = 64
 
 
 cdef enum Judgement:
@@ -30,8 +35,8 @@ cdef struct Held:
 cdef struct StreamState:
     # -- what an event in order needs: one cache line
     uint64_t last_emitted
-    uint64_t* seen                 # ring bitmap of the last horizon_ids numbers
-    int64_t mark_ns                # when mark_seq was the watermark: ids below are past the time horizon
+    int64_t mark_due_ns            # a time horizon after mark_seq was the watermark: then ids below are past it
+    Bucket* bucket                 # of its tokens, NULL = it is not limited
     uint64_t received
     const uint16_t* consumers      # of the stream in the routing table of route_version
     uint64_t route_version         # 0 = none known
@@ -74,6 +79,16 @@ cdef StreamState* new_stream(const OrderRules* rules) noexcept nogil
 cdef void free_stream(StreamState* stream) noexcept nogil
 
 
+cdef inline size_t state_bytes() noexcept nogil:
+    """Of a StreamState, with what fills its last cache line."""
+    return (sizeof(StreamState) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
+
+
+cdef inline uint64_t* seen_of(const StreamState* stream) noexcept nogil:
+    """Ring bitmap of the last horizon_ids numbers: it lies behind the state, from a cache line's start."""
+    return <uint64_t*>(<char*>stream + state_bytes())
+
+
 cdef inline Held* lowest(const StreamState* stream) noexcept nogil:
     """The held event with the lowest number; only when something is held."""
     return stream.held + stream.held_head
@@ -88,12 +103,13 @@ cdef inline void note_next(StreamState* stream, const EventHeader* h, const Orde
     """note_emitted for the next event of the stream's epoch: mostly within one word of the bitmap."""
     cdef uint64_t seq = h.seq_provider
     cdef uint64_t first = stream.last_emitted + 1
-    cdef uint64_t* word = &stream.seen[(seq & (rules.horizon_ids - 1)) >> 6]
-    if unlikely((seq ^ first) >= 64 or h.ts_recv_ns - stream.mark_ns > rules.horizon_ns):
+    cdef uint64_t bit = <uint64_t>1 << (seq & 63)
+    cdef uint64_t* word = seen_of(stream) + ((seq & (rules.horizon_ids - 1)) >> 6)
+    if unlikely((seq ^ first) >= 64 or h.ts_recv_ns > stream.mark_due_ns):
         note_emitted(stream, h, rules)
         return
-    # The numbers from first to seq were last in use a whole horizon ago: their bits are cleared.
-    word[0] = (word[0] & ~(~<uint64_t>0 << (first & 63) & ~<uint64_t>0 >> (~seq & 63))) | <uint64_t>1 << (seq & 63)
+    # The numbers from first up to seq were last in use a whole horizon ago: their bits are cleared.
+    word[0] = (word[0] & ~(bit - (<uint64_t>1 << (first & 63)))) | bit
     stream.last_emitted = seq
 
 

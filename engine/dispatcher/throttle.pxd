@@ -43,7 +43,14 @@ cdef class Throttle:
     cdef readonly int64_t next_ns        # when the next token comes that something waits for
 
     cdef Bucket* find(self, uint32_t index) noexcept
-    cdef Bucket* _bucket(self, uint32_t index) except NULL
+    cdef inline bint takes_token(self, Bucket* bucket, int64_t now_ns) noexcept:
+        """Take a token where there is one and nothing waits. *now_ns* may lie a little back: that is the stricter."""
+        if bucket.count or bucket.full_ns - now_ns > self._slack_ns:
+            return False
+        bucket.full_ns = max(bucket.full_ns, now_ns) + self._gap_ns
+        return True
+
+    cdef Bucket* of(self, uint32_t index) except NULL
     cdef bint admit(self, PyObject* event, uint32_t index, int64_t now_ns) except -1
     cdef int _wait(self, PyObject* event, uint32_t index, Bucket* bucket, int64_t now_ns) except -1
     cdef bint _fold_in(self, PyObject* event, Bucket* bucket) except -1

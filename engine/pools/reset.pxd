@@ -42,12 +42,12 @@ cdef inline void fill_pattern(void* place, size_t size) noexcept nogil:
         words[i] = <uint32_t>POISON
 
 
-cdef inline void clean(PyObject* event) noexcept:
+cdef inline void clean(PyObject* event, bint has_levels) noexcept:
     """A slot as if it had never been used; its levels must be gone already."""
     cdef Slot* slot = &(<Event>event).s
     slot.state = SLOT_FREE
     zero(&(<Event>event).h, sizeof(EventHeader))
-    if likely(holds_levels(slot.type)):
+    if likely(has_levels):
         zero(&(<BookEvent>event).b, sizeof(BookData))
     elif not planted(b"recycler.keep_fields"):
         memset(slot.data, 0, slot.data_size)
@@ -57,7 +57,7 @@ cdef inline void poison(Event event) noexcept:
     """Debug: whoever reads the slot from here on is told so. Memory behind exported views keeps its content."""
     cdef Level* levels = (<BookEvent>event).b.levels if holds_levels(event.s.type) else NULL
     if planted(b"recycler.no_poison"):
-        clean(<PyObject*>event)
+        clean(<PyObject*>event, holds_levels(event.s.type))
         return
     fill_pattern(&event.h, sizeof(EventHeader))
     fill_pattern(event.s.data, event.s.data_size)

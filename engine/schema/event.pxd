@@ -97,8 +97,8 @@ cdef struct Slot:
 
 cdef class Event:
     """One canonical event. Owned by its pool; valid in a callback; detach() to keep it longer."""
+    cdef Slot s                # with the object's own header in one cache line: all that releasing looks at
     cdef EventHeader h
-    cdef Slot s
 
     cdef int guard(self) except -1
     cdef object own_fields(self)

@@ -9,6 +9,9 @@ from engine.schema.event cimport retain
 from engine.schema.ports cimport FULL, EventPool, EventSink, FanoutPort
 
 
+ctypedef int (*Quiet)(DataBus) noexcept     # what raises, as if it did not: see engine.base.pending
+
+
 @cython.final
 cdef class DataBus(FanoutPort):
     """Fan-out to consumers by index.
@@ -95,26 +98,32 @@ cdef class DataBus(FanoutPort):
 
     cdef int flush(self) except -1:
         """Deliver: each consumer with something queued its share, in the order the first event came, until none has."""
-        cdef uint16_t index
-        cdef int64_t mono_ns = 0
+        cdef int result
         if self._flushing or self._queue_count == 0:
             return 0
         self._flushing = True
-        try:
-            while self._queue_head < self._queue_count:
-                index = self._queue[self._queue_head]
-                self._queue_head += 1
-                self._pending[index] = 0
-                mono_ns = (<EventSink>self._sinks[index]).serve(mono_ns)
-                if unlikely((<EventSink>self._sinks[index]).has_more):
-                    self._wait(index)
-        except BaseException:
-            self._wait(index)             # cancelled: the next flush serves what is left, here and behind it
-            raise
-        finally:
+        result = (<Quiet>serve_queue)(self)
+        if unlikely(result < 0):
+            self._wait(self._serving)     # cancelled: the next flush serves what is left, here and behind it
+        if unlikely(self._queue_head < self._queue_count):
             memmove(self._queue, self._queue + self._queue_head,
                     (self._queue_count - self._queue_head) * sizeof(uint16_t))
-            self._queue_count -= self._queue_head
-            self._queue_head = 0
-            self._flushing = False
-        return 0
+        self._queue_count -= self._queue_head
+        self._queue_head = 0
+        self._flushing = False
+        return result
+
+
+cdef int serve_queue(DataBus bus) except -1:
+    """Serve until nobody has anything queued; who is being served stands in _serving."""
+    cdef PyObject* sink
+    cdef int64_t mono_ns = 0
+    while bus._queue_head < bus._queue_count:
+        bus._serving = bus._queue[bus._queue_head]
+        bus._queue_head += 1
+        bus._pending[bus._serving] = 0
+        sink = bus._sinks[bus._serving]
+        mono_ns = (<EventSink>sink).serve(mono_ns)
+        if unlikely((<EventSink>sink).has_more):
+            bus._wait(bus._serving)
+    return 0

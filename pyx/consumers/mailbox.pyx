@@ -106,6 +106,8 @@ cdef class Mailbox(Backlog):
                 memcpy(out + n, self._market + (self._head & self._mask), run * sizeof(PyObject*))
                 self._head += run
                 n += run
+            if self._head == self._tail and not self.is_saturated:
+                self._head = self._tail = self._victims_from = 0     # the same few cache lines serve the next read
         while n < limit and self._critical_head != self._critical_tail:
             out[n] = self._critical[self._critical_head & self._critical_mask]
             self._critical_head += 1

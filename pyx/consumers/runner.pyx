@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 from engine.base.clock cimport Clock
+from engine.base.pending cimport pending
 from engine.base.plants cimport planted
 from engine.base.units cimport unlikely
 from engine.consumers.handler cimport Handler
@@ -36,6 +37,9 @@ cdef extern from "Python.h":
 cdef enum:
     HELD_BY_POOL = 1
     SHARED_READING_MAX = 4     # after a batch as short as this, releasing it takes no time worth a reading
+
+
+ctypedef int (*Quiet)(Runner, uint32_t) noexcept     # what raises, as if it did not: see engine.base.pending
 
 
 cdef class Runner(EventSink):
@@ -180,17 +184,22 @@ cdef class Runner(EventSink):
             self.delivery.record(0 if planted(b"runner.stamp_late") else now_ns - recv_ns, same)
             i += same
         self._called = 0
-        try:
-            self._call_handler(count)
-        except BaseException as error:     # cancelled: nothing stays behind
-            forget_locals(error)
-            self._finish(count, self._clock.mono_ns() - started_ns)
-            raise
+        if unlikely((<Quiet>call_handler)(self, count) < 0):
+            self._cancel(count, started_ns)
         ended_ns = self._clock.mono_ns()
         self._finish(count, ended_ns - started_ns)
         if self._failures is not None:
             self._report()
         return ended_ns if count <= SHARED_READING_MAX else 0
+
+    cdef int _cancel(self, uint32_t count, int64_t started_ns) except -1:
+        """The batch was cancelled: nothing stays behind. Raises what is under way."""
+        try:
+            return pending()
+        except BaseException as error:
+            forget_locals(error)
+            self._finish(count, self._clock.mono_ns() - started_ns)
+            raise
 
     cdef int _finish(self, uint32_t count, int64_t took_ns) except -1:
         """Count a batch, release it, and tell if it was slow."""
@@ -249,23 +258,16 @@ cdef class Runner(EventSink):
 
     cdef int _call_handler(self, uint32_t count) except -1:
         """Hand the batch over; a failure is noted, and the next event follows."""
-        cdef Handler handler = self._cython_handler
-        cdef object context = self.context
-        cdef uint32_t i = 0
         if self._shape == SHAPE_BATCH:
             return self._call_batch(count)
         if self._shape != SHAPE_CYTHON:
             return self._call_each(count)
         self.invocations += count
-        while i < count:
+        while unlikely((<Quiet>call_cython)(self, count) < 0):
             try:
-                while i < count:
-                    self._called = i + 1
-                    handler.on_event(<Event>self._batch[i], context)
-                    i += 1
+                pending()
             except Exception as error:
-                self._failed(self._batch[i], error)
-                i += 1
+                self._failed(self._batch[self._called - 1], error)
         return 0
 
     cdef int _call_each(self, uint32_t count) except -1:
@@ -343,6 +345,21 @@ cdef class Runner(EventSink):
             "skipped_dirty": box.skipped_dirty, "saturations": box.saturations, "invocations": self.invocations,
             "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
             "busy_ns": self.busy_ns, "mailbox_peak": box.peak, "pinned": box.depth() + self._in_hand}
+
+
+cdef int call_handler(Runner runner, uint32_t count) except -1:
+    return runner._call_handler(count)
+
+
+cdef int call_cython(Runner runner, uint32_t count) except -1:
+    """A Cython handler for what it was not called for yet."""
+    cdef Handler handler = runner._cython_handler
+    cdef object context = runner.context
+    cdef uint32_t i
+    for i in range(runner._called, count):
+        runner._called = i + 1
+        handler.on_event(<Event>runner._batch[i], context)
+    return 0
 
 
 def forget_locals(error: BaseException) -> None:

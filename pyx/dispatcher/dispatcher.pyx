@@ -115,31 +115,30 @@ cdef class Dispatcher(EventSink):
             stream = self._stream(index, event)
         stream.received += 1
         if h.ordering == ORDER_NONE:
-            return self._emit(event, index, stream)
+            return self._emit_fresh(event, index, stream)
         if likely(stream.held_count == 0 and stream.started and h.epoch == stream.epoch and next_in_order(stream, h)):
             note_next(stream, h, &self._rules)
-            return self._emit(event, index, stream)
+            return self._emit_fresh(event, index, stream)
         return self._slow(event, index, stream)
 
-    cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
-        """Route one event and give up our reference."""
+    cdef int _emit_fresh(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
+        """Route one event that was stamped just now, and give up our reference."""
         cdef RoutingTable table = self._board.table      # ours until it is used: a callback may replace it
         if unlikely((<Event>event).h.routing_version != table.version or stream.route_version != table.version):
-            return self._emit_rare(event, index, stream)
+            return self._emit(event, index, stream)
+        if stream.bucket != NULL and unlikely(not self._throttle.takes_token(stream.bucket, (<Event>event).h.ts_emit_ns)):
+            return self._emit(event, index, stream)
         return self._hand_on(event, stream, stream.consumers, stream.consumer_count)
 
-    cdef int _emit_rare(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
-        """As _emit() where the stream is limited, or the routing has changed.
-
-        No stream of a limited dispatcher notes the table it was routed by: each of its events comes through here, and
-        without limits none has to ask.
-        """
+    cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
+        """The same of any event: it may have been held, have no token, or be the first since the routing changed."""
         cdef RoutingTable table = self._board.table
-        if self._throttle is not None:
-            if not is_critical((<Event>event).s.type) and not is_told_once((<Event>event).s.type) \
-                    and not self._throttle.admit(event, index, self._clock.now_ns()):
+        if self._throttle is not None and not is_critical((<Event>event).s.type) \
+                and not is_told_once((<Event>event).s.type):
+            stream.bucket = self._throttle.of(index)
+            if not self._throttle.admit(event, index, self._clock.now_ns()):
                 return self._wake_at(self._throttle.next_ns)
-        elif (<Event>event).h.routing_version == table.version:
+        if (<Event>event).h.routing_version == table.version:
             stream.consumer_count = <uint16_t>table.route(index, &stream.consumers)
             stream.route_version = table.version
         return self._route(event, index, stream)

@@ -8,7 +8,6 @@ from engine.base.plants cimport planted
 from engine.schema.event cimport ORDER_MONOTONIC, ORDER_NONE, EventHeader
 
 cdef enum:
-    CACHE_LINE = 64
     FIRST_CAPACITY = 16
 
 
@@ -16,20 +15,16 @@ cdef inline bint seen(const StreamState* stream, uint64_t seq, const OrderRules*
     """Whether a number at or below the watermark, inside both horizons, was emitted."""
     if stream.last_emitted - seq >= rules.horizon_ids or seq < stream.old_mark_seq:
         return False
-    return (stream.seen[(seq & (rules.horizon_ids - 1)) >> 6] >> (seq & 63)) & 1
+    return (seen_of(stream)[(seq & (rules.horizon_ids - 1)) >> 6] >> (seq & 63)) & 1
 
 
 cdef StreamState* new_stream(const OrderRules* rules) noexcept nogil:
     """A stream that begins, its bitmap behind it, from the start of a cache line; NULL without memory."""
-    cdef size_t own_bytes = (sizeof(StreamState) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
     cdef void* place
-    cdef StreamState* stream
-    if posix_memalign(&place, CACHE_LINE, own_bytes + rules.horizon_ids // 8) != 0:
+    if posix_memalign(&place, CACHE_LINE, state_bytes() + rules.horizon_ids // 8) != 0:
         return NULL
-    memset(place, 0, own_bytes + rules.horizon_ids // 8)
-    stream = <StreamState*>place
-    stream.seen = <uint64_t*>(<char*>place + own_bytes)
-    return stream
+    memset(place, 0, state_bytes() + rules.horizon_ids // 8)
+    return <StreamState*>place
 
 
 cdef void free_stream(StreamState* stream) noexcept nogil:
@@ -68,42 +63,43 @@ cdef int note_emitted(StreamState* stream, const EventHeader* h, const OrderRule
     cdef uint64_t mask = rules.horizon_ids - 1
     cdef uint64_t seq = h.seq_provider
     cdef uint64_t first, at
+    cdef uint64_t* words = seen_of(stream)
     if h.ordering == ORDER_NONE:
         return 0
     if not stream.started or h.epoch > stream.epoch:
         stream.started = 1
         stream.epoch = h.epoch
-        memset(stream.seen, 0, rules.horizon_ids // 8)
+        memset(words, 0, rules.horizon_ids // 8)
         stream.last_emitted = seq
-        stream.mark_ns = h.ts_recv_ns
+        stream.mark_due_ns = h.ts_recv_ns + rules.horizon_ns
         stream.mark_seq = seq
         stream.old_mark_seq = 0
     elif seq > stream.last_emitted:
         if seq - stream.last_emitted >= rules.horizon_ids:
-            memset(stream.seen, 0, rules.horizon_ids // 8)
+            memset(words, 0, rules.horizon_ids // 8)
         else:
             # The numbers stepped over were last in use a whole horizon ago: their bits are cleared, word by word.
             first = stream.last_emitted + 1
             if (first >> 6) == (seq >> 6):
-                stream.seen[(seq & mask) >> 6] &= ~(~<uint64_t>0 << (first & 63) & ~<uint64_t>0 >> (~seq & 63))
+                words[(seq & mask) >> 6] &= ~(~<uint64_t>0 << (first & 63) & ~<uint64_t>0 >> (~seq & 63))
             else:
-                stream.seen[(first & mask) >> 6] &= ~(~<uint64_t>0 << (first & 63))
+                words[(first & mask) >> 6] &= ~(~<uint64_t>0 << (first & 63))
                 for at in range((first >> 6) + 1, seq >> 6):
-                    stream.seen[at & (mask >> 6)] = 0
-                stream.seen[(seq & mask) >> 6] &= ~(~<uint64_t>0 >> (~seq & 63))
+                    words[at & (mask >> 6)] = 0
+                words[(seq & mask) >> 6] &= ~(~<uint64_t>0 >> (~seq & 63))
         stream.last_emitted = seq
-        if h.ts_recv_ns - stream.mark_ns > rules.horizon_ns:
+        if h.ts_recv_ns > stream.mark_due_ns:
             stream.old_mark_seq = stream.mark_seq
             stream.mark_seq = seq
-            stream.mark_ns = h.ts_recv_ns
-    stream.seen[(seq & mask) >> 6] |= <uint64_t>1 << (seq & 63)
+            stream.mark_due_ns = h.ts_recv_ns + rules.horizon_ns
+    words[(seq & mask) >> 6] |= <uint64_t>1 << (seq & 63)
     return 0
 
 
 cdef int note_late(StreamState* stream, const EventHeader* h, const OrderRules* rules) noexcept nogil:
     """Remember the number of an event that is handed on late, as far back as numbers are remembered."""
     if h.epoch == stream.epoch and stream.last_emitted - h.seq_provider < rules.horizon_ids:
-        stream.seen[(h.seq_provider & (rules.horizon_ids - 1)) >> 6] |= <uint64_t>1 << (h.seq_provider & 63)
+        seen_of(stream)[(h.seq_provider & (rules.horizon_ids - 1)) >> 6] |= <uint64_t>1 << (h.seq_provider & 63)
     return 0
 
 

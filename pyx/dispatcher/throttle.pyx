@@ -54,10 +54,12 @@ cdef class Throttle:
     cdef Bucket* find(self, uint32_t index) noexcept:
         return self._buckets[index] if index < self._bucket_count else NULL
 
-    cdef Bucket* _bucket(self, uint32_t index) except NULL:
-        """That of a stream, made at its first event; the book's snapshots and updates share one."""
+    cdef Bucket* of(self, uint32_t index) except NULL:
+        """The bucket of a stream, made at its first event; the book's snapshots and updates share one."""
         cdef uint32_t count
         cdef Bucket** buckets
+        if index % TYPE_STRIDE == BOOK_SNAPSHOT:
+            index += BOOK_UPDATE - BOOK_SNAPSHOT
         if index >= self._bucket_count:
             count = (index // TYPE_STRIDE + 8) * TYPE_STRIDE
             buckets = <Bucket**>realloc(self._buckets, count * sizeof(Bucket*))
@@ -75,16 +77,17 @@ cdef class Throttle:
     cdef bint admit(self, PyObject* event, uint32_t index, int64_t now_ns) except -1:
         """Whether an event, not a critical one, goes on now; else it was taken over and waits, or is lost."""
         cdef int event_type = (<Event>event).s.type
-        cdef Bucket* bucket
+        cdef Bucket* bucket = self.of(index)
         cdef bint passes
+        if self.takes_token(bucket, now_ns):
+            return True
         if event_type == BOOK_SNAPSHOT:
             index += BOOK_UPDATE - BOOK_SNAPSHOT
-        bucket = self._bucket(index)
-        passes = bucket.count == 0 and bucket.full_ns - now_ns <= self._slack_ns
+        passes = planted(b"throttle.off")
         if not passes and (event_type == BOOK_SNAPSHOT or (is_book(event_type) and part_of(event) == PART_INVALID)):
             self._supersede(bucket)
             passes = True
-        if not passes and not planted(b"throttle.off"):
+        if not passes:
             bucket.throttled += 1
             self._wait(event, index, bucket, now_ns)
             return False

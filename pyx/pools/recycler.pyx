@@ -9,14 +9,13 @@ from weakref import WeakSet
 
 from engine.base.clock cimport monotonic_ns
 from engine.base.plants cimport planted
-from engine.base.units cimport unlikely
-from engine.pools.blocks cimport (BLOCK_CLASSES, BlockPool, blocks_out, escape_block, keep_block, return_block,
-                                  take_block)
+from engine.base.units cimport likely, unlikely
+from engine.pools.blocks cimport BLOCK_CLASSES, BlockPool, blocks_out, escape_block, return_block, take_block
 from engine.pools.fragments cimport leave_with_fragments, settle_fragments
 from engine.pools.frames cimport FramePools
 from engine.pools.lease cimport HEAP_INDEX, make_lease
 from engine.pools.reset cimport clean, holds_levels, poison
-from engine.schema.event cimport (CARE_FRAGMENTS, CARE_HEAP, CONSUMER_NONE, FLAG_OVERFLOW_ALLOC, MERGED_EVENT,
+from engine.schema.event cimport (BOOK_UPDATE, CARE_FRAGMENTS, CARE_HEAP, CONSUMER_NONE, FLAG_OVERFLOW_ALLOC, MERGED_EVENT,
                                   SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE, SLOT_LEASED, SLOT_PUBLISHED, TYPE_COUNT,
                                   Event, EventHeader, Slot, is_critical, set_poison_reporter)
 from engine.schema.market cimport BookEvent, Level
@@ -29,11 +28,7 @@ from engine.pools.sizes import BLOCK_LEVELS, BLOCK_SLOTS, PoolStatistics, Recycl
 from engine.schema.classes import class_of
 from engine.schema.enums import EventType
 
-cdef extern from "Python.h":
-    Py_ssize_t refcount "Py_REFCNT"(PyObject* target) nogil
-
 cdef enum:
-    HELD_BY_POOL = 1           # Python references of an event that only its pool holds
     STACK_EVERY_NS = 1_000_000_000
 _live = WeakSet()
 set_poison_reporter(stacks.describe)
@@ -69,7 +64,6 @@ cdef class Recycler(EventPool):
         self._overflow_events = {}
         self._on_problem = on_problem
         self._trace_hi = int.from_bytes(os.urandom(8), "big") | 1
-        self._trace_lo = int.from_bytes(os.urandom(8), "big")
         for event_type, capacity in capacities.items():
             if capacity < 1:
                 raise MisuseError(f"pool of {EventType(event_type).class_name} with {capacity} slots",
@@ -107,6 +101,8 @@ cdef class Recycler(EventPool):
             pool.free_stack[capacity - 1 - i] = <PyObject*>event       # slot 0 leaves first
         pool.free_count = capacity
         pool.free_low = capacity
+        pool.trace_lo = int.from_bytes(os.urandom(8), "big")
+        self._set_watermark(pool)
 
     def __dealloc__(self):
         cdef int t
@@ -130,18 +126,33 @@ cdef class Recycler(EventPool):
 
     cdef PyObject* acquire_nowait(self, int event_type) noexcept:
         """Take a slot, clean but for its trace id; NULL when market data finds the pool exhausted."""
-        cdef Pool* pool = &self._pools[event_type]
-        if unlikely(pool.free_count <= pool.reserve):
-            return self._acquire_last(event_type)
-        return self._take(pool)
+        cdef Pool* pool
+        # Most are book updates: where their pool lies is known before the type has been looked at.
+        if likely(event_type == BOOK_UPDATE):
+            if likely(self._pools[<int>BOOK_UPDATE].free_count > self._pools[<int>BOOK_UPDATE].watermark):
+                return self._take(&self._pools[<int>BOOK_UPDATE])
+            return self._acquire_rare(BOOK_UPDATE)
+        pool = &self._pools[event_type]
+        if likely(pool.free_count > pool.watermark):
+            return self._take(pool)
+        return self._acquire_rare(event_type)
 
-    cdef PyObject* _acquire_last(self, int event_type) noexcept:
-        """From a pool that holds its reserve or less: for critical kinds, then from the heap."""
+    cdef PyObject* _acquire_rare(self, int event_type) noexcept:
+        """From a pool that holds no more than its watermark: its lowest yet, or the reserve, or debug is on."""
         cdef Pool* pool = &self._pools[event_type]
-        if not is_critical(event_type) and not planted(b"recycler.grow"):
+        cdef PyObject* event
+        if pool.free_count <= pool.reserve and not is_critical(event_type) and not planted(b"recycler.grow"):
             pool.exhausted += 1
             return NULL
-        return self._take(pool) if pool.free_count else self._overflow(event_type)
+        if pool.free_count == 0:
+            return self._overflow(event_type)
+        event = self._take(pool)
+        pool.free_low = min(pool.free_low, pool.free_count)
+        self._set_watermark(pool)
+        return self._note_acquired(event) if self._debug else event
+
+    cdef void _set_watermark(self, Pool* pool) noexcept:
+        pool.watermark = <uint32_t>-1 if self._debug else max(pool.free_low, pool.reserve)
 
     cdef PyObject* _overflow(self, int event_type) noexcept:
         """A critical event past the reserve: from the heap, with the same life, counted."""
@@ -158,10 +169,7 @@ cdef class Recycler(EventPool):
         event.s.state = SLOT_LEASED
         event.s.refs = 1
         event.h.flags = FLAG_OVERFLOW_ALLOC
-        self._trace_lo += <uint64_t>0x9E3779B97F4A7C15
-        event.h.trace_hi = self._trace_hi
-        event.h.trace_lo = self._trace_lo
-        pool.acquired += 1
+        self._identify(<PyObject*>event, pool)
         pool.overflowed += 1
         pool.overflow_out += 1
         if pool.overflow_out > pool.overflow_peak:
@@ -191,24 +199,19 @@ cdef class Recycler(EventPool):
     cdef int release(self, PyObject* event) noexcept:
         """Give one engine reference back; the last one recycles. Returns a Released."""
         cdef Slot* slot = &(<Event>event).s
-        cdef Pool* pool = &self._pools[slot.type]
         if unlikely(slot.state != SLOT_PUBLISHED and slot.state != SLOT_LEASED):
             return self.refuse(slot.type)
         if slot.refs > 1:
             slot.refs -= 1
             return HELD
-        # What calls anything is left to another function: this one then needs no register saved.
-        if unlikely(refcount(event) > HELD_BY_POOL or slot.care or self._watched):
-            return self._put_back_watched(event)
-        if holds_levels(slot.type) and unlikely(not keep_block(self._blocks, &(<BookEvent>event).b)):
-            return self._put_back_watched(event)
-        slot.generation += not planted(b"recycler.keep_generation")
-        slot.consumer = CONSUMER_NONE
-        pool.free_stack[pool.free_count] = event
-        pool.free_count += 1
-        pool.recycled += 1
-        clean(event)
-        return RECYCLED
+        if likely(slot.type == BOOK_UPDATE):
+            return self._recycle(event, &self._pools[<int>BOOK_UPDATE], True)
+        return self._release_rare(event)
+
+    cdef int _release_rare(self, PyObject* event) noexcept:
+        """The last release of anything but a book update."""
+        cdef int event_type = (<Event>event).s.type
+        return self._recycle(event, &self._pools[event_type], holds_levels(event_type))
 
     # -- the cold paths ---------------------------------------------------------------------------------------
 
@@ -216,7 +219,7 @@ cdef class Recycler(EventPool):
         """Debug: who took it is remembered; what was poisoned is clean again."""
         cdef EventHeader* h = &(<Event>event).h
         cdef uint64_t trace_lo = h.trace_lo
-        clean(event)
+        clean(event, holds_levels((<Event>event).s.type))
         h.trace_hi = self._trace_hi
         h.trace_lo = trace_lo
         (<Event>event).s.state = SLOT_LEASED
@@ -243,7 +246,7 @@ cdef class Recycler(EventPool):
             stacks.note_recycled(<size_t>event)
             poison(<Event>event)
         else:
-            clean(event)
+            clean(event, holds_levels(slot.type))
         pool.free_stack[pool.free_count] = event
         pool.free_count += 1
         pool.recycled += 1
@@ -432,12 +435,12 @@ cdef class Recycler(EventPool):
         cdef uint32_t i
         self._debug = (<FramePools>self.keeper).debug = on
         self._watched = on or self._waiters is not None
-        if on:
-            return
-        for event_type in self._types:     # in release nobody cleans a slot before its next life
+        for event_type in self._types:
             pool = &self._pools[<int>event_type]
-            for i in range(pool.free_count):
-                clean(pool.free_stack[i])
+            self._set_watermark(pool)
+            if not on:                     # in release nobody cleans a slot before its next life
+                for i in range(pool.free_count):
+                    clean(pool.free_stack[i], holds_levels(event_type))
 
 
 cdef dict row_of(Event event, bint debug):

@@ -2,12 +2,22 @@ from libc.stdint cimport int64_t
 from picows.picows cimport WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from engine.base.clock cimport Clock
+from engine.base.pending cimport pending
+from engine.base.units cimport unlikely
 from engine.pools.frames cimport FramePools
 from engine.schema.ports cimport RAW_WS_FRAME, FrameSink
 
 from collections import deque
 
 from picows import WSProtocolError
+
+
+ctypedef int (*Quiet)(FrameListener, WSTransport, WSFrame) noexcept
+
+
+cdef int take_frame(FrameListener listener, WSTransport transport, WSFrame frame) except -1:
+    listener._take(transport, frame)
+    return listener._end_read() if frame.last_in_buffer else 0
 
 
 cdef class FrameListener(WSListener):
@@ -45,13 +55,9 @@ cdef class FrameListener(WSListener):
         """One frame. DANGER: it is borrowed until return."""
         if self._failed:
             return
-        try:
-            self._take(transport, frame)
-            if frame.last_in_buffer:
-                self._end_read()
-        except BaseException:
+        if unlikely((<Quiet>take_frame)(self, transport, frame) < 0):
             self._failed = True
-            raise
+            pending()
 
     cpdef is_user_specific_pong(self, WSFrame frame):
         """A pong that picows waits for is not shown as a frame; it may end a read all the same."""
