@@ -1,6 +1,6 @@
 """Everything in one results file: the engine's suites, the peers on the same frames, valgrind's counts.
 
-    python -m bench.full                    about five minutes; bench/results/YYYY-MM-DD-full.json
+    python -m bench.full                    about ten minutes; bench/results/YYYY-MM-DD-full.json
     python -m bench.full --seconds 0.5 --no-valgrind
 """
 import argparse
@@ -18,6 +18,7 @@ from engine.bench.record import Row, document, save_dated
 from engine.bench.sources import Sources
 
 PEER_GOALS = {"cryptofeed": (10.0, 15.0), "nautilus": (20.0, 30.0)}
+COUNTED = ("path", "futures", "growth", "added")
 OURS = "bytes to 3 Python consumers, a message"
 
 
@@ -44,8 +45,8 @@ def peer_rows(rows: list[Row], seconds: float, notes: list[str]) -> Iterator[Row
 def valgrind_rows(notes: list[str]) -> Iterator[Row]:
     """Instructions and allocations a message."""
     try:
-        for frames in instructions.FRAMES:
-            yield from instructions.rows(frames, in_python=False)
+        for name in COUNTED:
+            yield from instructions.COUNTS[name]()
     except instructions.ValgrindMissingError as missing:
         notes.append(str(missing))
 

@@ -47,6 +47,18 @@ def test_runs_are_interleaved():
     assert "".join(order) == "AB" + "ABAA" * 5
 
 
+def test_slices_take_turns_and_one_bad_one_is_no_part_of_a_pair():
+    order: list[str] = []
+    paired_ratio(lambda: order.append("A") or 1.0, lambda: order.append("B") or 1.0, slices=3)
+    assert "".join(order) == "AB" + "ABAA" * 15
+    # in each pair every place of A B A A meets another process in one of its three rounds
+    of_a, of_b = [900, 100, 100, 100, 500, 100, 100, 100, 300], [105, 700, 105]
+    disturbed = paired_ratio(costs(100, *of_a * 5), costs(100, *of_b * 5), slices=3)
+    assert (disturbed.median, disturbed.aa_spread, disturbed.verdict) == (1.05, 0.0, "holds")
+    with pytest.raises(ValueError, match="at least 1 slice"):
+        paired_ratio(costs(1), costs(1), slices=0)
+
+
 def test_too_few_pairs_and_costs_of_nothing_are_refused():
     with pytest.raises(ValueError, match="at least 5 pairs"):
         paired_ratio(costs(1), costs(1), pairs=4)
@@ -83,6 +95,12 @@ def test_results_come_back_as_written_and_never_overwrite(tmp_path):
     assert kept["flags"] == "-O3"
     assert kept["machine"]["cores"] >= 1
     assert json.loads(first.read_text())["rows"][0]["met"] is True
+
+
+def test_a_command_is_kept_without_places_on_this_machine():
+    made = document("book", [], command="python -m bench.full --out /home/me/now --captures=/srv/captures --seconds 0.2")
+    assert made["command"] == "python -m bench.full --out now --captures=captures --seconds 0.2"
+    assert document("book", [], command="bench --out ../now")["command"] == "bench --out ../now"
 
 
 def test_tables_name_figure_floor_and_verdict(tmp_path):

@@ -68,7 +68,7 @@ def test_process(benchmark):
 
 def test_instructions(benchmark):
     try:
-        rows = benchmark.pedantic(instructions.rows, args=("spot", False), rounds=1)
+        rows = benchmark.pedantic(lambda: list(instructions.path_rows("spot")), rounds=1)
     except instructions.ValgrindMissingError as missing:
         pytest.skip(str(missing))
     benchmark.extra_info.update({row.subject: row.figure for row in rows})

@@ -64,7 +64,7 @@ def environment(peer: str) -> Path:
     Raises:
         PeerMissingError: it is not there.
     """
-    folder = Path(os.environ.get("ENGINE_PEERS") or PROJECT_ROOT / "build" / "peers")
+    folder = Path(os.environ.get("ENGINE_PEERS") or PROJECT_ROOT / "build" / "peers").resolve()
     python = folder / peer / "bin" / "python"
     if not (folder / peer / "ready").is_file():
         raise PeerMissingError(f"{peer} is not installed in {folder}: run bench/peers/setup.sh {peer}")

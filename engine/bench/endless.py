@@ -17,8 +17,24 @@ def _ids(frames: list[bytes]) -> Iterator[re.Match[bytes]]:
         yield found
 
 
+IdPlace = tuple[int, int, int]
+"""Where an id stands in its frame: offset, digits, and by how much it moves from cycle to cycle."""
+
+
 def endless(corpus: Corpus) -> Feeder:
     """A feeder of one cycle: after each feed call ``next_cycle`` and feed again.
+
+    Raises:
+        ValueError: the corpus cannot be looped, or is not Binance depth.
+    """
+    cycle, places = cycle_of(corpus)
+    feeder = Feeder(cycle)
+    feeder.follow_ids(places)
+    return feeder
+
+
+def cycle_of(corpus: Corpus) -> tuple[list[bytes], list[IdPlace]]:
+    """The frames of one cycle, and two places of ids a frame.
 
     Raises:
         ValueError: the corpus cannot be looped, or is not Binance depth.
@@ -31,8 +47,6 @@ def endless(corpus: Corpus) -> Feeder:
     step: dict[bytes, int] = {}
     for found in _ids(twice.frames[len(cycle):]):
         step.setdefault(found[1], int(found[2]) - first[found[1]])
-    feeder = Feeder(cycle)
-    feeder.follow_ids([
+    return cycle, [
         (found.start(group), len(found[group]), step[found[1]]) for found in _ids(cycle) for group in (2, 3)
-    ])  # fmt: skip
-    return feeder
+    ]  # fmt: skip

@@ -1,7 +1,9 @@
 """Two ways of doing one thing, compared by interleaved runs. Standard library only.
 
 The runs go A B A A, A B A A, ..: every A B pair has an A A pair beside it in time, so the spread of the
-A A ratios is the noise of this machine at this time, and no drift is taken for a difference.
+A A ratios is the noise of this machine at this time, and no drift is taken for a difference. A run that is short can be
+done in slices: a pair is then several rounds of A B A A and its costs their medians, so that what meets one slice
+alone, another process or an interrupt, is no part of it.
 """
 import statistics
 from collections.abc import Callable
@@ -71,23 +73,28 @@ def paired_ratio(
     fn_b: Callable[[], float],
     pairs: int = MIN_PAIRS,
     limit: float = DEFAULT_LIMIT,
+    slices: int = 1,
 ) -> Paired:
     """Run *fn_a* and *fn_b* in turns; each returns the cost of one run (ns, instructions, CPU time).
 
-    One run of each goes first and is not counted.
+    One run of each goes first and is not counted. *slices*: rounds of A B A A whose medians make a pair.
 
     Raises:
-        ValueError: fewer than ``MIN_PAIRS`` pairs, or a cost that is not above zero.
+        ValueError: fewer than ``MIN_PAIRS`` pairs, no slice, or a cost that is not above zero.
     """
     if pairs < MIN_PAIRS:
         raise ValueError(f"a comparison needs at least {MIN_PAIRS} pairs, not {pairs}")
+    if slices < 1:
+        raise ValueError(f"a pair needs at least 1 slice, not {slices}")
     fn_a()
     fn_b()
     ratios: list[float] = []
     aa_ratios: list[float] = []
     for _ in range(pairs):
-        ratios.append(_ratio(fn_a(), fn_b()))
-        aa_ratios.append(_ratio(fn_a(), fn_a()))
+        rounds = [(fn_a(), fn_b(), fn_a(), fn_a()) for _ in range(slices)]
+        first, second, again, last = (statistics.median(costs) for costs in zip(*rounds, strict=True))
+        ratios.append(_ratio(first, second))
+        aa_ratios.append(_ratio(again, last))
     return Paired(tuple(ratios), tuple(aa_ratios), limit)
 
 

@@ -153,6 +153,18 @@ def environment(flags: str | None = None, libraries: Iterable[str] = LIBRARIES) 
     }
 
 
+def told(command: str) -> str:
+    """*command* as a results file has it: of a place on this machine only the last name stays."""
+    return shlex.join(_told(word) for word in shlex.split(command))
+
+
+def _told(word: str) -> str:
+    option, equals, value = word.partition("=")
+    if equals and value.startswith(("/", "~")):
+        return f"{option}={Path(value).name}"
+    return Path(word).name if word.startswith(("/", "~")) else word
+
+
 def document(
     name: str,
     rows: Iterable[Row],
@@ -168,7 +180,7 @@ def document(
     return {
         "name": name,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": told(command or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         **environment(flags),
         "rows": [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows],
         "details": dict(details or {}),

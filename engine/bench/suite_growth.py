@@ -17,6 +17,9 @@ STREAMS = 450
 CONSUMERS = 50
 LIMIT = 0.15
 PAIRS = 5
+SLICES = 7
+"""Rounds a pair: one is some twenty milliseconds."""
+
 BURSTS = 4000
 
 
@@ -37,7 +40,7 @@ def row_of_streams(one: Corpus, streams: int) -> Row:
     """
     (symbol,) = one.symbols
     narrow, wide = _Endless(loop(one, streams)), _Endless(spread(one, symbol, streams))
-    paired = paired_ratio(narrow.cost, wide.cost, PAIRS, LIMIT)
+    paired = paired_ratio(narrow.cost, wide.cost, PAIRS, LIMIT, SLICES)
     narrow.prove()
     wide.prove()
     subject = f"{streams} streams against 1"
@@ -76,7 +79,7 @@ def row_of_consumers(consumers: int) -> Row:
         bursts = max(1, BURSTS // count)
         return cpu_ns(lambda: fan.run(bursts)) / (bursts * EVENTS_PER_BURST * count)
 
-    paired = paired_ratio(lambda: cost(few, 1), lambda: cost(many, consumers), PAIRS, LIMIT)
+    paired = paired_ratio(lambda: cost(few, 1), lambda: cost(many, consumers), PAIRS, LIMIT, SLICES)
     few.prove()
     many.prove()
     subject = f"a delivery to {consumers} consumers against 1"

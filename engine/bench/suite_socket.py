@@ -21,19 +21,22 @@ RATE_PER_S = 8_000
 
 SINGLE_SHARE_MIN = 0.95
 CORES = 2
-RUNS_PER_PAIR = 4
+RUNS_PER_ROUND = 4
+SLICES = 3
+"""Rounds of a pair: shorter runs, of whose costs the median counts."""
+
 LIMIT_NS, STRETCH_NS = 400, 250
 
 
 def run(sources: Sources, seconds: float, rate: int = RATE_PER_S) -> Iterator[Row]:
-    """The row: *seconds* of traffic in all runs together, at least a quarter of a second each.
+    """The row: *seconds* of traffic in all runs together, at least an eighth of a second each.
 
     Raises:
         WrongResultError: frames are missing, or books are wrong.
     """
     played = sources.spot()
-    runs = RUNS_PER_PAIR * MIN_PAIRS + 2
-    count = min(len(played.corpus.frames), int(rate * max(0.25, seconds / 4)))
+    runs = RUNS_PER_ROUND * SLICES * MIN_PAIRS + 2
+    count = min(len(played.corpus.frames), int(rate * max(0.125, seconds / 4 / SLICES)))
     with sending(played.corpus.frames[:count], rate, runs) as (url, answers):
         yield _row(_Receiver(played, count, url, answers), rate)
 
@@ -102,16 +105,16 @@ def _row(receiver: _Receiver, rate: int) -> Row:
     added: list[float] = []
     aa_ratios: list[float] = []
     for _ in range(MIN_PAIRS):
-        before, with_engine = receiver.bare(), receiver.full()
+        rounds = [(receiver.bare(), receiver.full(), receiver.bare(), receiver.bare()) for _ in range(SLICES)]
+        before, with_engine, first, second = (statistics.median(costs) for costs in zip(*rounds, strict=True))
         bare.append(before)
         added.append(with_engine - before)
-        first, second = receiver.bare(), receiver.bare()
         aa_ratios.append(second / first)
     aa_spread = max(aa_ratios) - min(aa_ratios)
     reads_share = receiver.reads / receiver.frames
     note = (
         f"{rate} frames a second offered by a process of its own, {receiver.late} sent late;"
-        f" {reads_share:.3f} reads a frame; {MIN_PAIRS} pairs, A/A spread"
+        f" {reads_share:.3f} reads a frame; {MIN_PAIRS} pairs of {SLICES} rounds, A/A spread"
         f" {aa_spread:.1%} of the bare listener"
     )
     if cores_allowed() < CORES:

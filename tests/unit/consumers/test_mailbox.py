@@ -119,6 +119,29 @@ def test_rings_turn_over_many_times() -> None:
     assert collector.seqs() == list(range(sent))
 
 
+def test_rings_turn_over_while_something_is_always_queued() -> None:
+    pools, sent = recycler(128), 0
+
+    class Asking(Collector):
+        """Is offered as much as it takes: only at the end is its mailbox empty."""
+
+        def on_batch(self, events: list[Any], ctx: Any) -> None:
+            super().on_batch(events, ctx)
+            send(min(len(events), 3000 - sent))
+
+    def send(count: int) -> None:
+        nonlocal sent
+        for _ in range(count):
+            assert offer(pools, runner, TRADE, sent) == "accepted"
+            sent += 1
+
+    collector = Asking()
+    runner = runner_of(pools, collector, capacity=10, quantum=4)
+    send(7)
+    runner.deliver()
+    assert collector.seqs() == list(range(3000))
+
+
 def test_a_mailbox_begins_empty() -> None:
     mailbox = Mailbox(recycler(1), ManualClock(), MailboxSettings(capacity=16, critical_reserve=4))
     assert (len(mailbox), mailbox.capacity, mailbox.critical_reserve, mailbox.offered, mailbox.peak) == (0, 16, 4, 0, 0)

@@ -64,6 +64,32 @@ def test_bp_11_a_burst_passes_then_one_a_token() -> None:
     line.dispatcher.flush_held()
 
 
+@pytest.mark.parametrize("stamped_ms", [0, -200, -10_000])
+def test_bp_11_an_old_stamp_brings_no_token(stamped_ms: int) -> None:
+    line = Limited()
+    line.give(TRADE, 1)      # the first event of a stream goes the long way
+    stamp_ns = line.clock.now() + stamped_ms * MS
+    line.give(TRADE, *range(2, 9), ts_emit_ns=stamp_ns)
+    assert line.after(0) == [1, 2, 3]
+    assert line.after(100) == [4]
+    assert line.after(200) == [5, 6]
+    assert line.row(TRADE).throttled == 5
+    line.dispatcher.flush_held()
+
+
+def test_bp_11_an_event_within_its_tokens_goes_by_the_newest_routes() -> None:
+    line = Limited()
+    line.give(TRADE, 1, 2)
+    assert line.after(1000) == [1, 2]
+    line.board.set_routes(0, frozenset())
+    line.give(TRADE, 3)
+    assert line.after(0) == []
+    line.board.set_routes(0, frozenset(ALL))
+    line.give(TRADE, 4)
+    assert line.after(0) == [4]
+    assert line.row(TRADE).unrouted == 1
+
+
 def test_bp_11_two_thousand_a_second_leave_at_one_thousand_after_the_burst() -> None:
     line = Limited(rate_per_s=1000, burst=100, buffer_max=100_000)
     for number in range(1, 601):
