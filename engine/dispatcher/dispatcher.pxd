@@ -35,6 +35,7 @@ cdef class Dispatcher(EventSink):
 
     cdef int _slow(self, PyObject* event, uint32_t index, StreamState* stream) except -1
     cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1
+    cdef int _emit_rare(self, PyObject* event, uint32_t index, StreamState* stream) except -1
     cdef int _emit_fresh(self, PyObject* event, uint32_t index, StreamState* stream) except -1
     cdef int _route(self, PyObject* event, uint32_t index, StreamState* stream) except -1
     cdef int _wake_at(self, int64_t deadline_ns) except -1

@@ -125,13 +125,21 @@ cdef class Dispatcher(EventSink):
         """Route one event that was stamped just now, and give up our reference."""
         cdef RoutingTable table = self._board.table      # ours until it is used: a callback may replace it
         if unlikely((<Event>event).h.routing_version != table.version or stream.route_version != table.version):
-            return self._emit(event, index, stream)
+            return self._emit_rare(event, index, stream)
         if stream.bucket != NULL and unlikely(not self._throttle.takes_token(stream.bucket, (<Event>event).h.ts_emit_ns)):
-            return self._emit(event, index, stream)
+            return self._emit_rare(event, index, stream)
         return self._hand_on(event, stream, stream.consumers, stream.consumer_count)
 
     cdef int _emit(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
-        """The same of any event: it may have been held, have no token, or be the first since the routing changed."""
+        """The same of an event that may have been held: when its token is taken is for the clock to say."""
+        cdef RoutingTable table = self._board.table
+        if unlikely((<Event>event).h.routing_version != table.version or stream.route_version != table.version
+                    or stream.bucket != NULL):
+            return self._emit_rare(event, index, stream)
+        return self._hand_on(event, stream, stream.consumers, stream.consumer_count)
+
+    cdef int _emit_rare(self, PyObject* event, uint32_t index, StreamState* stream) except -1:
+        """The same where there is no token at hand, or the routing has changed."""
         cdef RoutingTable table = self._board.table
         if self._throttle is not None and not is_critical((<Event>event).s.type) \
                 and not is_told_once((<Event>event).s.type):

@@ -127,11 +127,10 @@ cdef class Recycler(EventPool):
     cdef PyObject* acquire_nowait(self, int event_type) noexcept:
         """Take a slot, clean but for its trace id; NULL when market data finds the pool exhausted."""
         cdef Pool* pool
-        # Most are book updates: where their pool lies is known before the type has been looked at.
-        if likely(event_type == BOOK_UPDATE):
-            if likely(self._pools[<int>BOOK_UPDATE].free_count > self._pools[<int>BOOK_UPDATE].watermark):
-                return self._take(&self._pools[<int>BOOK_UPDATE])
-            return self._acquire_rare(BOOK_UPDATE)
+        # Most are book updates: where their pool lies is known without looking at the type.
+        if likely(event_type == BOOK_UPDATE
+                  and self._pools[<int>BOOK_UPDATE].free_count > self._pools[<int>BOOK_UPDATE].watermark):
+            return self._take(&self._pools[<int>BOOK_UPDATE])
         pool = &self._pools[event_type]
         if likely(pool.free_count > pool.watermark):
             return self._take(pool)
@@ -210,8 +209,7 @@ cdef class Recycler(EventPool):
 
     cdef int _release_rare(self, PyObject* event) noexcept:
         """The last release of anything but a book update."""
-        cdef int event_type = (<Event>event).s.type
-        return self._recycle(event, &self._pools[event_type], holds_levels(event_type))
+        return self._recycle(event, &self._pools[(<Event>event).s.type], holds_levels((<Event>event).s.type))
 
     # -- the cold paths ---------------------------------------------------------------------------------------
 
