@@ -64,8 +64,8 @@ def count(tool: str, job: str, it: Prepared | Corpus, cycles: tuple[int, int] = 
         ValgrindMissingError: there is no valgrind.
         RuntimeError: a run failed.
     """
-    totals, per_cycle = zip(*(_total(tool, job, it, times) for times in cycles), strict=True)
-    return (totals[1] - totals[0]) / ((cycles[1] - cycles[0]) * per_cycle[0])
+    (fewer, per_cycle), (more, _) = (_total(tool, job, it, times) for times in cycles)
+    return (more - fewer) / ((cycles[1] - cycles[0]) * per_cycle)
 
 
 def _total(tool: str, job: str, it: Prepared | Corpus, cycles: int) -> tuple[int, int]:

@@ -124,11 +124,23 @@ async def _listen(listening: BareListener | FrameListener, frames: list[bytes], 
     await picows.ws_connect(
         lambda: listening, f"ws://127.0.0.1:{server.getsockname()[1]}/", enable_auto_pong=False
     )
-    with server, await shaken as connection:
-        for taken, frame in enumerate(frames):
+    loop, done, waiting = asyncio.get_running_loop(), asyncio.Event(), iter(frames)
+    sent = 0
+
+    def send_next() -> None:
+        nonlocal sent
+        if listening.frames >= sent:
+            frame = next(waiting, None)
+            if frame is None:
+                done.set()
+                return
             connection.sendall(framed(frame))
-            while listening.frames == taken:
-                await asyncio.sleep(0)
+            sent += 1
+        loop.call_soon(send_next)
+
+    with server, await shaken as connection:
+        send_next()
+        await done.wait()
     await gone.wait()
     if (listening.frames, listening.reads) != (len(frames), len(frames)):
         raise WrongResultError(f"{listening.frames} of {len(frames)} frames came in {listening.reads} reads")
