@@ -97,10 +97,13 @@ cdef uint32_t _unite_side(const Level* older, uint32_t older_count, const Level*
             out[n] = newer[j]
             j += 1
         n += 1
-    memcpy(out + n, older + i, (older_count - i) * sizeof(Level))
-    n += older_count - i
-    memcpy(out + n, newer + j, (newer_count - j) * sizeof(Level))
-    return n + newer_count - j
+    if i < older_count:                # a side without levels may have no memory
+        memcpy(out + n, older + i, (older_count - i) * sizeof(Level))
+        n += older_count - i
+    if j < newer_count:
+        memcpy(out + n, newer + j, (newer_count - j) * sizeof(Level))
+        n += newer_count - j
+    return n
 
 
 cdef int _widened(const BookData* book, int price_from, int price_to, int qty_from, int qty_to, Level* out) noexcept:
