@@ -16,7 +16,7 @@ from engine.base.clock import ManualClock
 
 START_NS = 1_800_000_000_000_000_000
 LOOKS = 3
-LIMIT_S = 15.0
+LIMIT_S = 60.0
 _LATE_S = 1e-6
 
 
