@@ -29,14 +29,13 @@ class RestLimits:
     Attributes:
         weight: of all calls together ..
         within_s: .. within this long.
-        time_weight, instruments_weight, snapshot_weight: of these calls.
+        time_weight, instruments_weight: of these calls.
     """
 
     weight: int
     within_s: float
     time_weight: int = 1
     instruments_weight: int = 1
-    snapshot_weight: int = 1
 
 
 class RestBudget:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Literal, Protocol
 
 from picows import WSCloseCode, WSError, WSHandshakeError, WSProtocolError, WSTransport, ws_connect
@@ -21,12 +22,14 @@ from engine.providers.feed import ConnectionPlan
 from engine.providers.limits import SocketLimits
 from engine.providers.listener import FrameListener
 from engine.providers.liveness import Liveness, Verdict
-from engine.providers.network import is_nobody_there, proxy_for, wait_for_return
+from engine.providers.network import proxy_for, wait_to_retry
 from engine.providers.pacing import Pacer, SlidingWindow
 from engine.schema.ports import FrameSink
 
 HEALTHY_S = 60.0
-"""A connection that stood this long makes the next delay a first one."""
+"""A connection that stood this long forgets the failures before it (BOOK-03)."""
+IN_SERVICE_S = 10.0
+"""One that stood this long and was spoken to has done its work: its loss is no failure of an attempt (BOOK-20)."""
 FINAL_REFUSALS = (AuthError, InvalidRequestError, NotFoundError)
 """Answers that asking again does not change."""
 REFUSED_FOR_GOOD = frozenset({400, 401, 403, 404})
@@ -196,7 +199,7 @@ class Connection:
             if self._transport is None:
                 await self._come_up()
             while await self._stand():
-                await asyncio.sleep(self.backoff.next_s())
+                await wait_to_retry(self.plan.url, self._delay_s(), self.backoff)
                 await self._come_up()
         except FINAL_REFUSALS as error:
             self._become("refused", error.reason)
@@ -321,7 +324,6 @@ class Connection:
     async def _stand(self) -> bool:
         """Serve the connection until it ends; False if it is not to come back."""
         assert self._transport is not None
-        loop = asyncio.get_running_loop()
         try:
             async with TaskScope() as scope:
                 scope.start(self._deliver_post())
@@ -329,14 +331,20 @@ class Connection:
                 await self._transport.wait_disconnected()
         except WSProtocolError as error:
             log.warning("%s connection %d broke the protocol: %s", self.provider, self.number, error)
-        if loop.time() - self.stood_from_s >= HEALTHY_S:
-            self.backoff.reset()
         if self._listener is not None and self._listener.close_code == _POLICY_VIOLATION:
             self._become("refused", self._cause())
             return False
         return not self._closing
 
     # -- details ----------------------------------------------------------------------------------------------
+
+    def _delay_s(self) -> float:
+        """How long to wait after a loss: the longer, the more often the venue brought nothing before it."""
+        stood_s = asyncio.get_running_loop().time() - self.stood_from_s
+        if stood_s >= HEALTHY_S:
+            self.backoff.reset()
+        served = stood_s >= IN_SERVICE_S and self._listener is not None and self._listener.frames > 0
+        return self.backoff.first_s() if served else self.backoff.next_s()
 
     async def _admitted(self) -> None:
         """Wait until the venue allows one more attempt, and count it."""
@@ -348,20 +356,19 @@ class Connection:
 
     async def _come_up(self) -> None:
         """Try until it stands; the first failure of a connection that never stood is told as its state."""
-        while True:
+        for attempt in count():
             try:
                 await self.open()
             except FINAL_REFUSALS:
                 raise
             except VenueError as error:
                 log.warning("%s", error)
-                if self._transport is None and self.backoff.attempts == 0:
+                if self._transport is None and attempt == 0:
                     self._become("down", error.reason)
-                nobody_there, least_s = is_nobody_there(error), error.retry_after_s or 0.0
+                delay_s = max(error.retry_after_s or 0.0, self.backoff.next_s())
+                await wait_to_retry(self.plan.url, delay_s, self.backoff, error)
             else:
                 return
-            delay_s = max(least_s, self.backoff.next_s())
-            await (wait_for_return(self.plan.url, delay_s) if nobody_there else asyncio.sleep(delay_s))
 
     def _new_pacer(self) -> Pacer:
         limits = self._settings.limits

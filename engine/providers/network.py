@@ -7,7 +7,8 @@ import ssl
 import urllib.request
 from urllib.parse import urlsplit
 
-from engine.base.errors import ConfigError
+from engine.base.errors import ConfigError, VenueError
+from engine.providers.backoff import Backoff
 
 LOOK_EVERY_S = 1.0
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
@@ -44,26 +45,56 @@ def is_nobody_there(error: BaseException | None) -> bool:
     return False
 
 
-async def wait_for_return(url: str, delay_s: float) -> None:
-    """Return after *delay_s*, or as soon as somebody listens at *url* again.
+async def wait_to_retry(url: str, delay_s: float, backoff: Backoff, error: VenueError | None = None) -> None:
+    """Wait *delay_s* before *url* is tried again; where nobody listens there, only until somebody does.
 
-    A look is a bare TCP connect, about one a second: where it is refused no request is made, so that it is none of the
-    attempts that a venue counts. Behind a proxy there is nothing to look at.
+    An address that comes back is begun with anew: what failed before says nothing of it.
+
+    Args:
+        url: of the venue.
+        delay_s: at most so long.
+        backoff: of the attempts.
+        error: of the last one; None = there was none, a connection that stood was lost.
     """
     loop = asyncio.get_running_loop()
     end_s = loop.time() + delay_s
-    parts = urlsplit(url)
-    can_look = proxy_for(url) is None
+    can_look = proxy_for(url) is None  # behind a proxy there is nothing to look at
+    is_gone = is_nobody_there(error)
+    if error is None and can_look and delay_s > LOOK_EVERY_S:
+        is_gone = await _has_gone(url)
+    if not is_gone or not can_look:
+        await asyncio.sleep(end_s - loop.time())
+    elif await _returned(url, end_s):
+        backoff.step_back()
+
+
+async def _has_gone(url: str) -> bool:
+    """Whether nobody listens at *url* any more. A process that is killed may let go of its listener last: two looks."""
+    if not await _listens(url):
+        return True
+    await asyncio.sleep(LOOK_EVERY_S)
+    return not await _listens(url)
+
+
+async def _returned(url: str, end_s: float) -> bool:
+    """Return as soon as somebody listens at *url* again, or at *end_s* of the loop's clock; whether that was seen.
+
+    A look is a bare TCP connect, about one a second: where it is refused no request is made, so that it is none of the
+    attempts that a venue counts.
+    """
+    loop = asyncio.get_running_loop()
     while (left_s := end_s - loop.time()) > 0.0:
-        await asyncio.sleep(min(left_s, LOOK_EVERY_S) if can_look else left_s)
-        if can_look and await _listens(parts.hostname or "", parts.port or _PORTS[parts.scheme]):
-            return
+        await asyncio.sleep(min(left_s, LOOK_EVERY_S))
+        if await _listens(url):
+            return True
+    return False
 
 
-async def _listens(host: str, port: int) -> bool:
+async def _listens(url: str) -> bool:
+    parts = urlsplit(url)
     try:
         async with asyncio.timeout(LOOK_EVERY_S):
-            _, writer = await asyncio.open_connection(host, port)
+            _, writer = await asyncio.open_connection(parts.hostname or "", parts.port or _PORTS[parts.scheme])
     except (OSError, TimeoutError):
         return False
     writer.close()

@@ -20,7 +20,7 @@ from engine.providers.connection import FINAL_REFUSALS, Connection, State
 from engine.providers.feed import ConnectionPlan, Feed, SnapshotRequest, Wanted
 from engine.providers.fleet import Fleet
 from engine.providers.gate import VenueGate, socket_settings
-from engine.providers.network import is_nobody_there, tls_context, wait_for_return
+from engine.providers.network import tls_context, wait_to_retry
 from engine.providers.refresh import BookRefresh
 from engine.providers.refusals import Refusals
 from engine.providers.rest import RestClient
@@ -273,9 +273,8 @@ class Session:
                 log.log(logging.ERROR if is_final else logging.WARNING, "%s", error)
                 if is_final:
                     return
-                delay_s = max(error.retry_after_s or 0.0, backoff.next_s())
-                url = self.feed.instruments_url(self.settings.rest_endpoint)
-                await (wait_for_return(url, delay_s) if is_nobody_there(error) else asyncio.sleep(delay_s))
+                url, delay_s = self.feed.instruments_url(self.settings.rest_endpoint), backoff.next_s()
+                await wait_to_retry(url, max(error.retry_after_s or 0.0, delay_s), backoff, error)
         for unknown in missing:
             log.error("%s", unknown)
             self._tell(

@@ -17,7 +17,8 @@ from engine.providers.binance.manifest import (
     REST_ENDPOINT,
     REST_LIMITS,
     REST_TIME,
-    SNAPSHOT_LIMIT,
+    SNAPSHOT_MARGIN,
+    SNAPSHOT_WEIGHTS,
     SOCKET_LIMITS,
     STREAMS_PER_CONNECTION,
     VENUE,
@@ -208,10 +209,16 @@ class BinanceFeed(Feed):
             self.on_snapshot_request(self.snapshot_request(index, reason))
 
     def snapshot_request(self, symbol_index: int, reason: BookReason) -> SnapshotRequest:
-        """GET /api/v3/depth, weight 50 at limit 1000."""
+        """GET /api/v3/depth, its weight by how many levels are asked for."""
         symbol = list(self.instruments)[symbol_index]
-        url = f"{self.rest_endpoint or REST_ENDPOINT}/api/v3/depth?symbol={symbol}&limit={SNAPSHOT_LIMIT}"
-        return SnapshotRequest(symbol_index, url, reason, REST_LIMITS.snapshot_weight)
+        url = f"{self.rest_endpoint or REST_ENDPOINT}/api/v3/depth?symbol={symbol}&limit={self.snapshot_levels}"
+        return SnapshotRequest(symbol_index, url, reason, SNAPSHOT_WEIGHTS[self.snapshot_levels])
+
+    @property
+    def snapshot_levels(self) -> int:
+        """The least that the venue offers and that holds what we publish with room for a price that walks."""
+        wanted = self.rules.depth_levels * SNAPSHOT_MARGIN or max(SNAPSHOT_WEIGHTS)
+        return next((levels for levels in SNAPSHOT_WEIGHTS if levels >= wanted), max(SNAPSHOT_WEIGHTS))
 
     def position(self, symbol_index: int) -> int:
         """The id of the last diff or snapshot in the book."""
@@ -222,7 +229,7 @@ class BinanceFeed(Feed):
         sides = msgspec.json.decode(body, type=_Depth)
         reach = [_NO_BID, _NO_ASK]
         for side, levels in enumerate((sides.bids, sides.asks)):
-            if len(levels) >= SNAPSHOT_LIMIT:
+            if len(levels) >= self.snapshot_levels:
                 reach[side] = to_raw(levels[-1][0], book.price_scale)
         return reach[0], reach[1]
 

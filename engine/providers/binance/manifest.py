@@ -9,9 +9,12 @@ VENUE = "binance"
 WS_ENDPOINT = "wss://stream.binance.com:9443"
 WS_USER_ENDPOINT = "wss://ws-api.binance.com:443/ws-api/v3"
 REST_ENDPOINT = "https://api.binance.com"
-SNAPSHOT_LIMIT = 1000
+SNAPSHOT_WEIGHTS = {500: 25, 1000: 50}
+"""Levels a side that are asked for -> weight of that call. The venue's 100 for 5 are too few: prices walk past them."""
+SNAPSHOT_MARGIN = 10
+"""Levels asked for, at least, for each that is published: what lies beyond a snapshot is unknown until it changes."""
 STREAMS_PER_CONNECTION = 1024
-REST_LIMITS = RestLimits(weight=6000, within_s=60.0, instruments_weight=20, snapshot_weight=50)
+REST_LIMITS = RestLimits(weight=6000, within_s=60.0, instruments_weight=20)
 REST_TIME = "/api/v3/time"
 REST_ACCOUNT = "/api/v3/account"
 REST_ACCOUNT_WEIGHT = 20

@@ -72,6 +72,8 @@ class ScriptedVenue:
     def __init__(self) -> None:
         self.clients: list[Client] = []
         self.refused_upgrades = 0
+        self.failing_upgrades = 0
+        """Answered with 503."""
         self.asked: list[str] = []
         self.answers: deque[Any] = deque()
         """For REST, in turn: a body, a status, or a future that gives one. The last one stays."""
@@ -111,10 +113,15 @@ class ScriptedVenue:
         await until(lambda: len(self.clients) > number)
         return self.clients[number]
 
-    def _accept(self, request: picows.WSUpgradeRequest) -> Client | None:
+    def _accept(
+        self, request: picows.WSUpgradeRequest
+    ) -> Client | picows.WSUpgradeResponseWithListener | None:
         if self.refused_upgrades:
             self.refused_upgrades -= 1
             return None
+        if self.failing_upgrades:
+            self.failing_upgrades -= 1
+            return picows.WSUpgradeResponseWithListener(picows.WSUpgradeResponse.create_error_response(503), None)
         return Client(request.path.decode(), self.clients)
 
     async def _answer(self, request: web.Request) -> web.Response:

@@ -212,6 +212,51 @@ def test_a_healthy_minute_makes_the_next_delay_a_first_one_BOOK_03() -> None:
     in_virtual_time(main())
 
 
+def test_what_was_in_service_is_tried_again_at_once_and_counts_as_no_failure_BOOK_20() -> None:
+    async def main() -> None:
+        async with standing() as (venue, connection, _):
+            # Short-lived ones make the delays grow ..
+            for _ in range(12):
+                count = len(venue.clients)
+                venue.clients[-1].transport.disconnect()
+                await reached(lambda count=count: len(venue.clients) == count + 1 and connection.is_up, 31.0)
+            # .. and so does one that says nothing, however long it stands; one that speaks does not.
+            failures = []
+            delays_s = []
+            for stood_s, speaks in ((9.0, True), (11.0, False), *[(11.0, True)] * 20):
+                client = venue.clients[-1]
+                if speaks:
+                    client.send(b"{}")
+                await pass_s(stood_s)
+                lost_s, count = now_s(), len(venue.clients)
+                client.transport.disconnect()
+                await reached(lambda count=count: len(venue.clients) == count + 1 and connection.is_up, 31.0)
+                failures.append(connection.backoff.attempts)
+                delays_s.append(now_s() - lost_s)
+            assert failures == [13, *[14] * 21]
+            assert max(delays_s[2:]) < 0.7
+
+    in_virtual_time(main())
+
+
+def test_a_venue_that_listens_again_is_begun_with_anew() -> None:
+    async def main() -> None:
+        async with standing() as (venue, connection, _):
+            await venue.stop_listening()
+            venue.clients[-1].transport.disconnect()
+            await pass_s(300.0)
+            assert connection.backoff.attempts >= 8
+            venue.failing_upgrades = 3
+            await venue.listen()
+            back_s = now_s()
+            await reached(lambda: connection.is_up)
+            # A look a second, and delays within 0.5, 1 and 2 s.
+            assert now_s() - back_s < 5.0
+            assert venue.failing_upgrades == 0
+
+    in_virtual_time(main())
+
+
 def test_a_venue_that_is_away_is_told_once_and_tried_until_it_is_there() -> None:
     async def main() -> None:
         told = Told()
@@ -235,11 +280,12 @@ def test_a_venue_that_was_away_for_long_is_found_within_5_s_of_its_return() -> N
     async def main() -> None:
         async with standing() as (venue, connection, told):
             for away_s in (10.0, 100.0, 1000.0):
+                before = connection.backoff.attempts
                 await venue.stop_listening()
                 venue.clients[-1].transport.disconnect()
                 await pass_s(away_s)
                 assert not connection.is_up
-                attempts = connection.backoff.attempts
+                attempts = connection.backoff.attempts - before
                 await venue.listen()
                 back_s = now_s()
                 await reached(lambda: connection.is_up)

@@ -215,6 +215,23 @@ def test_a_lost_book_is_asked_for_where_the_venue_gives_it(venue: str, asks_by: 
     assert asked == [asks_by]
 
 
+@pytest.mark.parametrize(
+    ("published", "asked", "weight"), [(1, 500, 25), (50, 500, 25), (51, 1000, 50), (1000, 1000, 50), (0, 1000, 50)]
+)
+def test_a_binance_snapshot_is_as_deep_as_what_is_published_needs_and_is_counted_by_it_BOOK_07(
+    published: int, asked: int, weight: int, engine: Engine
+) -> None:
+    feed = opened(engine, "binance", ["BTCUSDT"], BookRules(depth_levels=published))
+    request = feed.snapshot_request(0, BookReason.GAP)
+    assert request.url.endswith(f"/api/v3/depth?symbol=BTCUSDT&limit={asked}")
+    assert request.weight == weight
+    # One level short, and the venue has told all there is; as long as was asked for, and nothing is known beyond.
+    bids = [[str(100_000 - place), "1"] for place in range(asked)]
+    asks = [[str(200_000 + place), "1"] for place in range(asked - 1)]
+    body = json.dumps({"lastUpdateId": 1, "bids": bids, "asks": asks}).encode()
+    assert feed.snapshot_reach(body, feed.book_of("BTCUSDT")) == (100_000 - asked + 1, 2**63 - 1)
+
+
 @pytest.mark.parametrize(("venue", "spellings", "together"), [("coinbase", ("A-USD", "B-USD"), 2), ("kraken", ("A/B", "C/D"), 1)])
 def test_books_begin_anew_with_those_that_may_have_lost_the_same(
     venue: str, spellings: tuple[str, str], together: int, engine: Engine

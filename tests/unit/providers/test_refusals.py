@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from engine.providers.feed import Wanted
-from engine.providers.requests import RequestNumbers
 from engine.schema.enums import BookReason
 from tests.unit.providers.socket_kit import ScriptedVenue, on_loop, until
 from tests.unit.providers.test_session import Live, live
@@ -131,12 +130,3 @@ def test_binance_refuses_a_whole_frame_by_its_number() -> None:
             assert skipped(it)[0][1] == "the venue refuses trade of AB-USDT: Invalid request: request ID"
 
     on_loop(main())
-
-
-def test_numbers_of_requests_are_those_of_the_requests_there_are() -> None:
-    numbers = RequestNumbers()
-    first = numbers.number("book", ["A"], {"params": ["A"]})
-    assert [numbers.number("book", ["A"], {"params": ["A"]}) for _ in range(1000)] == [first] * 1000
-    assert numbers.number("trade", ["A"], {"params": ["A", "trade"]}) == first + 1
-    assert numbers.asked(first) == ("book", ("A",))
-    assert [numbers.asked(number) for number in (None, 0, -1, 99)] == [("", ())] * 4
