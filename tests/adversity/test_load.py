@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 from pathlib import Path
 
@@ -10,33 +11,48 @@ import pytest
 
 from tests.adversity.kit import VENUES, Scene, assert_clean, scene
 
-pytestmark = [pytest.mark.system, pytest.mark.serial, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.serial, pytest.mark.timeout(180)]
 FRAMES_PER_S = 20_000
 SECONDS = 5.0
 _SHARE = 0.97
 _UNDER_WAY = 20
 """Heartbeats that may come between the last count at the venues and the end of the run."""
+_COMPARED_WITHIN_S = 60.0
+"""A simulator that was given too little of the machine has its schedule to catch up with first."""
 
 
 def test_twenty_thousand_frames_a_second_without_loss_SC_01(tmp_path: Path) -> None:
     # No second connection is opened for a comparison meanwhile: what it brings is counted at the venue alone.
     seldom = {venue: {"book_refresh_interval_s": 300} for venue in VENUES}
     with scene(tmp_path, "--rate", str(FRAMES_PER_S), "--symbols", "50", special=seldom) as seen:
-        began, began_s, cpu_s = sent(seen), time.monotonic(), cpu_of(seen.run.process.pid)
-        seen.until(lambda _: time.monotonic() - began_s >= SECONDS, "the load has been on long enough", SECONDS + 10)
-        took_s = time.monotonic() - began_s
-        rate = (sum(sent(seen).values()) - sum(began.values())) / took_s
-        share = (cpu_of(seen.run.process.pid) - cpu_s) / took_s
-        report = seen.equal()
+        began, began_s = sent(seen), time.monotonic()
+        engine_s, venues_s = cpu_of(seen.run.process.pid), cpu_of(seen.venues.process.pid)
+        # Nobody asks the strategy meanwhile: it would write its long answer on the core that is measured.
+        assert not select.select([seen.run.process.stdout], [], [], SECONDS)[0], "the engine has ended"
+        now, took_s = sent(seen), time.monotonic() - began_s
+        engine_s, venues_s = (
+            cpu_of(seen.run.process.pid) - engine_s, cpu_of(seen.venues.process.pid) - venues_s,
+        )  # fmt: skip
+        report = seen.equal(_COMPARED_WITHIN_S)
         at_venues = sent(seen)
         result = seen.run.stop()
-    print(f"{rate:.0f} frames/s; the engine took {100 * share:.0f} % of a core")
+    frames = sum(now.values()) - sum(began.values())
+    rate, bearable = frames / took_s, frames / engine_s
+    told = (
+        f"{rate:,.0f} frames/s, of which the engine took {engine_s / took_s:.0%} of a core ({bearable:,.0f} frames each of "
+        f"its seconds) and the venues {venues_s / took_s:.0%}"
+    )
+    print(told)
+    assert bearable >= FRAMES_PER_S
     assert_clean(result)
-    assert report["resyncs"] == []
+    # A venue that is given no time is silent, and rightly left; that is no frame lost.
+    assert {one["reason"] for one in report["resyncs"]} <= {"reconnect"}
     for venue in VENUES:
-        assert 0 <= result.summary["frames"][venue] - at_venues[venue] <= _UNDER_WAY
+        if not any(one["provider"] == venue for one in report["resyncs"]):
+            assert 0 <= result.summary["frames"][venue] - at_venues[venue] <= _UNDER_WAY
     if rate < _SHARE * FRAMES_PER_S:
-        pytest.skip(f"the simulator was given too little of this machine: {rate:.0f} frames/s, without loss")
+        pytest.skip(f"the machine was too busy for the simulator: {told}; nothing was lost")
+    assert report["resyncs"] == []
 
 
 def sent(seen: Scene) -> dict[str, int]:
