@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -29,6 +30,8 @@ LOGIN_WITHIN_S = 10.0
 """A login that is not answered by then is tried anew on another connection."""
 ASK_GAP_S = 1.0
 """Balances by REST are asked for no more often."""
+ASK_AGAIN_S = 30.0
+"""They are asked for at least so often where no stream tells them."""
 PRIVATE = "private"
 """What telemetry calls the connection, where others have a number."""
 
@@ -257,13 +260,18 @@ class Account:
         self._doubted.set()
 
     async def _ask(self) -> None:
-        """Ask for balances whenever they may have changed, where the stream does not tell them."""
-        backoff = self.ways.new_backoff()
+        """Ask for balances whenever they may have changed, where the stream does not tell them, or not all of them."""
+        backoff, stream = self.ways.new_backoff(), self.new_stream()
         while True:
-            await self._doubted.wait()
+            # What moves them without an order (a deposit) no message tells where the stream has none of balances.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if stream.tells_holdings else ASK_AGAIN_S):
+                    await self._doubted.wait()
             self._doubted.clear()
+            if not self.is_up:
+                continue
             try:
-                holdings = await self.new_stream().holdings(self.ways.rest)
+                holdings = await stream.holdings(self.ways.rest)
             except (VenueError, ValidationError) as error:
                 log.warning("%s balances were not read: %s", self.feed.provider, error)
                 if not isinstance(error, AuthError):
@@ -271,7 +279,7 @@ class Account:
                 await asyncio.sleep(max(ASK_GAP_S, backoff.next_s()))
                 continue
             backoff.reset()
-            cause = BalanceCause.SNAPSHOT if self.sheet.is_blank else BalanceCause.OTHER
+            cause = BalanceCause.SNAPSHOT if self.sheet.is_blank else stream.asked_cause
             self.take_holdings(holdings, cause, 0, self.ways.clock.now())
             await asyncio.sleep(ASK_GAP_S)
 

@@ -63,24 +63,38 @@ class BalanceSheet:
         Raises:
             ScaleOverflowError: an amount does not fit 64 bits.
         """
-        for holding in holdings:
-            before = self._held.get(holding.asset)
+        for told in holdings:
+            before = self._held.get(told.asset)
+            total, held = _complete(told, before)
+            if total is None:
+                continue
+            holding = Holding(told.asset, total, held)
             if before == holding and holding.asset in self._told:
                 continue
-            if before is None and not holding.available and not holding.held:
+            if before is None and not total and not held:
                 continue
             self._held[holding.asset] = holding
             self._told.add(holding.asset)
             self._number += 1
-            scale = max(self._scales.get(holding.asset, 0), _decimals(holding.available), _decimals(holding.held))
+            scale = max(self._scales.get(holding.asset, 0), _decimals(total), _decimals(held))
             self._scales[holding.asset] = scale
-            available_raw, held_raw = _raw(holding.available, scale), _raw(holding.held, scale)
-            total_raw = available_raw + held_raw
+            total_raw, held_raw = _raw(total, scale), _raw(held, scale)
             delta_raw = None
-            if before is not None and cause is not BalanceCause.SNAPSHOT:
-                delta_raw = total_raw - _raw(before.available + before.held, scale)
-            yield Balance(self._account, holding.asset, scale, total_raw, available_raw, held_raw, delta_raw, cause,
-                          self._epoch, self._number, ts_venue_ns, ts_recv_ns)  # fmt: skip
+            if before is not None and before.total is not None and cause is not BalanceCause.SNAPSHOT:
+                delta_raw = total_raw - _raw(before.total, scale)
+            yield Balance(self._account, told.asset, scale, total_raw, total_raw - held_raw, held_raw, delta_raw,
+                          cause, self._epoch, self._number, ts_venue_ns, ts_recv_ns)  # fmt: skip
+
+
+def _complete(told: Holding, before: Holding | None) -> tuple[Decimal | None, Decimal]:
+    """Total and what of it is held; no total while none was told."""
+    total = told.total if told.total is not None or before is None else before.total
+    held = told.held
+    if held is None:
+        # What orders held before what they held was sold: it is told in a moment, and is never more than there is.
+        known = Decimal(0) if before is None or before.held is None else before.held
+        held = known if total is None else min(known, max(total, Decimal(0)))
+    return total, held
 
 
 def _decimals(value: Decimal) -> int:

@@ -20,17 +20,17 @@ _OP = "account.open"
 
 @dataclass(frozen=True)
 class Holding:
-    """What an account has of one asset, as plain decimals.
+    """What an account has of one asset, as plain decimals. What a message does not tell is None, and stays what it was.
 
     Attributes:
         asset: code of the asset.
-        available: what orders may use.
-        held: what open orders hold; 0 where the venue does not tell.
+        total: what orders may use and what they hold.
+        held: what open orders hold.
     """
 
     asset: str
-    available: Decimal
-    held: Decimal = Decimal(0)
+    total: Decimal | None
+    held: Decimal | None
 
 
 class AccountPort(Protocol):
@@ -58,7 +58,7 @@ class AccountPort(Protocol):
         """The frame tells of an order."""
 
     def holdings_doubted(self) -> None:
-        """The balances may have changed, and the stream does not tell them."""
+        """The balances may have changed, and the stream does not tell all of it."""
 
 
 class UserStream(ABC):
@@ -69,7 +69,9 @@ class UserStream(ABC):
     """
 
     tells_holdings: ClassVar[bool] = True
-    """Whether balances come over the stream; else holdings() has them."""
+    """Whether balances come over the stream; else holdings() has them, and is asked now and then besides."""
+    asked_cause: ClassVar[BalanceCause] = BalanceCause.OTHER
+    """Why what holdings() has may differ from what was told before."""
     url: str
 
     async def prepare(self, rest: RestClient) -> None:  # noqa: B027 - most venues need nothing
@@ -92,7 +94,7 @@ class UserStream(ABC):
         """
 
     async def holdings(self, rest: RestClient) -> list[Holding]:
-        """All balances, asked for by REST; only where the stream does not tell them.
+        """Balances, asked for by REST; only where the stream does not tell them, or not all of them.
 
         Raises:
             VenueError: the venue does not answer, or refuses.

@@ -31,7 +31,6 @@ from engine.pools.lease import Lease
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
 from engine.providers.assembler import BookAssembler
-from engine.providers.balances import Balance
 from engine.providers.bookshelf import BookShelf
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
@@ -39,6 +38,7 @@ from engine.runtime.catalogue import Catalogue
 from engine.runtime.handlers import load_handler
 from engine.runtime.merging import Merging
 from engine.runtime.pressure import Pressure
+from engine.runtime.purses import Purses
 from engine.runtime.reporting import Reporting
 from engine.runtime.summary import EngineSummary, summarize
 from engine.schema.command import Ack, Command, Reply
@@ -105,6 +105,10 @@ class Engine:
         self.orchestrator = Orchestrator(
             self.dispatcher, self.board, self.timer, self.recycler, self.clock, self.reporting.tell
         )
+        self._purses = Purses(
+            self.recycler, self._offer_made, self.dispatcher.deliver, self.reporting, self.board.current_version,
+            self.clock.now,
+        )  # fmt: skip
         self.catalogue = Catalogue(self._publish_instrument, self.clock.now)
         self.merging = Merging(self.orchestrator, self.catalogue.carriers)
         self.merging.load(config.orchestrator.merge_rules)
@@ -183,7 +187,7 @@ class Engine:
             on_telemetry=self.reporting.tell,
             on_widened=self.catalogue.widened,
             on_instrument=self.catalogue.add,
-            on_balance=self._publish_balance,
+            on_balance=self._purses.tell,
             on_foreign_order=self.reporting.foreign_order,
         )
         feed = open_feed(venue, provider, rules or BookRules(), ports)
@@ -403,27 +407,6 @@ class Engine:
         lease.publish()
         self._offer_made(lease)
 
-    def _publish_balance(self, balance: Balance) -> None:
-        lease = self.recycler.acquire_lease(EventType.BALANCE_UPDATE)
-        if lease is None:
-            # What is queued is delivered first; a balance that still finds no slot is told again with its next change.
-            self.dispatcher.deliver()
-            lease = self.recycler.acquire_lease(EventType.BALANCE_UPDATE)
-        if lease is None:
-            self.reporting.tell("pool.exhausted", pool="BalanceUpdate", in_use=0, capacity=0, waited_ms=0)
-            return
-        lease.fill("instrument_id", instrument_id(balance.account, None))
-        for name in ("account", "asset", "total_raw", "available_raw", "held_raw", "delta_raw", "cause", "epoch",
-                     "ts_venue_ns", "ts_recv_ns"):  # fmt: skip
-            lease.fill(name, getattr(balance, name))
-        lease.fill("asset_scale", balance.scale)
-        lease.fill("seq_provider", balance.number)
-        lease.fill("seq_first", balance.number)
-        lease.fill("folded_count", 1)
-        lease.fill("ts_emit_ns", self.clock.now())
-        lease.publish()
-        self._offer_made(lease)
-
     def _offer_made(self, lease: Lease) -> None:
         """Let an event go that no read brings: nobody may read for long, so it is delivered by itself."""
         self.timer.begin_made()
@@ -434,7 +417,7 @@ class Engine:
     def _routes_changed(
         self, consumer_id: str, version: int, added: frozenset[int], removed: frozenset[int]
     ) -> None:
-        """A consumer's routes changed: what is queued for it is judged anew, new books begin with a snapshot."""
+        """A consumer's routes changed: what is queued is judged anew, new books and accounts begin with a snapshot."""
         runner = self.runners[consumer_id]
         runner.mailbox.routes_changed(version, removed)
         self.reporting.tell(
@@ -444,4 +427,7 @@ class Engine:
             state = self.shelf.offer_to(runner, instrument, BookReason.INITIAL)
             if state is not None:
                 runner.mailbox.resumed(instrument, *state)
+                self.bus.wake(runner.index)
+        for stream in sorted(stream for stream in added if stream & 15 == EventType.BALANCE_UPDATE):
+            if self._purses.offer_to(runner, stream >> 4):
                 self.bus.wake(runner.index)

@@ -181,6 +181,11 @@ def assets(listed: Iterable[SimInstrument]) -> dict[str, object]:
     }
 
 
+def rest_asset(asset: str) -> str:
+    """An asset as REST replies spell it."""
+    return _old_name(asset)[1]
+
+
 def _old_name(asset: str) -> tuple[str, str]:
     return _OLD_NAMES.get(asset, (asset, asset))
 

@@ -57,8 +57,8 @@ class KrakenUserApi:
             self._listeners.pop((session, channel), None)
 
     def rest(self, endpoint: str, call: SignedCall) -> RestReply | None:
-        """``POST private/GetWebSocketsToken``; None for any other."""
-        if endpoint != "private/GetWebSocketsToken":
+        """``POST private/GetWebSocketsToken`` and ``private/BalanceEx``; None for any other."""
+        if endpoint not in ("private/GetWebSocketsToken", "private/BalanceEx"):
             return None
         account = self._venue.accounts.get(call.headers.get("api-key", ""))
         if account is None:
@@ -69,6 +69,8 @@ class KrakenUserApi:
         if not nonce.isdecimal() or int(nonce) <= account.last_nonce:
             return RestReply(200, payloads.failure("EAPI:Invalid nonce"))
         account.last_nonce = int(nonce)
+        if endpoint == "private/BalanceEx":
+            return RestReply(200, payloads.envelope(_balances(account)))
         now_us = self._venue.now_us
         self._tokens = {token: held for token, held in self._tokens.items() if held[1] >= now_us}
         token = self._venue.new_token()
@@ -124,6 +126,16 @@ class KrakenUserApi:
         number = self._listeners[session, channel]
         frame = f'{{"channel":"{channel}","type":"{kind}","data":[{",".join(rows)}],"sequence":{number}}}'
         self._venue.deliver(session, channel, frame.encode())
+
+
+def _balances(account: SimAccount) -> dict[str, object]:
+    """Every asset in the venue's older spelling, with what orders hold."""
+    return {
+        payloads.rest_asset(asset): {
+            "balance": fixed_text(holding.total_raw, SCALE), "hold_trade": fixed_text(holding.locked_raw, SCALE),
+        }
+        for asset, holding in account.holdings.items()
+    }  # fmt: skip
 
 
 def _total(account: SimAccount, asset: str) -> str:

@@ -111,7 +111,8 @@ class CoinbaseUserStream(UserStream):
 
 
 def _holdings(page: dict[str, Any]) -> list[Holding]:
-    return [
-        Holding(row["currency"], amount(row["available_balance"]["value"]), amount(row["hold"]["value"]))
-        for row in page["accounts"]
-    ]
+    found = []
+    for row in page["accounts"]:
+        available, held = amount(row["available_balance"]["value"]), amount(row["hold"]["value"])
+        found.append(Holding(row["currency"], available + held, held))
+    return found

@@ -36,6 +36,13 @@ SYSTEM_STATES = frozenset({"online", "cancel_only", "post_only", "limit_only", "
 
 OLD_ASSETS: dict[str, str] = {"XBT": "BTC", "XDG": "DOGE"}
 """Spellings of REST and of WebSocket v1 that v2 has given up."""
+REST_ASSETS: dict[str, str] = {
+    **{f"X{asset}": OLD_ASSETS.get(asset, asset) for asset in (
+        "XBT", "XDG", "ETC", "ETH", "LTC", "MLN", "REP", "XLM", "XMR", "XRP", "ZEC",
+    )},
+    **{f"Z{asset}": asset for asset in ("AUD", "CAD", "EUR", "GBP", "JPY", "USD")},
+}  # fmt: skip
+"""Assets that answers by REST write with four letters."""
 
 CHANNEL_BOOK = "book"
 CHANNEL_TRADES = "trade"

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,6 +18,7 @@ from engine.providers.credentials import Credentials
 from engine.providers.kraken import manifest
 
 TOKEN_PATH = "/0/private/GetWebSocketsToken"
+BALANCES_PATH = "/0/private/BalanceEx"
 
 
 class KrakenSigner:
@@ -61,13 +63,26 @@ class KrakenSigner:
         return body.encode(), headers
 
 
-class _Token(msgspec.Struct):
-    token: str
-
-
-class _TokenReply(msgspec.Struct):
+class _Reply(msgspec.Struct):
     error: list[str]
-    result: _Token | None = None
+    result: dict[str, Any] | None = None
+
+
+def result_of(body: bytes, op: str) -> dict[str, Any]:
+    """What a private call is answered with.
+
+    Raises:
+        AuthError: the venue refuses the key, the signature or the nonce.
+        ProtocolError: the answer is something else.
+    """
+    try:
+        reply = msgspec.json.decode(body, type=_Reply)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(str(error), op=op, provider=manifest.VENUE, raw=body) from None
+    if reply.result is None:
+        said = "; ".join(reply.error)
+        raise AuthError("the call was refused", op=op, provider=manifest.VENUE, venue_message=said)
+    return reply.result
 
 
 def read_token(body: bytes) -> str:
@@ -77,14 +92,10 @@ def read_token(body: bytes) -> str:
         AuthError: the venue refuses the key, the signature or the nonce.
         ProtocolError: the answer is something else.
     """
-    try:
-        reply = msgspec.json.decode(body, type=_TokenReply)
-    except msgspec.DecodeError as error:
-        raise ProtocolError(str(error), op="token.read", provider=manifest.VENUE, raw=body) from None
-    if reply.result is None:
-        text = "; ".join(reply.error)
-        raise AuthError("no token was given", op="token.read", provider=manifest.VENUE, venue_message=text)
-    return reply.result.token
+    token = result_of(body, "token.read").get("token")
+    if not isinstance(token, str):
+        raise ProtocolError("the answer has no token", op="token.read", provider=manifest.VENUE, raw=body)
+    return token
 
 
 def user_stream_frames(token: str) -> tuple[bytes, ...]:

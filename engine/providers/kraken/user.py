@@ -5,11 +5,28 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from engine.base.errors import AuthError, UnavailableError
+from engine.base.errors import AuthError, UnavailableError, VenueError
 from engine.providers.kraken import manifest
-from engine.providers.kraken.signing import TOKEN_PATH, KrakenSigner, read_token, user_stream_frames
+from engine.providers.kraken.signing import (
+    BALANCES_PATH,
+    TOKEN_PATH,
+    KrakenSigner,
+    read_token,
+    result_of,
+    user_stream_frames,
+)
 from engine.providers.rest import RestClient
-from engine.providers.userstream import AccountPort, Holding, Told, UserStream, amount, message_of, refusal, tell
+from engine.providers.userstream import (
+    AccountPort,
+    Holding,
+    Told,
+    UserStream,
+    amount,
+    message_of,
+    refusal,
+    rows_of,
+    tell,
+)
 from engine.schema.enums import BalanceCause
 
 _HINT = "key and secret must be those of one key that may query funds and orders and use WebSockets"
@@ -28,7 +45,7 @@ _CAUSES: dict[str, BalanceCause] = {
 
 
 class KrakenUserStream(UserStream):
-    """A new token for each connection, where it then lives as long as that; the channel tells no holds.
+    """A new token for each connection, where it then lives as long as that; the channel tells no holds, REST does.
 
     Args:
         provider: for texts.
@@ -36,11 +53,13 @@ class KrakenUserStream(UserStream):
         signer: of the key; nonces must not fall from one connection to the next.
     """
 
+    asked_cause = BalanceCause.ORDER
+
     def __init__(
         self, provider: str, ws_endpoint: str | None, rest_endpoint: str | None, signer: KrakenSigner
     ) -> None:
         self.url = ws_endpoint or manifest.WS_USER_ENDPOINT
-        self._token_url = f"{rest_endpoint or manifest.REST_ENDPOINT}{TOKEN_PATH}"
+        self._rest_endpoint = rest_endpoint or manifest.REST_ENDPOINT
         self._provider = provider
         self._signer = signer
         self._token = ""
@@ -58,14 +77,18 @@ class KrakenUserStream(UserStream):
 
     async def _fetch_token(self, rest: RestClient) -> str:
         body, headers = self._signer.request(TOKEN_PATH)
-        answer = await rest.post(self._token_url, body, headers)
+        answer = await rest.post(f"{self._rest_endpoint}{TOKEN_PATH}", body, headers)
         try:
             return read_token(answer)
         except AuthError as error:
-            said = error.venue_message or error.reason
-            if said.startswith(_BUSY):
-                raise UnavailableError(said, op="token.read", provider=self._provider) from None
-            raise refusal(self._provider, said, _HINT) from None
+            raise self._refusal(error, _BUSY) from None
+
+    def _refusal(self, error: AuthError, passing: tuple[str, ...]) -> VenueError:
+        """What the venue said, as one that may pass if it begins like *passing*."""
+        said = error.venue_message or error.reason
+        if said.startswith(passing):
+            return UnavailableError(said, op=error.op, provider=self._provider)
+        return refusal(self._provider, said, _HINT)
 
     def frames(self) -> tuple[bytes, ...]:
         """``executions`` with both snapshots, and ``balances``."""
@@ -96,10 +119,11 @@ class KrakenUserStream(UserStream):
         rows = message.get("data", ())
         if message["channel"] == manifest.CHANNEL_BALANCES:
             if message["type"] == "snapshot":
-                yield partial(port.holds, [_holding(row) for row in rows], BalanceCause.SNAPSHOT)
+                yield partial(port.holds, [_total(row) for row in rows], BalanceCause.SNAPSHOT)
+                yield port.holdings_doubted
             else:
                 for row in rows:
-                    yield partial(port.holds, [_holding(row)], _CAUSES[row["type"]])
+                    yield partial(port.holds, [_total(row)], _CAUSES[row["type"]])
         elif message["channel"] == manifest.CHANNEL_EXECUTIONS:
             number = message["sequence"]
             if self._last_execution and number != self._last_execution + 1:
@@ -108,7 +132,28 @@ class KrakenUserStream(UserStream):
             self._last_execution = number
             for row in rows:
                 yield partial(port.order_told, str(row["order_id"]))
+            if rows and message["type"] != "snapshot":
+                yield port.holdings_doubted
 
 
-def _holding(row: dict[str, Any]) -> Holding:
-    return Holding(row["asset"], amount(row["balance"]))
+    async def holdings(self, rest: RestClient) -> list[Holding]:
+        """POST /0/private/BalanceEx: what open orders hold; totals are the stream's, which are never older."""
+        body, headers = self._signer.request(BALANCES_PATH)
+        answer = await rest.post(f"{self._rest_endpoint}{BALANCES_PATH}", body, headers)
+        try:
+            return rows_of(_holds, result_of(answer, "balances.read"))
+        except AuthError as error:
+            raise self._refusal(error, (*_BUSY, *_AGAIN)) from None
+
+
+def _total(row: dict[str, Any]) -> Holding:
+    return Holding(row["asset"], amount(row["balance"]), None)
+
+
+def _holds(assets: dict[str, Any]) -> list[Holding]:
+    spellings = {**manifest.OLD_ASSETS, **manifest.REST_ASSETS}
+    return [
+        Holding(spellings.get(asset, asset), None, amount(row["hold_trade"]))
+        for asset, row in assets.items()
+        if "hold_trade" in row
+    ]

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
+from urllib.parse import parse_qs
 
 import picows
 from aiohttp import web
@@ -22,8 +23,9 @@ from engine.providers.account import Account
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from tests.unit.providers.socket_kit import Client, ScriptedVenue
-from tests.unit.providers.virtual_time import START_NS, now_s, virtual_clock
+from tests.unit.providers.virtual_time import START_NS, now_s, reached, virtual_clock
 
+VENUES = ("binance", "coinbase", "kraken")
 SEED = base64.b64encode(bytes(range(32))).decode()
 SECRETS = {"binance": SEED, "coinbase": SEED, "kraken": SEED}
 KINDS: dict[str, Any] = {"binance": "ed25519", "coinbase": None, "kraken": None}
@@ -88,6 +90,8 @@ class PrivateVenue(ScriptedVenue):
         self.logins: list[tuple[float, Any]] = []
         """When, and the message that logged in."""
         self.calls: list[str] = []
+        self.nonces: list[int] = []
+        """Of calls for balances."""
         self.offset_ns = 0
         self.balances = {"BTC": ("1.50", "0.25")}
 
@@ -139,7 +143,11 @@ class PrivateVenue(ScriptedVenue):
             client.send({"method": "subscribe", "error": refusal, "success": False, "req_id": message["req_id"]})
             return
         client.send({"method": "subscribe", "result": {"channel": channel}, "success": True, "req_id": message["req_id"]})
-        rows = [{"asset": asset, "balance": 1.75, "wallets": []} for asset in self.balances] if channel == "balances" else []
+        rows = [
+            {"asset": asset, "balance": float(free) + float(locked), "wallets": []}
+            for asset, (free, locked) in self.balances.items()
+            if channel == "balances"
+        ]
         client.send({"channel": channel, "type": "snapshot", "data": rows, "sequence": 1})
 
     # -- by REST ----------------------------------------------------------------------------------------------
@@ -157,6 +165,12 @@ class PrivateVenue(ScriptedVenue):
             else:
                 self.asked.append((await request.read()).decode())
                 body = {"error": [], "result": {"token": f"token-{len(self.asked)}", "expires": 900}}
+        elif request.path.endswith("/BalanceEx"):
+            self.nonces.append(int(parse_qs((await request.read()).decode())["nonce"][0]))
+            body = {"error": [], "result": {
+                {"BTC": "XXBT"}.get(a, a): {"balance": str(float(f) + float(h)), "hold_trade": h}
+                for a, (f, h) in self.balances.items()
+            }}  # fmt: skip
         elif request.path.endswith("/accounts"):
             first = int(request.query.get("cursor", "0"))
             rows = list(self.balances.items())[first : first + PAGE]
@@ -169,6 +183,13 @@ class PrivateVenue(ScriptedVenue):
         else:
             body = NOTHING_LISTED[self.name]
         return web.Response(text=json.dumps(body), content_type="application/json")
+
+
+async def client_of(venue: PrivateVenue, number: int = -1) -> PrivateClient:
+    """A connection, by default the newest."""
+    client = venue.clients[number]
+    assert isinstance(client, PrivateClient)
+    return client
 
 
 class Held:
@@ -187,6 +208,10 @@ class Held:
 
     def on_event(self, event: Any, ctx: Any) -> None:
         self.events.append(event.detach())
+
+    async def balances_known(self) -> None:
+        """Return when all that the login brings has been told, what orders hold as well."""
+        await reached(lambda: bool(self.events) and self.balances()[-1] == ("BTC", "1.75", "0.25"))
 
     def states(self) -> list[str]:
         return [row["state"] for kind, row in self.told if kind == "connection.state" and row["conn"] == "private"]

@@ -53,12 +53,14 @@ def call(path: str, *, query: str = "", body: str = "", method: str = "GET", **h
     return SignedCall(method, path, query, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode())
 
 
-def token_call(nonce: object, key: SimKey = KRAKEN_KEY, *, secret: str = "") -> SignedCall:
+def token_call(
+    nonce: object, key: SimKey = KRAKEN_KEY, *, secret: str = "", path: str = TOKEN_PATH
+) -> SignedCall:
     body = f"nonce={nonce}"
-    inner = TOKEN_PATH.encode() + hashlib.sha256(f"{nonce}{body}".encode()).digest()
+    inner = path.encode() + hashlib.sha256(f"{nonce}{body}".encode()).digest()
     digest = hmac.new(base64.b64decode(secret or key.secret), inner, hashlib.sha512).digest()
     signature = base64.b64encode(digest).decode()
-    return call(TOKEN_PATH, body=body, method="POST", api_key=key.api_key, api_sign=signature)
+    return call(path, body=body, method="POST", api_key=key.api_key, api_sign=signature)
 
 
 def asked(venue: Venue, made: SignedCall) -> tuple[int, Any]:
@@ -215,6 +217,15 @@ def test_kraken_a_token_needs_a_key_a_signature_and_a_nonce_that_rises() -> None
 
 def subscribe(venue: Venue, session: Session, channel: str, token: str) -> None:
     say(venue, session, method="subscribe", params={"channel": channel, "token": token}, req_id=1)
+
+
+def test_kraken_tells_what_orders_hold_by_rest_in_its_older_spellings() -> None:
+    venue = make_venue("kraken")
+    status, told = asked(venue, token_call(7, path="/0/private/BalanceEx"))
+    assert (status, told["error"]) == (200, [])
+    assert told["result"]["XXBT"] == {"balance": "10.50000000", "hold_trade": "0.50000000"}
+    assert told["result"]["ZUSD"] == {"balance": "100250.00000000", "hold_trade": "250.00000000"}
+    assert asked(venue, token_call(7, path="/0/private/BalanceEx"))[1] == {"error": ["EAPI:Invalid nonce"]}
 
 
 def test_kraken_private_channels_open_by_a_token_of_the_last_15_minutes() -> None:
