@@ -8,9 +8,6 @@ from random import Random
 class Backoff:
     """Delays that double up to a cap, each drawn anew between nothing and that bound (full jitter).
 
-    What was in service before it failed is tried again within the first bound, and no step further: only attempts that
-    bring nothing make for longer delays.
-
     Args:
         min_s: bound of the first delay.
         max_s: no bound grows past this.
@@ -23,24 +20,20 @@ class Backoff:
         self._random = random or Random()
         self._step = 0
         self.attempts = 0
-        """Attempts that brought nothing since the last reset."""
+        """Delays given since the last reset."""
 
     def next_s(self) -> float:
-        """The delay after an attempt that brought nothing."""
+        """The next delay."""
         # Past 2^32 every cap is reached; the bound keeps the power small.
         bound_s = min(self._max_s, self._min_s * 2.0 ** min(self._step, 32))
         self._step += 1
         self.attempts += 1
         return self._random.uniform(0.0, bound_s)
 
-    def first_s(self) -> float:
-        """The delay after something that was in service."""
-        return self._random.uniform(0.0, self._min_s)
-
     def step_back(self) -> None:
-        """What failed before need not fail again: the next delay is a first one."""
+        """What failed before need not fail again: the next delay is a first one, though all is not well yet."""
         self._step = 0
 
     def reset(self) -> None:
-        """All is well again: nothing has failed."""
+        """All is well again: the next delay is a first one."""
         self._step = self.attempts = 0

@@ -27,9 +27,9 @@ from engine.providers.pacing import Pacer, SlidingWindow
 from engine.schema.ports import FrameSink
 
 HEALTHY_S = 60.0
-"""A connection that stood this long forgets the failures before it (BOOK-03)."""
+"""A connection that stood this long makes the next delay a first one (BOOK-03)."""
 IN_SERVICE_S = 10.0
-"""One that stood this long and was spoken to has done its work: its loss is no failure of an attempt (BOOK-20)."""
+"""So does one that stood this long and fed its books: what a venue cuts again and again must heal in time (BOOK-20)."""
 FINAL_REFUSALS = (AuthError, InvalidRequestError, NotFoundError)
 """Answers that asking again does not change."""
 REFUSED_FOR_GOOD = frozenset({400, 401, 403, 404})
@@ -339,12 +339,12 @@ class Connection:
     # -- details ----------------------------------------------------------------------------------------------
 
     def _delay_s(self) -> float:
-        """How long to wait after a loss: the longer, the more often the venue brought nothing before it."""
+        """How long to wait after a loss: the longer, the more attempts in a row have brought nothing."""
         stood_s = asyncio.get_running_loop().time() - self.stood_from_s
-        if stood_s >= HEALTHY_S:
+        was_heard = self._listener is not None and self._listener.frames > 0
+        if stood_s >= (IN_SERVICE_S if was_heard else HEALTHY_S):
             self.backoff.reset()
-        served = stood_s >= IN_SERVICE_S and self._listener is not None and self._listener.frames > 0
-        return self.backoff.first_s() if served else self.backoff.next_s()
+        return self.backoff.next_s()
 
     async def _admitted(self) -> None:
         """Wait until the venue allows one more attempt, and count it."""
