@@ -13,7 +13,9 @@ Source: docs.kraken.com, guides/websockets/book-checksum-v2 and spot-websocket-v
 6. The subscribed depth is in the reply to the subscription; a recording without one has its first snapshot, whose
    longer side is as deep as was asked for, or as the market is.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
+
+from engine.providers.checkedstream cimport CheckedContinuity
 
 
 cdef enum Verdict:
@@ -22,19 +24,10 @@ cdef enum Verdict:
     VERDICT_IGNORE = 2
 
 
-cdef class ChecksumContinuity:
-    """Where one symbol's book stands. Owned by its stream, used on its thread only."""
-    cdef readonly bint in_sync
-    cdef readonly int conn                   # connection of the last message that was not ignored
+cdef class ChecksumContinuity(CheckedContinuity):
     cdef readonly uint32_t depth_levels      # subscribed, 0 = not known yet
     cdef readonly uint64_t ordinal           # of the last message that was published: the venue has no number
-    # -- messages as received, ignored ones too
-    cdef readonly uint64_t snapshots
-    cdef readonly uint64_t updates
-    cdef readonly uint64_t empty_updates
-    cdef readonly list checksum_failed_at_record     # replay: the records of wrong checksums
 
     cdef int judge(self, bint is_snapshot, bint is_empty, int conn) noexcept
     cdef void start(self, uint32_t longer_side) noexcept
-    cdef int failed(self, int64_t record_index) except -1
     cdef void lose(self) noexcept

@@ -1,13 +1,8 @@
 from typing_extensions import disjoint_base
 
+from engine.providers.checkedstream import CheckedContinuity
+
 @disjoint_base
-class ChecksumContinuity:
-    in_sync: bool
-    conn: int
+class ChecksumContinuity(CheckedContinuity):
     depth_levels: int
     ordinal: int
-    snapshots: int
-    updates: int
-    empty_updates: int
-    checksum_failed_at_record: list[int]
-    def __init__(self) -> None: ...

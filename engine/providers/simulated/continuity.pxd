@@ -15,6 +15,8 @@ Source: docs/simulator.md, "The plain feed":
 """
 from libc.stdint cimport int64_t, uint64_t
 
+from engine.providers.checkedstream cimport CheckedContinuity
+
 
 cdef enum Verdict:
     VERDICT_REPLACE = 0
@@ -23,21 +25,12 @@ cdef enum Verdict:
     VERDICT_GAP = 3
 
 
-cdef class NumberContinuity:
-    """Where one symbol's book stands. Owned by its stream, used on its thread only."""
-    cdef readonly bint in_sync
-    cdef readonly int conn                   # connection of the last snapshot, -1 = none yet
+cdef class NumberContinuity(CheckedContinuity):
     cdef readonly uint64_t last              # number of the last message that was taken
-    # -- messages as received, ignored ones too
-    cdef readonly uint64_t snapshots
-    cdef readonly uint64_t updates
-    cdef readonly uint64_t empty_updates
+    # -- messages as received
     cdef readonly uint64_t repeats           # numbers at or below the last
     cdef readonly uint64_t gaps
     cdef readonly uint64_t missing           # numbers stepped over
     cdef readonly list gap_at_record                 # replay: the records that showed the gaps
-    cdef readonly list checksum_failed_at_record     # replay: the records of wrong checksums
 
     cdef int judge(self, bint is_snapshot, bint is_empty, uint64_t number, int conn, int64_t record_index) except -1
-    cdef int failed(self, int64_t record_index) except -1
-    cdef void lose(self) noexcept

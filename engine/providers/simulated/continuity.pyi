@@ -1,16 +1,11 @@
 from typing_extensions import disjoint_base
 
+from engine.providers.checkedstream import CheckedContinuity
+
 @disjoint_base
-class NumberContinuity:
-    in_sync: bool
-    conn: int
+class NumberContinuity(CheckedContinuity):
     last: int
-    snapshots: int
-    updates: int
-    empty_updates: int
     repeats: int
     gaps: int
     missing: int
     gap_at_record: list[int]
-    checksum_failed_at_record: list[int]
-    def __init__(self) -> None: ...

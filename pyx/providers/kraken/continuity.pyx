@@ -1,13 +1,10 @@
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport uint32_t
 
 from engine.base.plants cimport planted
+from engine.providers.checkedstream cimport CheckedContinuity
 
 
-cdef class ChecksumContinuity:
-    def __cinit__(self):
-        self.conn = -1
-        self.checksum_failed_at_record = []
-
+cdef class ChecksumContinuity(CheckedContinuity):
     cdef int judge(self, bint is_snapshot, bint is_empty, int conn) noexcept:
         """Count a message as it came from the wire and tell what to do with it: rules 1, 2 and 5."""
         if is_snapshot:
@@ -26,12 +23,6 @@ cdef class ChecksumContinuity:
         self.ordinal = 0
         if self.depth_levels == 0:
             self.depth_levels = longer_side
-
-    cdef int failed(self, int64_t record_index) except -1:
-        """A checksum was wrong: note the record of a replay."""
-        if record_index >= 0:
-            self.checksum_failed_at_record.append(record_index)
-        return 0
 
     cdef void lose(self) noexcept:
         """The book is void until the next snapshot (rule 5)."""

@@ -1,27 +1,24 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from engine.base.clock cimport Clock
-from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_NOT_JSON, WIRE_OK, WIRE_OVERFLOW, WIRE_TOO_DEEP,
-                                   WIRE_UNKNOWN_SYMBOL, WIRE_UNKNOWN_VALUE)
+from engine.base.jsonwalk cimport (WIRE_NOT_JSON, WIRE_OK, WIRE_TOO_DEEP, WIRE_UNKNOWN_SYMBOL,
+                                   WIRE_UNKNOWN_VALUE)
 from engine.book.checksum cimport BookChecksum
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, Ladder
 from engine.observability.stages cimport STAGE_WIRE
-from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CHECKSUM_FAILED, BOOK_CROSSED, BookAssembler,
-                                         BookMessage)
+from engine.providers.assembler cimport BOOK_APPLIED, BookAssembler, BookMessage
+from engine.providers.checkedstream cimport CheckedStream, CheckedSymbol
 from engine.providers.kraken.continuity cimport VERDICT_IGNORE, VERDICT_REPLACE, ChecksumContinuity
 from engine.providers.kraken.wire cimport (KRAKEN_BOOK, KRAKEN_HEARTBEAT, KRAKEN_INSTRUMENT, KRAKEN_OHLC,
                                            KRAKEN_PONG, KRAKEN_REFUSAL, KRAKEN_REPLY, KRAKEN_STATUS, KRAKEN_TICKER,
                                            KRAKEN_TRADE, KRAKEN_UNKNOWN, KrakenDecoder, KrakenEntry, KrakenMessage)
 from engine.providers.leveltext cimport Span, convert
-from engine.providers.rowstream cimport RowStream
 from engine.providers.rowtext cimport Row
 from engine.providers.tape cimport TradeTape
-from engine.providers.venuestream cimport VenueStream
 from engine.schema.event cimport ORDER_CONTIGUOUS
-from engine.schema.market cimport REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, REASON_RECONNECT
+from engine.schema.market cimport REASON_GAP, REASON_OVERFLOW
 from engine.schema.ports cimport EventPool, EventSink
 
-from engine.base.errors import ScaleOverflowError, ValidationError
 from engine.base.jsontext import unescape
 from engine.providers.kraken import manifest
 from engine.providers.kraken.precision import find_precision
@@ -31,92 +28,40 @@ cdef object intervals_min = frozenset(manifest.KLINE_INTERVALS_MIN.values())
 cdef int64_t MINUTE_NS = 60_000_000_000
 
 
-cdef class KrakenSymbol:
+cdef class KrakenSymbol(CheckedSymbol):
     def __init__(self, BookAssembler book not None):
-        self.book = book
-        self.continuity = ChecksumContinuity()
-        self.trades = TradeTape()
+        CheckedSymbol.__init__(self, book, ChecksumContinuity())
         self.past_trades = TradeTape()
-        self.has_precision = book.checksum is not None
 
 
-cdef class KrakenStream(RowStream):
+cdef class KrakenStream(CheckedStream):
     """Frames of Kraken's public v2 socket, from any number of connections.
 
     A book that comes with a checksum has the venue's decimals; for one that comes without, they are looked for in its
     first snapshot.
 
     Args:
-        verify_checksum: False compares nothing and gives up the proof.
         on_reply: called as on_reply(req_id, refusal, is_subscribe, channel, symbol) for each answer to a control
             frame; refusal is None when it was granted, and what the venue did not tell is None.
-        on_error: called as on_error(conn, text) when the venue refuses what is no request, like too many messages.
         on_pong: called as on_pong(req_id).
         on_status: called as on_status(system) with each status of the venue.
-        on_instruments: called as on_instruments(frame) with each frame of catalogue data; a ValidationError or
-            ScaleOverflowError from it refuses the frame.
+        hooks: see CheckedStream; on_error is called for what is no request, like too many messages.
     """
 
     def __init__(self, provider: str, EventPool pool not None, EventSink sink not None, Clock clock not None, *,
-                 verify_checksum: bool = True, on_reply=None, on_error=None, on_pong=None, on_status=None,
-                 on_instruments=None, **hooks):
+                 on_reply=None, on_pong=None, on_status=None, **hooks):
         super().__init__(provider, pool, sink, clock, **hooks)
         self.decoder = KrakenDecoder()
-        self.states = []
-        self._tapes = []
         self._past_tapes = []
         self.begin_field = b"interval_begin"
-        self.verify_checksum = verify_checksum
         self.on_reply = on_reply
-        self.on_error = on_error
         self.on_pong = on_pong
         self.on_status = on_status
-        self.on_instruments = on_instruments
 
-    def add_book(self, BookAssembler book not None) -> int:
-        """Take charge of a symbol, known by its spelling on the wire."""
-        cdef KrakenSymbol state
-        index = VenueStream.add_book(self, book)
-        if index == len(self.states):
-            if not self.verify_checksum:
-                book.checksum = None
-            state = KrakenSymbol(book)
-            self.states.append(state)
-            self._tapes.append(state.trades)
-            self._past_tapes.append(state.past_trades)
-        return index
-
-    def symbol_states(self) -> list[KrakenSymbol]:
-        """The symbols' states by symbol index."""
-        return list(self.states)
-
-    def set_precision(self, index: int, price_precision: int, qty_precision: int) -> None:
-        """The venue's decimals of a symbol, with which it writes the text of its checksums.
-
-        Raises:
-            ScaleOverflowError: a level of the book does not fit 64 bits at these decimals.
-        """
-        cdef KrakenSymbol state = self.states[index]
-        if state.book.set_precision(price_precision, qty_precision) != WIRE_OK:
-            raise ScaleOverflowError(f"{state.book.symbol} at {price_precision} and {qty_precision} decimals",
-                                     op="book.widen", provider=self.provider)
-        state.has_precision = self.verify_checksum
-        if not self.verify_checksum:
-            state.book.checksum = None
-
-    def reset_connection(self, int conn) -> None:
-        """The connection was made anew: its books wait for their snapshots."""
-        cdef KrakenSymbol state
-        for index, state in enumerate(self.states):
-            if state.continuity.in_sync and state.continuity.conn == conn:
-                self._lose(index, REASON_RECONNECT, self.clock.now_ns())
-
-    def drop_book(self, index: int, reason: int = REASON_RECONNECT) -> None:
-        """The book is not fed any more: forget it, and ask for nothing."""
-        cdef KrakenSymbol state = <KrakenSymbol>self.states[index]
-        if state.continuity.in_sync:
-            state.continuity.lose()
-            self.give_up(state.book, reason, self.clock.now_ns())
+    cdef CheckedSymbol new_symbol(self, BookAssembler book):
+        state = KrakenSymbol(book)
+        self._past_tapes.append(state.past_trades)
+        return state
 
     cdef int on_frame(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
         """Decode one frame and carry it through. DANGER: *text* is borrowed until return."""
@@ -161,7 +106,7 @@ cdef class KrakenStream(RowStream):
             index = self.find(text, &m.symbol)
             if index >= 0 and m.is_subscribe and m.success and channel == manifest.CHANNEL_BOOK and m.depth_levels:
                 state = <KrakenSymbol>self.states[index]
-                state.continuity.depth_levels = <uint32_t>m.depth_levels
+                (<ChecksumContinuity>state.continuity).depth_levels = <uint32_t>m.depth_levels
                 state.book.set_depth(<uint32_t>m.depth_levels)
             self.errors += not m.success
             if self.on_reply is not None:
@@ -181,12 +126,7 @@ cdef class KrakenStream(RowStream):
                 if self.on_status is not None:
                     self.on_status(self.system)
         elif m.kind == KRAKEN_INSTRUMENT:
-            if self.on_instruments is not None:
-                try:
-                    self.on_instruments(text[:length])
-                except (ScaleOverflowError, ValidationError) as error:
-                    self.reject(WIRE_OVERFLOW if isinstance(error, ScaleOverflowError) else WIRE_BAD_VALUE, b"data",
-                                text, length)
+            self.take_instruments(text, length, b"data")
         else:
             self.ignored += 1
         return 0
@@ -254,20 +194,10 @@ cdef class KrakenStream(RowStream):
             if d.message.kind == KRAKEN_BOOK:
                 for i in range(d.entry_count):
                     if d.entries[i].index >= 0:
-                        self._lose(d.entries[i].index, REASON_GAP, ts_recv_ns)
+                        self.lose(d.entries[i].index, REASON_GAP, ts_recv_ns)
         elif d.message.kind == KRAKEN_UNKNOWN or d.message.kind == KRAKEN_BOOK or code == WIRE_NOT_JSON \
                 or code == WIRE_TOO_DEEP:
-            for i in range(<uint32_t>len(self.states)):
-                if (<KrakenSymbol>self.states[i]).continuity.conn == conn:
-                    self._lose(i, REASON_GAP, ts_recv_ns)
-        return 0
-
-    cdef int _lose(self, int index, int reason, int64_t ts_recv_ns) except -1:
-        """Void a book that is in sync."""
-        cdef KrakenSymbol state = <KrakenSymbol>self.states[index]
-        if state.continuity.in_sync:
-            state.continuity.lose()
-            self.lost(state.book, index, reason, ts_recv_ns)
+            self.lose_connection(conn, REASON_GAP, ts_recv_ns)
         return 0
 
     # -- the book ---------------------------------------------------------------------------------------------
@@ -275,7 +205,7 @@ cdef class KrakenStream(RowStream):
     cdef int _book(self, const KrakenEntry* entry, const char* text, int64_t ts_recv_ns, int conn) except -1:
         """Carry an entry's levels, read before, into its book."""
         cdef KrakenSymbol state = <KrakenSymbol>self.states[entry.index]
-        cdef ChecksumContinuity ids = state.continuity
+        cdef ChecksumContinuity ids = <ChecksumContinuity>state.continuity
         cdef BookAssembler book = state.book
         cdef BookMessage book_message
         cdef bint is_empty = entry.bid_count + entry.ask_count == 0
@@ -292,7 +222,7 @@ cdef class KrakenStream(RowStream):
         if self.verify_checksum and not state.has_precision:
             self._find_precision(entry.index, entry.checksum)
             if self._read_levels(entry, book, text) != WIRE_OK:
-                return self._lose(entry.index, REASON_OVERFLOW, ts_recv_ns)
+                return self.lose(entry.index, REASON_OVERFLOW, ts_recv_ns)
         if not is_empty or verdict == VERDICT_REPLACE:
             ids.ordinal += 1
         book_message.seq = ids.ordinal
@@ -313,10 +243,7 @@ cdef class KrakenStream(RowStream):
             outcome = book.update(&book_message)
         if outcome == BOOK_APPLIED:
             return 0
-        if outcome == BOOK_CHECKSUM_FAILED:
-            ids.failed(self.record_index)
-            return self._lose(entry.index, REASON_CHECKSUM, ts_recv_ns)
-        return self._lose(entry.index, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW, ts_recv_ns)
+        return self.fail(entry.index, outcome, ts_recv_ns)
 
     def _find_precision(self, int index, uint32_t checksum) -> None:
         """No metadata told the decimals: take those under which the book after this message has its checksum.

@@ -1,13 +1,12 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from engine.base.plants cimport planted
+from engine.providers.checkedstream cimport CheckedContinuity
 
 
-cdef class NumberContinuity:
+cdef class NumberContinuity(CheckedContinuity):
     def __cinit__(self):
-        self.conn = -1
         self.gap_at_record = []
-        self.checksum_failed_at_record = []
 
     cdef int judge(self, bint is_snapshot, bint is_empty, uint64_t number, int conn, int64_t record_index) except -1:
         """Count a message as it came from the wire and tell what to do with it: rules 1 to 4 and 6."""
@@ -32,13 +31,3 @@ cdef class NumberContinuity:
             return VERDICT_GAP
         self.last = number
         return VERDICT_APPLY
-
-    cdef int failed(self, int64_t record_index) except -1:
-        """A checksum was wrong: note the record of a replay."""
-        if record_index >= 0:
-            self.checksum_failed_at_record.append(record_index)
-        return 0
-
-    cdef void lose(self) noexcept:
-        """The book is void until the next snapshot (rules 4 and 5)."""
-        self.in_sync = False

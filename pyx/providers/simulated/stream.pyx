@@ -1,25 +1,23 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from engine.base.clock cimport Clock
-from engine.base.jsonwalk cimport (WIRE_BAD_VALUE, WIRE_OK, WIRE_OVERFLOW, WIRE_UNKNOWN_SYMBOL, WIRE_UNKNOWN_VALUE)
+from engine.base.jsonwalk cimport WIRE_OK, WIRE_OVERFLOW, WIRE_UNKNOWN_SYMBOL, WIRE_UNKNOWN_VALUE
 from engine.base.units cimport unlikely
 from engine.observability.stages cimport STAGE_WIRE
-from engine.providers.assembler cimport (BOOK_APPLIED, BOOK_CHECKSUM_FAILED, BOOK_CROSSED, BookAssembler,
-                                         BookMessage)
+from engine.providers.assembler cimport BOOK_APPLIED, BookAssembler, BookMessage
+from engine.providers.checkedstream cimport CheckedStream, CheckedSymbol
 from engine.providers.leveltext cimport LevelTexts, Span
-from engine.providers.rowstream cimport ROWS_KLINES, ROWS_TICKERS, ROWS_TRADES, RowStream
+from engine.providers.rowstream cimport ROWS_KLINES, ROWS_TICKERS, ROWS_TRADES
 from engine.providers.rowtext cimport Row
 from engine.providers.simulated.continuity cimport (VERDICT_GAP, VERDICT_IGNORE, VERDICT_REPLACE, NumberContinuity)
 from engine.providers.simulated.wire cimport (SIMULATED_BOOK, SIMULATED_HEARTBEAT, SIMULATED_INSTRUMENT,
                                               SIMULATED_KLINE, SIMULATED_REPLY, SIMULATED_STATUS, SIMULATED_TICKER,
                                               SIMULATED_TRADE, SIMULATED_UNKNOWN, SimulatedDecoder, SimulatedMessage)
-from engine.providers.tape cimport TradeTape
-from engine.providers.venuestream cimport VenueStream
 from engine.schema.event cimport ORDER_CONTIGUOUS
-from engine.schema.market cimport REASON_CHECKSUM, REASON_CROSSED, REASON_GAP, REASON_OVERFLOW, REASON_RECONNECT
+from engine.schema.market cimport REASON_GAP, REASON_OVERFLOW
 from engine.schema.ports cimport EventPool, EventSink
 
-from engine.base.errors import ScaleOverflowError, ValidationError
+from engine.base.errors import ScaleOverflowError
 from engine.base.jsontext import unescape
 from engine.providers.simulated import manifest
 
@@ -41,81 +39,21 @@ cdef list decimals_in(LevelTexts texts, bytes frame, bint of_prices):
     return found
 
 
-cdef class SimulatedSymbol:
-    def __init__(self, BookAssembler book not None):
-        self.book = book
-        self.continuity = NumberContinuity()
-        self.trades = TradeTape()
-        self.has_precision = book.checksum is not None
-
-
-cdef class SimulatedStream(RowStream):
+cdef class SimulatedStream(CheckedStream):
     """Frames of the plain feed, from any number of connections.
 
     A book that comes with a checksum has the venue's decimals; for one that comes without, its first snapshot tells
     them, since the venue writes them all.
-
-    Args:
-        verify_checksum: False compares nothing and gives up the proof.
-        on_error: called as on_error(conn, text) when the venue refuses a request.
-        on_instruments: called as on_instruments(frame) with each frame of catalogue data; a ValidationError or
-            ScaleOverflowError from it refuses the frame.
     """
 
-    def __init__(self, provider: str, EventPool pool not None, EventSink sink not None, Clock clock not None, *,
-                 verify_checksum: bool = True, on_error=None, on_instruments=None, **hooks):
+    def __init__(self, provider: str, EventPool pool not None, EventSink sink not None, Clock clock not None,
+                 **hooks):
         super().__init__(provider, pool, sink, clock, **hooks)
         self.decoder = SimulatedDecoder()
-        self.states = []
-        self._tapes = []
         self.begin_field = b"start_ns"
-        self.verify_checksum = verify_checksum
-        self.on_error = on_error
-        self.on_instruments = on_instruments
 
-    def add_book(self, BookAssembler book not None) -> int:
-        """Take charge of a symbol."""
-        cdef SimulatedSymbol state
-        index = VenueStream.add_book(self, book)
-        if index == len(self.states):
-            state = SimulatedSymbol(book)
-            if not self.verify_checksum:
-                book.checksum = None
-            self.states.append(state)
-            self._tapes.append(state.trades)
-        return index
-
-    def symbol_states(self) -> list[SimulatedSymbol]:
-        """The symbols' states by symbol index."""
-        return list(self.states)
-
-    def set_precision(self, index: int, price_precision: int, qty_precision: int) -> None:
-        """The venue's decimals of a symbol, with which it writes the text of its checksums.
-
-        Raises:
-            ScaleOverflowError: a level of the book does not fit 64 bits at these decimals.
-        """
-        cdef SimulatedSymbol state = self.states[index]
-        if state.book.set_precision(price_precision, qty_precision) != WIRE_OK:
-            raise ScaleOverflowError(f"{state.book.symbol} at {price_precision} and {qty_precision} decimals",
-                                     op="book.widen", provider=self.provider)
-        state.has_precision = True
-        if not self.verify_checksum:
-            state.book.checksum = None
-
-    def reset_connection(self, int conn) -> None:
-        """The connection was made anew: its books wait for their snapshots."""
-        cdef SimulatedSymbol state
-        for index, state in enumerate(self.states):
-            if state.continuity.in_sync and state.continuity.conn == conn:
-                self._lose(index, REASON_RECONNECT, self.clock.now_ns())
-
-    def drop_book(self, index: int, reason: int = REASON_RECONNECT) -> None:
-        """The book is not fed any more: forget it, and ask for nothing."""
-        cdef SimulatedSymbol state = <SimulatedSymbol>self.states[index]
-        if state.continuity.in_sync:
-            state.continuity.lose()
-            self.give_up(state.book, reason, self.clock.now_ns())
+    cdef CheckedSymbol new_symbol(self, BookAssembler book):
+        return CheckedSymbol(book, NumberContinuity())
 
     cdef int64_t interval_ns(self, const Row* row, const char* text) except -1:
         return <int64_t>intervals_ns.get(text[row.interval.start:row.interval.end], 0)
@@ -149,7 +87,6 @@ cdef class SimulatedStream(RowStream):
         another channel's by mistake shows by the next number of its book.
         """
         cdef SimulatedMessage* m = &self.decoder.message
-        cdef SimulatedSymbol state
         cdef int index = -1
         self.reject(code, self.decoder.error_field, text, length)
         if m.kind != SIMULATED_UNKNOWN and m.kind != SIMULATED_BOOK:
@@ -157,43 +94,31 @@ cdef class SimulatedStream(RowStream):
         if m.kind == SIMULATED_BOOK and m.symbol.end > m.symbol.start:
             index = self.find(text, &m.symbol)
         if index >= 0:
-            return self._lose(index, REASON_GAP, ts_recv_ns)
-        for index in range(<int>len(self.states)):
-            state = <SimulatedSymbol>self.states[index]
-            if state.continuity.conn == conn:
-                self._lose(index, REASON_GAP, ts_recv_ns)
-        return 0
-
-    cdef int _lose(self, int index, int reason, int64_t ts_recv_ns) except -1:
-        """Void a book that is in sync."""
-        cdef SimulatedSymbol state = <SimulatedSymbol>self.states[index]
-        if state.continuity.in_sync:
-            state.continuity.lose()
-            self.lost(state.book, index, reason, ts_recv_ns)
-        return 0
+            return self.lose(index, REASON_GAP, ts_recv_ns)
+        return self.lose_connection(conn, REASON_GAP, ts_recv_ns)
 
     # -- the book ---------------------------------------------------------------------------------------------
 
     cdef int _book(self, const char* text, size_t length, int64_t ts_recv_ns, int conn) except -1:
         cdef SimulatedDecoder d = self.decoder
         cdef SimulatedMessage* m = &d.message
-        cdef SimulatedSymbol state
+        cdef CheckedSymbol state
         cdef BookAssembler book
         cdef BookMessage book_message
         cdef int index = self.find(text, &m.symbol)
         cdef int verdict, outcome, code
         if unlikely(index < 0):
             return self.reject(WIRE_UNKNOWN_SYMBOL, b"symbol", text, length)
-        state = <SimulatedSymbol>self.states[index]
+        state = <CheckedSymbol>self.states[index]
         book = state.book
         code = book.read_levels(text, d.bids, d.asks)
         if unlikely(code != WIRE_OK):
             d.error_field = b"bids or asks"
             return self._refuse(code, text, length, ts_recv_ns, conn)
-        verdict = state.continuity.judge(m.is_snapshot, d.bids.count + d.asks.count == 0, m.number, conn,
-                                         self.record_index)
+        verdict = (<NumberContinuity>state.continuity).judge(
+            m.is_snapshot, d.bids.count + d.asks.count == 0, m.number, conn, self.record_index)
         if unlikely(verdict == VERDICT_GAP):
-            return self._lose(index, REASON_GAP, ts_recv_ns)
+            return self.lose(index, REASON_GAP, ts_recv_ns)
         if unlikely(verdict == VERDICT_IGNORE):
             return 0
         book_message.seq = m.number
@@ -206,23 +131,20 @@ cdef class SimulatedStream(RowStream):
         book_message.ordering = ORDER_CONTIGUOUS
         if unlikely(verdict == VERDICT_REPLACE):
             if not state.has_precision and self._read_precision(index, text[:length]) != WIRE_OK:
-                return self._lose(index, REASON_OVERFLOW, ts_recv_ns)
+                return self.lose(index, REASON_OVERFLOW, ts_recv_ns)
             outcome = book.replace(&book_message)
             if outcome == BOOK_APPLIED:
                 self.healed(book, ts_recv_ns)
         else:
             outcome = book.update(&book_message)
         if unlikely(outcome != BOOK_APPLIED):
-            if outcome == BOOK_CHECKSUM_FAILED:
-                state.continuity.failed(self.record_index)
-                return self._lose(index, REASON_CHECKSUM, ts_recv_ns)
-            return self._lose(index, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW, ts_recv_ns)
+            return self.fail(index, outcome, ts_recv_ns)
         return 0
 
     def _read_precision(self, int index, bytes frame) -> int:
         """No metadata told the decimals: they are those that the snapshot in hand is written with. A WireCode."""
         cdef SimulatedDecoder d = self.decoder
-        cdef BookAssembler book = (<SimulatedSymbol>self.states[index]).book
+        cdef BookAssembler book = (<CheckedSymbol>self.states[index]).book
         prices = [0]
         quantities = [0]
         for texts in (d.bids, d.asks):
@@ -268,12 +190,7 @@ cdef class SimulatedStream(RowStream):
                 return self.reject(WIRE_UNKNOWN_VALUE, b"state", text, length)
             self.state = state
         elif m.kind == SIMULATED_INSTRUMENT:
-            if self.on_instruments is not None:
-                try:
-                    self.on_instruments(text[:length])
-                except (ScaleOverflowError, ValidationError) as error:
-                    self.reject(WIRE_OVERFLOW if isinstance(error, ScaleOverflowError) else WIRE_BAD_VALUE,
-                                b"instruments", text, length)
+            self.take_instruments(text, length, b"instruments")
         else:
             self.ignored += 1
         return 0
