@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from engine.base.jsontext import decode_shape
 from engine.providers.assembler import BookAssembler
@@ -67,6 +68,12 @@ class MessageFields(NamedTuple):
 
     fields: dict[str, Any]
     shape: str
+
+
+def http_type(url: str | None, raw: bytes) -> str:
+    """The name a body by REST is counted under: the end of its path."""
+    name = urlsplit(url or "").path.rsplit("/", 1)[-1]
+    return f"http {name or message_fields(raw).shape}"
 
 
 def message_fields(raw: bytes) -> MessageFields:

@@ -20,7 +20,7 @@ from engine.providers.sharding import shards
 from engine.providers.userstream import UserStream
 from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
-from engine.schema.instrument import ChecksumKind, Instrument, Skipped
+from engine.schema.instrument import ChecksumKind, Instrument, InstrumentStatus, Skipped
 
 RequestKind = Literal["subscribe", "unsubscribe"]
 
@@ -127,6 +127,32 @@ class Feed(ABC):
     @abstractmethod
     def guess_instrument(self, venue_symbol: str) -> Instrument:
         """An instrument for a recording that lacks metadata; its precision is found from the data."""
+
+    def guessed(self, venue_symbol: str, base: str, quote: str, **known: Any) -> Instrument:
+        """An instrument of which hardly more than the spelling is known: its scales widen to the digits that come."""
+        return Instrument(
+            provider=self.provider,
+            symbol=f"{base}-{quote}",
+            venue_symbol=venue_symbol,
+            base=base,
+            quote=quote,
+            status=InstrumentStatus.TRADING,
+            price_scale=0,
+            qty_scale=0,
+            tick_size_raw=0,
+            lot_size_raw=0,
+            min_qty_raw=0,
+            **known,
+        )
+
+    def stream_hooks(self) -> dict[str, Any]:
+        """What every venue's stream is given besides its own."""
+        return {
+            "on_reject": self.ports.on_reject,
+            "on_telemetry": self.ports.on_telemetry,
+            "on_want_snapshot": self.want_snapshot,
+            "timer": self.ports.timer,
+        }
 
     def book_for(self, instrument: Instrument) -> BookAssembler:
         """A book of every level the venue tells, with its checksum where it has one and its decimals are known.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from engine.providers.binance.feed import BinanceFeed
-from engine.providers.facts import book_part, message_fields, tape_part
+from engine.providers.facts import book_part, http_type, message_fields, tape_part
 
 CHECKPOINT_RECORDS = 5000
 
@@ -84,8 +83,7 @@ def checkpoint_part(feed: BinanceFeed, venue_symbol: str) -> dict[str, Any] | No
 def message_type(raw: bytes, channel: str, url: str | None, is_fixture: bool) -> str:
     """The name a frame is counted under; those of fixtures carry their channel."""
     if channel == "http":
-        name = urlsplit(url or "").path.rsplit("/", 1)[-1]
-        return f"http {name}" if name else f"http {message_fields(raw).shape}"
+        return http_type(url, raw)
     message = message_fields(raw)
     if is_fixture:
         inner = message.fields.get("event")

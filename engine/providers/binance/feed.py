@@ -46,7 +46,7 @@ from engine.providers.sharding import chunks
 from engine.providers.userstream import UserStream
 from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
-from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
+from engine.schema.instrument import Instrument, Skipped
 
 _NO_BID, _NO_ASK = -(2**63), 2**63 - 1
 _STREAM_NAMES = {"book": ("depth@100ms",), "trade": ("trade",), "ticker": ("bookTicker", "ticker")}
@@ -70,12 +70,9 @@ class BinanceFeed(Feed):
             ports.sink,
             ports.clock,
             diff_buffer_max=rules.diff_buffer_max,
-            on_reject=ports.on_reject,
-            on_telemetry=ports.on_telemetry,
-            on_want_snapshot=self.want_snapshot,
             on_reply=self._answered,
             on_shutdown=self._shutdown_announced,
-            timer=ports.timer,
+            **self.stream_hooks(),
         )
 
     def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
@@ -85,19 +82,7 @@ class BinanceFeed(Feed):
     def guess_instrument(self, venue_symbol: str) -> Instrument:
         """Base and quote by known quote assets; the scales start at 0 and widen to the digits that come."""
         base, quote = split_symbol(venue_symbol)
-        return Instrument(
-            provider=self.provider,
-            symbol=f"{base}-{quote}",
-            venue_symbol=venue_symbol,
-            base=base,
-            quote=quote,
-            status=InstrumentStatus.TRADING,
-            price_scale=0,
-            qty_scale=0,
-            tick_size_raw=0,
-            lot_size_raw=0,
-            min_qty_raw=0,
-        )
+        return self.guessed(venue_symbol, base, quote)
 
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
         """A depth snapshot goes to its book; metadata was read before the frames."""

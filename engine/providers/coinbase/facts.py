@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from engine.providers.coinbase.feed import CoinbaseFeed
-from engine.providers.facts import book_part, message_fields, tape_part
+from engine.providers.facts import book_part, http_type, message_fields, tape_part
 
 CHECKPOINT_RECORDS = 1000
 
@@ -63,9 +62,8 @@ def checkpoint_part(feed: CoinbaseFeed, venue_symbol: str) -> dict[str, Any] | N
 
 def message_type(raw: bytes, channel: str, url: str | None, is_fixture: bool) -> str:
     """The name a frame is counted under; those of fixtures carry their channel."""
-    message = message_fields(raw)
     if channel == "http":
-        name = urlsplit(url or "").path.rsplit("/", 1)[-1]
-        return f"http {name or message.shape}"
+        return http_type(url, raw)
+    message = message_fields(raw)
     name = str(message.fields.get("channel") or message.fields.get("type") or message.shape)
     return f"ws {name}" if is_fixture else name

@@ -21,7 +21,7 @@ from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, Re
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.sharding import chunks
 from engine.providers.userstream import UserStream
-from engine.schema.instrument import Instrument, InstrumentStatus, Skipped, public_symbol
+from engine.schema.instrument import Instrument, Skipped, public_symbol
 
 _CHANNELS = {
     "book": manifest.CHANNEL_BOOK,
@@ -54,12 +54,9 @@ class CoinbaseFeed(Feed):
             ports.pool,
             ports.sink,
             ports.clock,
-            on_reject=ports.on_reject,
-            on_telemetry=ports.on_telemetry,
-            on_want_snapshot=self.want_snapshot,
             on_error=self._refused,
             on_subscriptions=self._acknowledged,
-            timer=ports.timer,
+            **self.stream_hooks(),
         )
 
     def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
@@ -75,20 +72,7 @@ class CoinbaseFeed(Feed):
         base, _, quote = venue_symbol.partition("-")
         if public_symbol(base, quote) is None:
             raise ValidationError(f"{venue_symbol!r} makes no BASE-QUOTE", op="instruments.split")
-        return Instrument(
-            provider=self.provider,
-            symbol=venue_symbol,
-            venue_symbol=venue_symbol,
-            base=base,
-            quote=quote,
-            status=InstrumentStatus.TRADING,
-            price_scale=0,
-            qty_scale=0,
-            tick_size_raw=0,
-            lot_size_raw=0,
-            min_qty_raw=0,
-            ordering_mode=ORDERING,
-        )
+        return self.guessed(venue_symbol, base, quote, ordering_mode=ORDERING)
 
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
         """Metadata was read before the frames; no book comes by REST, for it would have no number."""

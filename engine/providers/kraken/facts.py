@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from engine.providers.facts import book_part, message_fields, tape_part
+from engine.providers.facts import book_part, http_type, message_fields, tape_part
 from engine.providers.kraken.feed import KrakenFeed
 
 CHECKPOINT_RECORDS = 500
@@ -65,10 +64,9 @@ def checkpoint_part(feed: KrakenFeed, venue_symbol: str) -> dict[str, Any] | Non
 
 def message_type(raw: bytes, channel: str, url: str | None, is_fixture: bool) -> str:
     """The name a frame is counted under: its method, or its channel and type; fixtures carry no type."""
-    message = message_fields(raw)
     if channel == "http":
-        name = urlsplit(url or "").path.rsplit("/", 1)[-1]
-        return f"http {name or message.shape}"
+        return http_type(url, raw)
+    message = message_fields(raw)
     fields = message.fields
     if "method" in fields:
         name = str(fields["method"])

@@ -18,7 +18,7 @@ from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.requests import RequestNumbers
 from engine.providers.sharding import chunks
 from engine.providers.userstream import UserStream
-from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
+from engine.schema.instrument import Instrument, Skipped
 
 
 class KrakenFeed(Feed):
@@ -41,10 +41,7 @@ class KrakenFeed(Feed):
             on_instruments=self._instruments_told,
             on_reply=self._answered,
             on_error=self._refused,
-            on_reject=ports.on_reject,
-            on_telemetry=ports.on_telemetry,
-            on_want_snapshot=self.want_snapshot,
-            timer=ports.timer,
+            **self.stream_hooks(),
         )
 
     @property
@@ -64,21 +61,7 @@ class KrakenFeed(Feed):
             ValidationError: the spelling is no pair of assets.
         """
         base, quote = split_symbol(venue_symbol)
-        return Instrument(
-            provider=self.provider,
-            symbol=f"{base}-{quote}",
-            venue_symbol=venue_symbol,
-            base=base,
-            quote=quote,
-            status=InstrumentStatus.TRADING,
-            price_scale=0,
-            qty_scale=0,
-            tick_size_raw=0,
-            lot_size_raw=0,
-            min_qty_raw=0,
-            ordering_mode=ORDERING,
-            book_depths=manifest.BOOK_DEPTHS,
-        )
+        return self.guessed(venue_symbol, base, quote, ordering_mode=ORDERING, book_depths=manifest.BOOK_DEPTHS)
 
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
         """Metadata was read before the frames; the Depth of REST has no checksum and is not used."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from engine.providers.facts import book_part, message_fields, tape_part
+from engine.providers.facts import book_part, http_type, message_fields, tape_part
 from engine.providers.simulated.feed import SimulatedFeed
 
 CHECKPOINT_RECORDS = 500
@@ -72,10 +71,9 @@ def checkpoint_part(feed: SimulatedFeed, venue_symbol: str) -> dict[str, Any] | 
 
 def message_type(raw: bytes, channel: str, url: str | None, is_fixture: bool) -> str:
     """The name a frame is counted under: its channel, with the type of a book's and the op of a reply's."""
-    message = message_fields(raw)
     if channel == "http":
-        name = urlsplit(url or "").path.rsplit("/", 1)[-1]
-        return f"http {name or message.shape}"
+        return http_type(url, raw)
+    message = message_fields(raw)
     fields = message.fields
     name = str(fields.get("channel", message.shape))
     detail = fields.get("type", fields.get("op"))

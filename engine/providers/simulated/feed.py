@@ -16,7 +16,7 @@ from engine.providers.simulated import manifest
 from engine.providers.simulated.stream import SimulatedStream
 from engine.providers.simulated.symbols import ORDERING, instruments_of, split_symbol
 from engine.providers.userstream import UserStream
-from engine.schema.instrument import Instrument, InstrumentStatus, Skipped
+from engine.schema.instrument import Instrument, Skipped
 
 
 class SimulatedFeed(Feed):
@@ -37,10 +37,7 @@ class SimulatedFeed(Feed):
             verify_checksum=rules.verify_checksum,
             on_instruments=self._instruments_told,
             on_error=self._refused,
-            on_reject=ports.on_reject,
-            on_telemetry=ports.on_telemetry,
-            on_want_snapshot=self.want_snapshot,
-            timer=ports.timer,
+            **self.stream_hooks(),
         )
 
     def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
@@ -54,20 +51,7 @@ class SimulatedFeed(Feed):
             ValidationError: the spelling is no pair of assets.
         """
         base, quote = split_symbol(venue_symbol)
-        return Instrument(
-            provider=self.provider,
-            symbol=venue_symbol,
-            venue_symbol=venue_symbol,
-            base=base,
-            quote=quote,
-            status=InstrumentStatus.TRADING,
-            price_scale=0,
-            qty_scale=0,
-            tick_size_raw=0,
-            lot_size_raw=0,
-            min_qty_raw=0,
-            ordering_mode=ORDERING,
-        )
+        return self.guessed(venue_symbol, base, quote, ordering_mode=ORDERING)
 
     def take_http(self, url: str, body: bytes, ts_recv_ns: int) -> str:
         """Metadata was read before the frames; no book comes by REST."""
