@@ -32,6 +32,7 @@ _MAILBOX = "tests/unit/consumers/test_mailbox.py::test_"
 _BOOKS = "tests/unit/runtime/test_backpressure.py::test_"
 _POOLS = "tests/unit/pools/"
 _MERGE = "tests/unit/orchestrator/test_merge.py::test_"
+_MERGED = "tests/unit/orchestrator/test_merge_content.py::test_"
 _FACTS = "tests/replay/test_facts.py::test_facts_equal_the_published_ones"
 _CONSUMER_BOOKS = "tests/replay/test_consumer_books.py::test_book_24_a_consumer_holds_the_twins_book_at_every_event"
 _COMPONENTS = "tests/system/test_components.py::test_arc_04_each_component_is_seen_at_work_from_outside"
@@ -89,9 +90,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("merge.same_fragment", "MRG-07", "every provider's fragment is that of the first",
              f"{_MERGE}mrg_07_a_complete_window_gives_each_provider_its_own_content_once"),
     Mutation("merge.replace_deltas", "MRG-08", "a book update replaces the one before instead of being folded into it",
-             f"{_MERGE}mrg_08_deltas_of_one_provider_are_folded_level_by_level"),
+             f"{_MERGED}mrg_08_deltas_of_one_provider_are_folded_level_by_level"),
     Mutation("fold.drop_removals", "MRG-08", "removals of levels are left out of what is folded",
-             f"{_MERGE}mrg_08_deltas_of_one_provider_are_folded_level_by_level"),
+             f"{_MERGED}mrg_08_deltas_of_one_provider_are_folded_level_by_level"),
     Mutation("merge.take_late", "MRG-09", "a late fragment opens a window",
              f"{_MERGE}mrg_09_a_late_fragment_is_dropped_and_opens_nothing"),
     Mutation("recycler.keep_fragments", "MRG-17", "fragments do not go back with their merged event",

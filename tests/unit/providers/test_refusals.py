@@ -10,7 +10,7 @@ import pytest
 from engine.providers.feed import Wanted
 from engine.schema.enums import BookReason
 from tests.unit.providers.socket_kit import ScriptedVenue, on_loop, until
-from tests.unit.providers.test_session import Live, live
+from tests.unit.providers.session_kit import Live, live
 
 
 def skipped(it: Live) -> list[tuple[str, str]]:
