@@ -9,8 +9,8 @@ import pytest
 
 from engine.providers.feed import Wanted
 from engine.schema.enums import BookReason
-from tests.unit.providers.socket_kit import ScriptedVenue, on_loop, until
 from tests.unit.providers.session_kit import Live, live
+from tests.unit.providers.socket_kit import ScriptedVenue, on_loop, until
 
 
 def skipped(it: Live) -> list[tuple[str, str]]:
