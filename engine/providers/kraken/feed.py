@@ -7,8 +7,9 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from engine.base.jsontext import encode
+from engine.providers.checkedfeed import CheckedFeed
 from engine.providers.credentials import Credentials, PrivateCall
-from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
+from engine.providers.feed import BookRules, ConnectionPlan, FeedPorts, RequestKind, Wanted, share, time_field
 from engine.providers.kraken import manifest
 from engine.providers.kraken.signing import TOKEN_PATH, KrakenSigner, read_token
 from engine.providers.kraken.stream import KrakenStream
@@ -21,7 +22,7 @@ from engine.providers.userstream import UserStream
 from engine.schema.instrument import Instrument, Skipped
 
 
-class KrakenFeed(Feed):
+class KrakenFeed(CheckedFeed):
     """Books cut at the subscribed depth, each message of them proven by a checksum."""
 
     venue = manifest.VENUE
@@ -150,28 +151,14 @@ class KrakenFeed(Feed):
             return {"channel": manifest.CHANNEL_TICKER, "event_trigger": manifest.TICKER_TRIGGER}
         return {"channel": manifest.CHANNEL_TRADES}
 
-    def adopt(self, record: Instrument, known: Instrument) -> None:
-        """Put a newer record in place; checksums are written at the venue's precision, so the stream must know it."""
-        if (record.price_scale, record.qty_scale) != (known.price_scale, known.qty_scale):
-            index = self.stream.index_of(record.venue_symbol.encode())
-            self.stream.set_precision(index, record.price_scale, record.qty_scale)
-        super().adopt(record, known)
-
     def _instruments_told(self, frame: bytes) -> None:
         """The instrument channel: all pairs after the subscription, then those that change."""
         self.learn_told(*instruments_of(frame, self.provider, only=self.instruments))
 
-    def void_books(self, plan: ConnectionPlan, conn: int) -> None:
-        """The books of the connection wait for their snapshots."""
-        self.stream.reset_connection(conn)
-
     def proofs(self) -> list[str]:
         """Checksums over the ten best levels of a side."""
-        states = self.stream.symbol_states()
-        messages = sum(state.continuity.snapshots + state.continuity.updates for state in states)
-        proven = sum(state.book.checksums_ok for state in states)
         return [
-            f"kraken: {share(proven, messages)} book messages proven by a CRC32 over the ten best levels of each "
+            f"kraken: {share(*self.checked())} book messages proven by a CRC32 over the ten best levels of each "
             "side; nothing on the wire proves a level below the tenth"
         ]
 

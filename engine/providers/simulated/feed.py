@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from engine.base.errors import AuthError, NotPermittedError
 from engine.base.jsontext import encode
+from engine.providers.checkedfeed import CheckedFeed
 from engine.providers.credentials import Credentials, PrivateCall
-from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
+from engine.providers.feed import BookRules, ConnectionPlan, FeedPorts, RequestKind, Wanted, share, time_field
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.sharding import chunks
 from engine.providers.simulated import manifest
@@ -19,7 +20,7 @@ from engine.providers.userstream import UserStream
 from engine.schema.instrument import Instrument, Skipped
 
 
-class SimulatedFeed(Feed):
+class SimulatedFeed(CheckedFeed):
     """Books numbered by subscription, each message of them proven by a checksum."""
 
     venue = manifest.VENUE
@@ -126,33 +127,14 @@ class SimulatedFeed(Feed):
         """The venue's words name what it refuses; a symbol of their own they do not have."""
         self.refuse("", (), text)
 
-    def adopt(self, record: Instrument, known: Instrument) -> None:
-        """Put a newer record in place; checksums are written at the venue's decimals, so the stream must know them."""
-        if (record.price_scale, record.qty_scale) != (known.price_scale, known.qty_scale):
-            index = self.stream.index_of(record.venue_symbol.encode())
-            self.stream.set_precision(index, record.price_scale, record.qty_scale)
-        super().adopt(record, known)
-
     def _instruments_told(self, frame: bytes) -> None:
         """The instrument channel: all of them after the subscription, then those that change."""
         self.learn_told(*instruments_of(frame, self.provider, only=self.instruments))
 
-    def resubscription(self, plan: ConnectionPlan, symbol_index: int) -> tuple[bytes, ...]:
-        """The one symbol's book begins again."""
-        symbol = self.stream.book_list()[symbol_index].venue_symbol.decode()
-        return tuple(_request(kind, manifest.CHANNEL_BOOK, [symbol]) for kind in ("unsubscribe", "subscribe"))
-
-    def void_books(self, plan: ConnectionPlan, conn: int) -> None:
-        """The books of the connection wait for their snapshots."""
-        self.stream.reset_connection(conn)
-
     def proofs(self) -> list[str]:
         """Numbers for completeness, checksums over the ten best levels of a side."""
-        states = self.stream.symbol_states()
-        messages = sum(state.continuity.snapshots + state.continuity.updates for state in states)
-        proven = sum(state.book.checksums_ok for state in states)
         return [
-            f"simulated: {share(proven, messages)} book messages proven to follow the one before by seq, and by a "
+            f"simulated: {share(*self.checked())} book messages proven to follow the one before by seq, and by a "
             "CRC32 over the ten best levels of each side; nothing on the wire proves a level below the tenth"
         ]
 

@@ -143,8 +143,8 @@ def test_the_plain_feed_subscribes_one_channel_a_message_instruments_first(engin
         {"op": "subscribe", "channel": "kline", "symbols": symbols, "interval": "1m"},
         {"op": "subscribe", "channel": "kline", "symbols": symbols, "interval": "1d"},
     ]
-    anew = [json.loads(frame) for frame in feed.resubscription(plan, 1)]
-    assert anew == [{"op": op, "channel": "book", "symbols": ["ETH-USD"]} for op in ("unsubscribe", "subscribe")]
+    anew = [json.loads(frame) for frame in feed.requests("unsubscribe", Wanted(("book",)), ["ETH-USD"])]
+    assert anew == [{"op": "unsubscribe", "channel": "book", "symbols": ["ETH-USD"]}]
 
 
 def test_the_plain_feed_keeps_to_1000_streams_a_connection_BOOK_06(engine: Engine) -> None:
