@@ -31,7 +31,7 @@ if typing.TYPE_CHECKING:
     from engine.schema.account import BalanceUpdate
     from engine.schema.arrays import to_numpy
     from engine.schema.codec import from_json, to_json
-    from engine.schema.control import ControlAck, InstrumentUpdate
+    from engine.schema.control import ControlAck, ControlResult, InstrumentUpdate
     from engine.schema.enums import (
         BalanceCause,
         BookReason,
@@ -71,7 +71,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "engine.schema.account": ("BalanceUpdate",),
     "engine.schema.arrays": ("to_numpy",),
     "engine.schema.codec": ("from_json", "to_json"),
-    "engine.schema.control": ("ControlAck", "InstrumentUpdate"),
+    "engine.schema.control": ("ControlAck", "ControlResult", "InstrumentUpdate"),
     "engine.schema.enums": (
         "BalanceCause",
         "BookReason",
@@ -103,6 +103,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "ControlAck",
+    "ControlResult",
     "Engine",
     "EngineError",
     "EngineErrorGroup",

@@ -10,7 +10,6 @@ from typing import Any, Self
 from engine.base.clock import Clock, SystemClock
 from engine.base.errors import ConfigError, EngineErrorGroup, InternalError
 from engine.base.ids import instrument_id
-from engine.base.workers import Answer
 from engine.bus.control import ControlBus
 from engine.bus.data import DataBus
 from engine.config.sections import EngineConfig
@@ -19,6 +18,7 @@ from engine.consumers.inline import InlineRunner
 from engine.consumers.runner import Runner
 from engine.consumers.settings import MailboxSettings
 from engine.consumers.subscriptions import Subscription, SubscriptionDesk
+from engine.consumers.switch import TradingSwitches
 from engine.consumers.threaded import ThreadRunner
 from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard, stream_index
@@ -27,22 +27,23 @@ from engine.observability.stages import StageTimer
 from engine.observability.telemetry import TelemetryBus
 from engine.orchestrator.merge import Orchestrator
 from engine.pools.frames import FramePools
-from engine.pools.lease import Lease
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
 from engine.providers.assembler import BookAssembler
-from engine.providers.balances import Balance
 from engine.providers.bookshelf import BookShelf
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
 from engine.runtime.catalogue import Catalogue
+from engine.runtime.commands import Commands
 from engine.runtime.handlers import load_handler
+from engine.runtime.issuing import Issuing
 from engine.runtime.merging import Merging
+from engine.runtime.own_events import OwnEvents
 from engine.runtime.pressure import Pressure
 from engine.runtime.reporting import Reporting
 from engine.runtime.summary import EngineSummary, summarize
-from engine.schema.command import Ack, Command, Reply
-from engine.schema.enums import BookReason, EventType, InstrumentChange
+from engine.schema.command import Reply
+from engine.schema.enums import BookReason, EventType
 from engine.schema.event import use_clock
 from engine.schema.fold import SaturationTable
 from engine.schema.instrument import Instrument
@@ -105,7 +106,22 @@ class Engine:
         self.orchestrator = Orchestrator(
             self.dispatcher, self.board, self.timer, self.recycler, self.clock, self.reporting.tell
         )
-        self.catalogue = Catalogue(self._publish_instrument, self.clock.now)
+        self.feeds: dict[str, Feed] = {}
+        self.runners: dict[str, Runner] = {}
+        self.names: dict[str, str] = {}
+        self._own = OwnEvents(
+            self.recycler,
+            self.clock,
+            self.bus,
+            self.runners,
+            self.reporting.tell,
+            self.orchestrator,
+            self.dispatcher,
+            self.timer,
+            lambda: self.post,
+            lambda: self.desk.refresh(),
+        )
+        self.catalogue = Catalogue(self._own.publish_instrument, self.clock.now)
         self.merging = Merging(self.orchestrator, self.catalogue.carriers)
         self.merging.load(config.orchestrator.merge_rules)
         accounts = {
@@ -114,22 +130,37 @@ class Engine:
             if provider.credentials.api_key_env is not None
         }
         self.desk = SubscriptionDesk(
-            self.board, stream_index, self.catalogue.carriers, self.merging.rule, accounts, self._routes_changed
+            self.board,
+            stream_index,
+            self.catalogue.carriers,
+            self.merging.rule,
+            self.clock.now,
+            accounts,
+            self._routes_changed,
+        )
+        self.switches = TradingSwitches(self.clock.now, partial(self.reporting.tell, "trading.switch"))
+        self.commands = Commands(
+            desk=self.desk,
+            merging=self.merging,
+            catalogue=self.catalogue,
+            shelf=self.shelf,
+            switches=self.switches,
+            recycler=self.recycler,
+            dlq=self.dlq,
+            runners=self.runners,
+            give_book=self._give_book,
+            finish=lambda command, outcome: self.control.finish(command, outcome),
         )
         self.control = ControlBus(
-            {
-                "subscribe": self.desk.obey,
-                "unsubscribe": self.desk.obey,
-                "merged_subscribe": self._obey_merged,
-                "merged_unsubscribe": self._obey_merged,
-            },
+            self.commands.handlers(),
             self.board.current_version,
-            self._deliver_ack,
+            self._own.acknowledge,
+            self._own.tell_result,
             self.clock.now,
         )
-        self.feeds: dict[str, Feed] = {}
-        self.runners: dict[str, Runner] = {}
-        self.names: dict[str, str] = {}
+        self._issuing = Issuing(
+            self.control, lambda: self.post, config.bus.control_capacity, self.dispatcher.deliver, self.clock.now
+        )
         self._closed = False
         self._pressure = Pressure(self.reporting, self.recycler, self.feeds, self.runners, self.clock.now)
         self._mailboxes = MailboxSettings(
@@ -183,7 +214,7 @@ class Engine:
             on_telemetry=self.reporting.tell,
             on_widened=self.catalogue.widened,
             on_instrument=self.catalogue.add,
-            on_balance=self._publish_balance,
+            on_balance=self._own.publish_balance,
             on_foreign_order=self.reporting.foreign_order,
         )
         feed = open_feed(venue, provider, rules or BookRules(), ports)
@@ -196,6 +227,7 @@ class Engine:
         book = feed.add_instrument(instrument)
         self.shelf.add(book)
         self.catalogue.add(instrument)
+        self.desk.refresh()
         return book
 
     # -- consumers --------------------------------------------------------------------------------------------
@@ -212,6 +244,7 @@ class Engine:
         weight: int = 1,
         version_filter: bool = True,
         budget_ms: int = 50,
+        may_trade: bool = False,
     ) -> Runner:
         """Connect a consumer; it gets events once it is subscribed and :meth:`start` was called.
 
@@ -225,6 +258,7 @@ class Engine:
             weight: batches it gets in a round that others wait in; inline consumers alone share rounds.
             version_filter: what was routed to it before its own routes changed is skipped.
             budget_ms: a longer callback is told as slow.
+            may_trade: how its trading switch stands at first.
 
         Raises:
             ConfigError: the name is taken, or the handler has no method to call.
@@ -232,7 +266,7 @@ class Engine:
         if consumer_id in self.runners:
             raise ConfigError(f"consumer {consumer_id} is there already", op="consumers.add")
         is_inline = mode == "inline"
-        commands = self._obey if is_inline else self._obey_from_thread
+        commands = self._issuing.on_loop if is_inline else self._issuing.from_thread
         context = Context(consumer_id, commands, self.clock.now, params)
         kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, self._thread_settings())
         runner = kind(
@@ -257,17 +291,19 @@ class Engine:
         self.desk.register(consumer_id, index)
         self.runners[consumer_id] = runner
         self.names[consumer_id] = name or consumer_id
+        self.switches.add(consumer_id, enabled=may_trade)
         return runner
 
     def add_configured_consumers(self, *, venues_may_come_later: bool = False) -> None:
         """Load and connect the consumers of the configuration, and subscribe them.
 
         Args:
-            venues_may_come_later: hold a subscription whose symbol no provider carries yet.
+            venues_may_come_later: hold a subscription whose symbol a configured provider does not carry yet.
 
         Raises:
             ConfigError: a handler that cannot be loaded, or a subscription nobody can serve.
         """
+        awaited = frozenset(one.name for one in self.config.providers) if venues_may_come_later else frozenset()
         for consumer in self.config.consumers:
             self.add_consumer(
                 consumer.consumer_id,
@@ -279,6 +315,7 @@ class Engine:
                 weight=consumer.weight,
                 version_filter=consumer.version_filter,
                 budget_ms=consumer.callback_budget_ms,
+                may_trade=consumer.trading_switch == "enabled",
             )
             for wanted in consumer.subscriptions:
                 self.desk.subscribe(
@@ -288,8 +325,9 @@ class Engine:
                         providers=tuple(wanted.providers),
                         event_types=tuple(wanted.event_types),
                         merged=wanted.merged,
+                        never_drop_trades=wanted.never_drop_trades,
                     ),
-                    is_awaited=venues_may_come_later,
+                    awaited,
                 )
 
     # -- life -------------------------------------------------------------------------------------------------
@@ -348,88 +386,34 @@ class Engine:
 
     # -- commands ---------------------------------------------------------------------------------------------
 
+    def command(
+        self,
+        kind: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        operator: str = "operator",
+        consumer_id: str = "",
+        message_id: str | None = None,
+    ) -> Reply:
+        """Give a command (CTL-30), from any thread.
+
+        Args:
+            kind: ``set_trading_mode``, ``provider_stop``, ``request_snapshot`` ..: a key of
+                :data:`engine.schema.command.COMMANDS`.
+            payload: what it is about.
+            operator: who gives it.
+            consumer_id: the consumer in whose name it is given instead; answers come as its events as well.
+            message_id: the same one again within five minutes gets the first answer; None = one of its own.
+
+        Returns:
+            Its acknowledgement and what came of it, now or once they are there.
+        """
+        return self._issuing.of_operator(kind, payload or {}, consumer_id, operator, message_id)
+
     def _thread_settings(self) -> dict[str, Any]:
         return {"in_step": self._in_step, "stop_within_s": self.config.engine.shutdown_wait_ms / 1e3}
 
-    def _obey(self, command: Command) -> Reply:
-        ack = self.control.handle(command)
-        return Reply(command.type, lambda timeout_s: ack)
-
-    def _obey_from_thread(self, command: Command) -> Reply:
-        """Obey on the engine's loop; without one its thread is waiting for the caller's."""
-        if self.post is None:
-            return self._obey(command)
-        answer: Answer[Ack] = Answer()
-        self.post(lambda: answer.give(self.control.handle(command)))
-        return Reply(command.type, answer.get)
-
-    def _obey_merged(self, command: Command) -> None:
-        self.merging.obey(command, self.desk)
-
-    # -- events the engine makes itself -----------------------------------------------------------------------
-
-    def _deliver_ack(self, ack: Ack) -> None:
-        lease = self.recycler.acquire_lease(EventType.CONTROL_ACK)
-        if lease is None:
-            raise InternalError("no slot for an acknowledgement", op="control.ack")
-        for name in ("message_id", "consumer_id", "command_type", "success", "error", "routing_version"):
-            lease.fill(name, getattr(ack, name))
-        now_ns = self.clock.now()
-        lease.fill("ts_recv_ns", now_ns)
-        lease.fill("ts_emit_ns", now_ns)
-        lease.publish()
-        lease.offer_to(self.runners[ack.consumer_id])
-        self.bus.wake(self.runners[ack.consumer_id].index)
-
-    def _publish_instrument(self, record: Instrument, change: InstrumentChange, changed: tuple[str, ...]) -> None:
-        if change is InstrumentChange.ADDED:
-            self.desk.refresh()            # who waits for the symbol is told of it
-        lease = self.recycler.acquire_lease(EventType.INSTRUMENT_UPDATE)
-        if lease is None:
-            self.reporting.tell("pool.exhausted", pool="InstrumentUpdate", in_use=0, capacity=0, waited_ms=0)
-            return
-        now_ns = self.clock.now()
-        lease.fill("instrument_id", instrument_id(record.provider, record.symbol))
-        lease.fill("instrument", record)
-        lease.fill("change", change)
-        lease.fill("changed_fields", changed)
-        lease.fill("seq_provider", record.version)
-        lease.fill("seq_first", record.version)
-        lease.fill("epoch", 1)
-        lease.fill("price_scale", record.price_scale)
-        lease.fill("qty_scale", record.qty_scale)
-        lease.fill("ts_recv_ns", now_ns)
-        lease.fill("ts_emit_ns", now_ns)
-        lease.publish()
-        self._offer_made(lease)
-
-    def _publish_balance(self, balance: Balance) -> None:
-        lease = self.recycler.acquire_lease(EventType.BALANCE_UPDATE)
-        if lease is None:
-            # What is queued is delivered first; a balance that still finds no slot is told again with its next change.
-            self.dispatcher.deliver()
-            lease = self.recycler.acquire_lease(EventType.BALANCE_UPDATE)
-        if lease is None:
-            self.reporting.tell("pool.exhausted", pool="BalanceUpdate", in_use=0, capacity=0, waited_ms=0)
-            return
-        lease.fill("instrument_id", instrument_id(balance.account, None))
-        for name in ("account", "asset", "total_raw", "available_raw", "held_raw", "delta_raw", "cause", "epoch",
-                     "ts_venue_ns", "ts_recv_ns"):  # fmt: skip
-            lease.fill(name, getattr(balance, name))
-        lease.fill("asset_scale", balance.scale)
-        lease.fill("seq_provider", balance.number)
-        lease.fill("seq_first", balance.number)
-        lease.fill("folded_count", 1)
-        lease.fill("ts_emit_ns", self.clock.now())
-        lease.publish()
-        self._offer_made(lease)
-
-    def _offer_made(self, lease: Lease) -> None:
-        """Let an event go that no read brings: nobody may read for long, so it is delivered by itself."""
-        self.timer.begin_made()
-        lease.offer_to(self.orchestrator)
-        if self.post is not None:
-            self.post(self.orchestrator.deliver)
+    # -- routes that change -----------------------------------------------------------------------------------
 
     def _routes_changed(
         self, consumer_id: str, version: int, added: frozenset[int], removed: frozenset[int]
@@ -441,7 +425,13 @@ class Engine:
             "routing.changed", version=version, consumer_id=consumer_id, added=len(added), removed=len(removed)
         )
         for instrument in sorted({stream >> 4 for stream in added if stream & 15 in _BOOK_TYPES}):
-            state = self.shelf.offer_to(runner, instrument, BookReason.INITIAL)
-            if state is not None:
-                runner.mailbox.resumed(instrument, *state)
-                self.bus.wake(runner.index)
+            self._give_book(runner, instrument, BookReason.INITIAL)
+
+    def _give_book(self, runner: Runner, instrument: int, reason: BookReason) -> int | None:
+        """Hand a book as it is now to one consumer, whose stream goes on from there; answers its number."""
+        state = self.shelf.offer_to(runner, instrument, reason)
+        if state is None:
+            return None
+        runner.mailbox.resumed(instrument, *state)
+        self.bus.wake(runner.index)
+        return state[1]

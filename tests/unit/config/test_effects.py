@@ -297,11 +297,17 @@ ELSEWHERE = {
         "tests/unit/providers/test_brake.py::test_reading_stops_for_so_long_at_a_time_and_goes_on_by_itself_BP_01",
     "dispatcher.coalescable_types":
         "tests/unit/runtime/test_backpressure.py::test_types_that_may_not_coalesce_are_lost_and_mended_instead",
+    "bus.control_capacity":
+        "tests/unit/runtime/test_commands.py::test_commands_past_the_control_capacity_are_refused_and_each_is_answered_once",
+    "consumers[].trading_switch":
+        "tests/unit/runtime/test_commands.py::"
+        "test_ctl_14_what_the_configuration_says_stands_at_the_start_and_is_in_the_run_report",
     "schema_version": "tests/unit/config/test_load.py::test_an_empty_file_lacks_what_is_required",
     "consumers[].mode": "tests/system/test_thread_consumers.py::test_a_consumer_that_sleeps_in_its_thread_delays_nobody_CON_04",
     "log.level": "tests/unit/observability/test_logs.py::test_levels",
     "log.format": "tests/unit/observability/test_logs.py::test_a_text_line",
     "pools.ControlAck.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
+    "pools.ControlResult.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
     "providers[].kline_intervals": "tests/unit/providers/test_feeds.py::test_binance_names_its_streams_in_the_address",
     "providers[].book.diff_buffer_max": "tests/unit/config/test_effects.py::test_arc_29_diffs_wait_in_a_bounded_buffer",
     "providers[].book.snapshot_timeout_ms":
