@@ -28,6 +28,7 @@ if typing.TYPE_CHECKING:
     from engine.runtime.api import replay
     from engine.runtime.assembly import Engine
     from engine.runtime.replay import ReplayResult
+    from engine.runtime.serve import Served, serve
     from engine.schema.account import BalanceUpdate
     from engine.schema.arrays import to_numpy
     from engine.schema.codec import from_json, to_json
@@ -68,6 +69,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "engine.runtime.api": ("replay",),
     "engine.runtime.assembly": ("Engine",),
     "engine.runtime.replay": ("ReplayResult",),
+    "engine.runtime.serve": ("Served", "serve"),
     "engine.schema.account": ("BalanceUpdate",),
     "engine.schema.arrays": ("to_numpy",),
     "engine.schema.codec": ("from_json", "to_json"),
@@ -120,6 +122,7 @@ __all__ = [
     "MergedEvent",
     "MisuseError",
     "ReplayResult",
+    "Served",
     "Side",
     "Subscription",
     "Ticker",
@@ -131,6 +134,7 @@ __all__ = [
     "VenueError",
     "from_json",
     "replay",
+    "serve",
     "to_json",
     "to_numpy",
 ]

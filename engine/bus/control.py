@@ -112,7 +112,7 @@ class ControlBus:
         return self._waiting.until(lambda: self.outcome_of(command), timeout_s)
 
     def forget_issuer(self, consumer_id: str) -> None:
-        """A consumer has left: another one of its name begins with message ids of its own."""
+        """A consumer joins: message ids of an earlier one of its name are none of its own."""
         for key in [key for key in self._answered if key[0] == (consumer_id, "")]:
             del self._answered[key]
 

@@ -162,10 +162,8 @@ class SubscriptionDesk:
             NotPermittedError: balances where no provider that is asked has a key.
             UnknownSymbolError: no provider, or not the one named, carries the symbol.
         """
-        self._check_types(wanted)
-        if wanted.merged is not None:
-            self._check_rule(wanted, wanted.merged)
-        else:
+        self.check(wanted)
+        if wanted.merged is None:
             self._check_carried(wanted, awaited)
         held, now_ns = self._held[wanted.consumer_id], self._clock_ns()
         for place, row in enumerate(held):
@@ -181,6 +179,12 @@ class SubscriptionDesk:
         held.append(row)
         self._apply(wanted.consumer_id)
         return row
+
+    def check(self, wanted: Subscription) -> None:
+        """Refuse what cannot be, whoever carries the symbol; as subscribe()."""
+        self._check_types(wanted)
+        if wanted.merged is not None:
+            self._check_rule(wanted, wanted.merged)
 
     def takes_rule(self, name: str) -> bool:
         """Whether any consumer takes what a merge rule emits."""

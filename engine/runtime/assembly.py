@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
 from engine.base.clock import Clock, SystemClock
-from engine.base.errors import ConfigError, EngineErrorGroup, InternalError
+from engine.base.errors import ConfigError, EngineErrorGroup, InternalError, UnknownSymbolError
 from engine.base.ids import instrument_id
 from engine.bus.control import ControlBus
 from engine.bus.data import DataBus
@@ -26,9 +27,6 @@ from engine.observability.dlq import DeadLetterQueue
 from engine.observability.stages import StageTimer
 from engine.observability.telemetry import TelemetryBus
 from engine.orchestrator.merge import Orchestrator
-from engine.pools.frames import FramePools
-from engine.pools.recycler import Recycler
-from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
 from engine.providers.assembler import BookAssembler
 from engine.providers.bookshelf import BookShelf
 from engine.providers.feed import BookRules, Feed, FeedPorts
@@ -39,6 +37,7 @@ from engine.runtime.handlers import load_handler
 from engine.runtime.issuing import Issuing
 from engine.runtime.merging import Merging
 from engine.runtime.own_events import OwnEvents
+from engine.runtime.pooling import build_recycler
 from engine.runtime.pressure import Pressure
 from engine.runtime.reporting import Reporting
 from engine.runtime.summary import EngineSummary, summarize
@@ -76,8 +75,7 @@ class Engine:
             self.clock.now, config.dlq.max_records, config.dlq.max_bytes, config.dlq.path, self.telemetry
         )
         self.reporting = Reporting(self.telemetry, self.dlq)
-        self.warnings: list[str] = []
-        self.recycler = self._build_recycler()
+        self.recycler, self.warnings = build_recycler(config, self.reporting.tell)
         self.timer = StageTimer(config.telemetry.trace_sampling)
         self.board = RoutingBoard()
         self.shelf = BookShelf(self.board)
@@ -109,6 +107,11 @@ class Engine:
         self.feeds: dict[str, Feed] = {}
         self.runners: dict[str, Runner] = {}
         self.names: dict[str, str] = {}
+        self.leaving: dict[str, Runner] = {}
+        """Consumers that were cut off and have not ended yet."""
+        self.departed: Counter[str] = Counter()
+        """Counts of all that have left."""
+        self._joined = 0
         self._own = OwnEvents(
             self.recycler,
             self.clock,
@@ -176,31 +179,6 @@ class Engine:
             on_full=self._pressure.mailbox_full,
         )
 
-    def _build_recycler(self) -> Recycler:
-        config = self.config
-        explicit = {
-            event_type: size
-            for event_type in FLOORS[config.profile]
-            if isinstance(size := getattr(config.pools, event_type.name.lower()).capacity, int)
-        }
-        held = sum(consumer.mailbox_capacity for consumer in config.consumers)
-        held += config.dispatcher.stream_ordering.max_buffer_size
-        held += sum(len(rule.providers) for rule in config.orchestrator.merge_rules)
-        sizes, self.warnings = capacities(config.profile, held, explicit)
-        floors = FRAME_FLOORS[config.profile]
-        sized = config.pools.capacities()
-        set_frames = {name: size for name in floors if (size := sized[name]) is not None}
-        waiting = sum(len(provider.symbols) * provider.book.diff_buffer_max for provider in config.providers)
-        self.warnings += frame_warnings(set_frames, waiting)
-        return Recycler(
-            sizes,
-            dict(RESERVES),
-            debug=config.debug.recycler,
-            on_problem=self.reporting.tell,
-            blocks_scale=8 if config.profile == "throughput" else 1,
-            frames=FramePools(floors, set_frames, debug=config.debug.recycler),
-        )
-
     # -- providers --------------------------------------------------------------------------------------------
 
     def open_provider(self, venue: str, provider: str, rules: BookRules | None = None) -> Feed:
@@ -246,7 +224,7 @@ class Engine:
         budget_ms: int = 50,
         may_trade: bool = False,
     ) -> Runner:
-        """Connect a consumer; it gets events once it is subscribed and :meth:`start` was called.
+        """Connect a consumer, at any time; it gets events once it is subscribed and :meth:`start` was called.
 
         Args:
             consumer_id: its id.
@@ -263,7 +241,7 @@ class Engine:
         Raises:
             ConfigError: the name is taken, or the handler has no method to call.
         """
-        if consumer_id in self.runners:
+        if consumer_id in self.runners or consumer_id in self.leaving:
             raise ConfigError(f"consumer {consumer_id} is there already", op="consumers.add")
         is_inline = mode == "inline"
         commands = self._issuing.on_loop if is_inline else self._issuing.from_thread
@@ -271,7 +249,7 @@ class Engine:
         kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, self._thread_settings())
         runner = kind(
             consumer_id,
-            len(self.runners),
+            self._joined,
             handler,
             context,
             self.recycler,
@@ -288,11 +266,50 @@ class Engine:
         index = self.bus.add(runner)
         if index != runner.index:
             raise InternalError(f"bus index {index} is not {runner.index}", op="consumers.add")
+        self._joined += 1
         self.desk.register(consumer_id, index)
         self.runners[consumer_id] = runner
         self.names[consumer_id] = name or consumer_id
         self.switches.add(consumer_id, enabled=may_trade)
+        self.control.forget_issuer(consumer_id)
         return runner
+
+    def remove_consumer(self, consumer_id: str) -> None:
+        """A consumer leaves (SUB-12): what it holds comes back, its name is free. Waits for the callback in hand.
+
+        Raises:
+            UnknownSymbolError: there is no such consumer.
+        """
+        runner = self.cut_off(consumer_id)
+        try:
+            runner.stop()
+        finally:
+            self.forget(consumer_id)
+
+    def cut_off(self, consumer_id: str) -> Runner:
+        """A consumer is about to leave: nothing is routed to it any more, and what is queued of it is skipped.
+
+        Raises:
+            UnknownSymbolError: there is no such consumer.
+        """
+        if consumer_id not in self.runners:
+            raise UnknownSymbolError(f"there is no consumer {consumer_id}", op="consumers.remove")
+        self.merging.left(self.desk.unregister(consumer_id), self.desk)
+        self.commands.venues.review()
+        self.switches.remove(consumer_id)
+        runner = self.leaving[consumer_id] = self.runners.pop(consumer_id)
+        return runner
+
+    def forget(self, consumer_id: str) -> None:
+        """A consumer that was cut off has ended: its counts go into those of all that left.
+
+        One that has not keeps its name and its counts until it has.
+        """
+        runner = self.leaving[consumer_id]
+        self.bus.remove(runner.index)
+        if runner.has_ended:
+            del self.leaving[consumer_id], self.names[consumer_id]
+            self.departed.update(runner.statistics())
 
     def add_configured_consumers(self, *, venues_may_come_later: bool = False) -> None:
         """Load and connect the consumers of the configuration, and subscribe them.
@@ -333,9 +350,10 @@ class Engine:
     # -- life -------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the consumers; providers may feed from here on."""
-        for runner in self.runners.values():
-            runner.start()
+        """Start the consumers that have not been; providers may feed from here on."""
+        for runner in list(self.runners.values()):
+            if not runner.has_begun:
+                runner.start()
 
     def close(self) -> None:
         """Stop in order: open windows are discarded, what is held back goes on, mailboxes are emptied, consumers stop.
@@ -352,7 +370,7 @@ class Engine:
         self.orchestrator.discard_open()
         self.dispatcher.flush_held()
         failures: list[Exception] = []
-        for runner in self.runners.values():
+        for runner in (*self.runners.values(), *self.leaving.values()):
             try:
                 runner.stop()
             except Exception as error:
@@ -375,7 +393,8 @@ class Engine:
         return summarize(
             self.orchestrator,
             self.dispatcher,
-            self.runners,
+            {**self.runners, **self.leaving},
+            self.departed,
             self.recycler,
             self.timer,
             self.feeds,

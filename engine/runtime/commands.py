@@ -138,6 +138,7 @@ class Commands:
     def _subscribe(self, command: Command) -> Outcome:
         content = _content(command)
         self._known(command.consumer_id)
+        self._desk.check(content)
         try:
             held = self._desk.subscribe(content, self.venues.want(content.symbol, content.providers))
         finally:

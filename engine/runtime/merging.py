@@ -74,6 +74,7 @@ class Merging:
             UnknownSymbolError: a provider does not carry the symbol, or there is no such subscription.
         """
         request = command.read(MergedRequest)
+        _check(request, command.type)
         if command.type == "merged_unsubscribe":
             unwanted = self._wanted(request, command.type)
             return _outcome([self._leave(command.consumer_id, rule, desk) for rule in unwanted])
@@ -102,11 +103,6 @@ class Merging:
                 raise UnknownSymbolError(
                     f"provider {provider} does not carry {request.symbol}", op=op, symbol=request.symbol
                 )
-        if len(set(request.providers)) < len(request.providers):
-            raise ValidationError("providers names one more than once", op=op)
-        for name in request.event_types:
-            if name not in _TYPES:
-                raise ValidationError(f"event type {name!r} is none of {', '.join(_TYPES)}", op=op)
         return [
             MergeRule(
                 name="",
@@ -145,6 +141,15 @@ class Merging:
     def _end_unused(self, name: str, desk: SubscriptionDesk) -> None:
         if name not in self._configured and not desk.takes_rule(name):
             self._orchestrator.end_rule(name)
+
+
+def _check(request: MergedRequest, op: str) -> None:
+    """Refuse what cannot be, whoever carries the symbol."""
+    if len(set(request.providers)) < len(request.providers):
+        raise ValidationError("providers names one more than once", op=op)
+    for name in request.event_types:
+        if name not in _TYPES:
+            raise ValidationError(f"event type {name!r} is none of {', '.join(_TYPES)}", op=op)
 
 
 def _outcome(held: Sequence[HeldSubscription]) -> Outcome:

@@ -135,6 +135,26 @@ cdef class Runner(EventSink):
         """Deliver what is queued, then call on_stop(ctx). Idempotent."""
         raise NotImplementedError(type(self).__name__)
 
+    def begin(self) -> None:
+        """As start(), without waiting for on_start(ctx) where it runs elsewhere."""
+        self.start()
+
+    def ask_to_stop(self) -> None:
+        """As stop(), without waiting; stop() is called once it has ended."""
+
+    def interrupt(self) -> None:
+        """End the callback in hand where that can be done, and call none with what is still queued."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether on_start(ctx) has returned or raised."""
+        return self.state != "starting"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no callback runs any more, and none will once stop() is called."""
+        return True
+
     cdef int _begin(self) except -1:
         """Call on_start(ctx), or run a coroutine up to its first batch."""
         if hasattr(self.handler, "on_start"):
