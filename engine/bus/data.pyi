@@ -6,7 +6,7 @@ from engine.schema.ports import EventPool, EventSink, FanoutPort
 class Nobody(EventSink):
     """In the place of a consumer that has left: takes nothing."""
 
-    def __init__(self, *args: object) -> None: ...
+    def __init__(self) -> None: ...
 
 @final
 class DataBus(FanoutPort):

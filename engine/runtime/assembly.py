@@ -112,18 +112,8 @@ class Engine:
         self.departed: Counter[str] = Counter()
         """Counts of all that have left."""
         self._joined = 0
-        self._own = OwnEvents(
-            self.recycler,
-            self.clock,
-            self.bus,
-            self.runners,
-            self.reporting.tell,
-            self.orchestrator,
-            self.dispatcher,
-            self.timer,
-            lambda: self.post,
-            lambda: self.desk.refresh(),
-        )
+        self._own = OwnEvents(self.recycler, self.clock, self.bus, self.runners, self.reporting.tell, self.orchestrator,
+                              self.dispatcher, self.timer, lambda: self.post, lambda: self.desk.refresh())  # fmt: skip
         self.catalogue = Catalogue(self._own.publish_instrument, self.clock.now)
         self.merging = Merging(self.orchestrator, self.catalogue.carriers)
         self.merging.load(config.orchestrator.merge_rules)
