@@ -108,6 +108,7 @@ class SubscriptionDesk:
         clock_ns: now.
         accounts: provider -> instrument id of its account's stream, where it has a key.
         on_change: called as on_change(consumer_id, version, added, removed) with the stream indices of each change.
+        on_keep: called as on_keep(consumer_id, instrument id, on): whether trades of an instrument may be lost.
     """
 
     def __init__(
@@ -119,9 +120,11 @@ class SubscriptionDesk:
         clock_ns: Callable[[], int],
         accounts: Mapping[str, int] = MappingProxyType({}),
         on_change: Callable[[str, int, frozenset[int], frozenset[int]], None] | None = None,
+        on_keep: Callable[[str, int, bool], None] | None = None,
     ) -> None:
         self._board = board
         self._on_change = on_change
+        self._on_keep = on_keep
         self._stream_index = stream_index
         self._carriers = carriers
         self._accounts = accounts
@@ -130,13 +133,14 @@ class SubscriptionDesk:
         self._consumers: dict[str, int] = {}
         self._held: dict[str, list[HeldSubscription]] = {}
         self._streams: dict[str, frozenset[int]] = {}
+        self._kept: dict[str, frozenset[int]] = {}
         self._numbered = 0
 
     def register(self, consumer_id: str, index: int) -> None:
         """Make a consumer known, without routes."""
         self._consumers[consumer_id] = index
         self._held[consumer_id] = []
-        self._streams[consumer_id] = frozenset()
+        self._streams[consumer_id] = self._kept[consumer_id] = frozenset()
 
     def unregister(self, consumer_id: str) -> tuple[Subscription, ...]:
         """A consumer leaves: its routes go, in one change; returns what it held."""
@@ -144,6 +148,7 @@ class SubscriptionDesk:
         self._held[consumer_id] = []
         self._apply(consumer_id)
         del self._consumers[consumer_id], self._held[consumer_id], self._streams[consumer_id]
+        del self._kept[consumer_id]
         return held
 
     def subscriptions(self, consumer_id: str) -> tuple[HeldSubscription, ...]:
@@ -217,6 +222,21 @@ class SubscriptionDesk:
         self._apply(unwanted.consumer_id)
         return gone[0]
 
+    def suspend(self, consumer_id: str, provider: str, symbol: str) -> tuple[HeldSubscription, ...]:
+        """Route nothing more of the subscriptions that were to keep every trade of a symbol; answers them.
+
+        What is queued already stays: it is all there was up to now.
+        """
+        held, ended = self._held[consumer_id], []
+        for place, row in enumerate(held):
+            if row.active and row.content.never_drop_trades and row.content.is_of(provider, symbol):
+                held[place] = msgspec.structs.replace(row, active=False, updated_ns=self._clock_ns())
+                ended.append(held[place])
+        # The mailbox knows already, and nothing that is queued is to be judged anew: nobody is told.
+        self._streams[consumer_id], self._kept[consumer_id] = self._streams_held(consumer_id)
+        self._board.set_routes(self._consumers[consumer_id], self._streams[consumer_id])
+        return tuple(ended)
+
     def refresh(self) -> None:
         """Instruments came or went: routes that name all providers follow."""
         for consumer_id in self._consumers:
@@ -258,7 +278,20 @@ class SubscriptionDesk:
                                          op="subscribe", symbol=wanted.symbol)  # fmt: skip
 
     def _apply(self, consumer_id: str) -> None:
+        now, kept = self._streams_held(consumer_id)
+        before, self._streams[consumer_id] = self._streams[consumer_id], now
+        kept_before, self._kept[consumer_id] = self._kept[consumer_id], kept
+        if self._on_keep is not None:
+            for instrument in kept ^ kept_before:
+                self._on_keep(consumer_id, instrument, instrument in kept)
+        version = self._board.set_routes(self._consumers[consumer_id], now)
+        if now != before and self._on_change is not None:
+            self._on_change(consumer_id, version, now - before, before - now)
+
+    def _streams_held(self, consumer_id: str) -> tuple[frozenset[int], frozenset[int]]:
+        """Stream indices that a consumer's active subscriptions take, and instruments whose trades may not be lost."""
         streams: set[int] = set()
+        kept: set[int] = set()
         for row in self._held[consumer_id]:
             held = row.content
             if not row.active:
@@ -271,11 +304,9 @@ class SubscriptionDesk:
             for provider, instrument in self._carriers(held.symbol).items():
                 if not held.providers or provider in held.providers:
                     streams.update(self._streams_of(provider, instrument, held.types()))
-        before, now = self._streams[consumer_id], frozenset(streams)
-        self._streams[consumer_id] = now
-        version = self._board.set_routes(self._consumers[consumer_id], now)
-        if now != before and self._on_change is not None:
-            self._on_change(consumer_id, version, now - before, before - now)
+                    if held.never_drop_trades:
+                        kept.add(instrument)
+        return frozenset(streams), frozenset(kept)
 
     def _streams_of(self, provider: str, instrument: int, types: Iterable[EventType]) -> Iterator[int]:
         """Balances are of the account that the symbol is traded on, not of the symbol."""

@@ -123,14 +123,10 @@ class Engine:
             if provider.credentials.api_key_env is not None
         }
         self.desk = SubscriptionDesk(
-            self.board,
-            stream_index,
-            self.catalogue.carriers,
-            self.merging.rule,
-            self.clock.now,
-            accounts,
-            self._routes_changed,
-        )
+            self.board, stream_index, self.catalogue.carriers, self.merging.rule, self.clock.now, accounts,
+            on_change=self._routes_changed,
+            on_keep=lambda name, instrument, on: self.runners[name].mailbox.keep_trades(instrument, on),
+        )  # fmt: skip
         self.switches = TradingSwitches(self.clock.now, partial(self.reporting.tell, "trading.switch"))
         self.commands = Commands(
             desk=self.desk,
@@ -143,6 +139,8 @@ class Engine:
             runners=self.runners,
             give_book=self._give_book,
             finish=lambda command, outcome: self.control.finish(command, outcome),
+            tell_result=self._own.tell_result,
+            version=self.board.current_version,
         )
         self.control = ControlBus(
             self.commands.handlers(),
@@ -160,6 +158,8 @@ class Engine:
             critical_reserve=config.bus.critical_reserve,
             saturate_at=config.bus.saturate_at,
             resume_at=config.bus.resume_at,
+            spill_trades=config.bus.spill_trades,
+            on_spill_full=self.commands.trades_missing,
             table=table,
             books=self.shelf,
             versions=self.board,

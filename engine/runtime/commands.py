@@ -15,8 +15,9 @@ from engine.pools.recycler import Recycler
 from engine.providers.bookshelf import BookShelf
 from engine.runtime.catalogue import Catalogue
 from engine.runtime.merging import Merging
-from engine.schema.command import Command, Handler, Outcome
+from engine.schema.command import Command, Handler, Outcome, Result
 from engine.schema.enums import BookReason, EventType
+from engine.schema.event import Event
 from engine.schema.payloads import (
     DebugRequest,
     DrainRequest,
@@ -89,6 +90,8 @@ class Commands:
         give_book: called as give_book(runner, instrument id, reason): hands a book to one consumer; answers its number,
             None where it is not valid.
         finish: called as finish(command, outcome) for what takes more than a moment.
+        tell_result: hands a result that no command waits for to its consumer.
+        version: the routing version in force.
     """
 
     def __init__(
@@ -104,6 +107,8 @@ class Commands:
         runners: Mapping[str, Runner],
         give_book: Callable[[Runner, int, BookReason], int | None],
         finish: Callable[[Command, Outcome], None],
+        tell_result: Callable[[Result], None],
+        version: Callable[[], int],
     ) -> None:
         self._desk = desk
         self._merging = merging
@@ -115,6 +120,8 @@ class Commands:
         self._runners = runners
         self._give_book = give_book
         self._finish = finish
+        self._tell_result = tell_result
+        self._version = version
         self.venues: Venues = NoVenues()
 
     def handlers(self) -> dict[str, Handler]:
@@ -158,6 +165,21 @@ class Commands:
             return self._merging.obey(command, self._desk, self.venues.want)
         finally:
             self.venues.review()
+
+    def trades_missing(self, consumer_id: str, first: Event) -> None:
+        """Not all trades of a stream could be kept: its subscriptions are suspended, each tells where it ends."""
+        provider, symbol = first.provider, first.symbol or ""
+        for held in self._desk.suspend(consumer_id, provider, symbol):
+            gap = {"provider": provider, "symbol": symbol, "event_type": "Trade", "first_missing": first.event_id}
+            self._tell_result(
+                Result(
+                    message_id=held.subscription_id,
+                    consumer_id=consumer_id,
+                    command_type="subscribe",
+                    routing_version=self._version(),
+                    result={"subscription_id": held.subscription_id, "suspended": True, "gap": gap},
+                )
+            )
 
     def _is_live(self, content: Subscription) -> bool:
         """Whether the first event is at hand, or comes with the next thing that happens at a venue."""

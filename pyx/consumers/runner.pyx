@@ -360,11 +360,12 @@ cdef class Runner(EventSink):
         cdef Mailbox box = self.mailbox
         return {
             "offered": box.offered, "delivered": self.delivered, "coalesced": box.coalesced,
-            "skipped": box.skipped_version + box.skipped_dirty + self.cancelled, "dropped": box.dropped,
-            "queued": box.depth() + self._in_hand, "synthetic": box.synthetic, "skipped_version": box.skipped_version,
-            "skipped_dirty": box.skipped_dirty, "saturations": box.saturations, "invocations": self.invocations,
+            "skipped": box.skipped_version + box.skipped_dirty + box.skipped_suspended + self.cancelled,
+            "dropped": box.dropped, "queued": box.depth() + self._in_hand, "synthetic": box.synthetic,
+            "skipped_version": box.skipped_version, "skipped_dirty": box.skipped_dirty, "saturations": box.saturations, "invocations": self.invocations,
             "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
-            "busy_ns": self.busy_ns, "mailbox_peak": box.peak, "pinned": box.depth() + self._in_hand}
+            "busy_ns": self.busy_ns, "mailbox_peak": box.peak, "spilled": box.spilled,
+            "pinned": box.depth() + self._in_hand}
 
 
 cdef int call_handler(Runner runner, uint32_t count) except -1:

@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 import os
 from weakref import WeakSet
@@ -155,6 +156,25 @@ cdef class Recycler(EventPool):
 
     cdef PyObject* _overflow(self, int event_type) noexcept:
         """A critical event past the reserve: from the heap, with the same life, counted."""
+        cdef PyObject* event = self._from_heap(event_type)
+        if event != NULL:
+            (<Event>event).h.flags = FLAG_OVERFLOW_ALLOC
+            self._tell("pool.overflow", pool=EventType(event_type).class_name,
+                       overflow=self._pools[event_type].overflow_out)
+        return event
+
+    cdef PyObject* move_to_heap(self, PyObject* event) noexcept:
+        """What a consumer keeps beside its mailbox holds no slot of the pool."""
+        cdef PyObject* copy = self._from_heap((<Event>event).s.type)
+        if copy == NULL:
+            return NULL
+        (<Event>copy).h = (<Event>event).h
+        memcpy((<Event>copy).s.data, (<Event>event).s.data, (<Event>event).s.data_size)
+        (<Event>copy).s.state = SLOT_PUBLISHED
+        self.release(event)
+        return copy
+
+    cdef PyObject* _from_heap(self, int event_type) noexcept:
         cdef Pool* pool = &self._pools[event_type]
         cdef Event event
         try:
@@ -167,7 +187,6 @@ cdef class Recycler(EventPool):
         event.s.consumer = CONSUMER_NONE
         event.s.state = SLOT_LEASED
         event.s.refs = 1
-        event.h.flags = FLAG_OVERFLOW_ALLOC
         self._identify(<PyObject*>event, pool)
         pool.overflowed += 1
         pool.overflow_out += 1
@@ -175,7 +194,6 @@ cdef class Recycler(EventPool):
             pool.overflow_peak = pool.overflow_out
         if self._debug:
             stacks.note_acquired(<size_t><PyObject*>event)
-        self._tell("pool.overflow", pool=EventType(event_type).class_name, overflow=pool.overflow_out)
         return <PyObject*>event
 
     cdef int attach_levels(self, PyObject* event, size_t count) except -1:

@@ -366,3 +366,36 @@ def test_a_provider_stops_and_starts_by_command(venues: dict[str, dict[str, str]
         unknown = served.command("provider_stop", {"provider": "nobody"}).ack
         assert unknown.error is not None
         assert unknown.error["code"] == "not_found"
+
+
+def test_bp_10_a_blocked_consumer_misses_no_trade_before_the_notice(venues: dict[str, dict[str, str]]) -> None:
+    with running(venues, "bus.spill_trades=150") as served:
+        notes, watcher = Notes(), Notes()
+        served.join("watcher", watcher, capacity=8192, subscriptions=trades("BTC-USDT"))
+        served.join("desk", notes, capacity=32, subscriptions=[{**trades("BTC-USDT")[0], "never_drop_trades": True}])
+        wait(lambda: bool(notes.of("BTC-USDT")))
+        notes.may_go.clear()
+        assert notes.is_held.wait(5)
+        wait(lambda: served.consumers()["desk"]["dropped"] == 1, 20)
+        notes.may_go.set()
+        gaps = wait_for_gap(notes)
+        first_missing = int(gaps["first_missing"].rpartition(":")[2])
+        wait(lambda: bool(notes.of("BTC-USDT")) and int(notes.of("BTC-USDT")[-1].trade_id) == first_missing - 1)
+        assert without_a_break(notes.of("BTC-USDT"))
+        mark = len(watcher.events)
+        wait(lambda: len(watcher.events) > mark + 20)
+        assert int(notes.of("BTC-USDT")[-1].trade_id) == first_missing - 1, "nothing comes after the gap"
+        assert without_a_break(watcher.of("BTC-USDT"))
+
+
+def wait_for_gap(notes: Notes) -> dict[str, Any]:
+    """What the notice of a suspension says is missing."""
+    found: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        found.extend(answer.result["gap"] for answer in list(notes.answers)
+                     if type(answer).__name__ == "ControlResult" and "gap" in answer.result)  # fmt: skip
+        return bool(found)
+
+    wait(look)
+    return found[0]
