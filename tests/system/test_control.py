@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -399,3 +401,18 @@ def wait_for_gap(notes: Notes) -> dict[str, Any]:
 
     wait(look)
     return found[0]
+
+
+class Spread(Notes):
+    """The strategy of the documentation's example."""
+
+
+def test_the_example_of_the_documentation_runs(
+    venues: dict[str, dict[str, str]], project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (project_root / "docs" / "commands.md").read_text(), re.DOTALL)
+    provider = {"name": "binance", "venue": "binance", "symbols": ["BTC-USDT"], "ws_endpoint": venues["binance"]["ws"],
+                "rest_endpoint": venues["binance"]["rest"]}  # fmt: skip
+    (tmp_path / "engine.yaml").write_text(json.dumps({"schema_version": 1, "providers": [provider]}))
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"engine": engine, "Spread": Spread})

@@ -260,6 +260,10 @@ def test_a_symbol_beyond_the_room_of_a_connection_gets_another() -> None:
             await reached(lambda: len(venue.clients) == 2)
             assert venue.clients[1].path == "/stream?streams=efusdt@depth@100ms"
             assert [one.plan.venue_symbols for one in it.session.connections] == [("ABUSDT", "CDUSDT"), ("EFUSDT",)]
+            it.session.unsubscribe(["EF-USDT"])
+            await reached(lambda: not venue.clients[1].is_open)
+            await pass_s(60.0)
+            assert (len(venue.clients), len(it.session.connections)) == (2, 1)
 
     in_virtual_time(main())
 
