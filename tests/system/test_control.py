@@ -416,3 +416,43 @@ def test_the_example_of_the_documentation_runs(
     (tmp_path / "engine.yaml").write_text(json.dumps({"schema_version": 1, "providers": [provider]}))
     monkeypatch.chdir(tmp_path)
     exec(code, {"engine": engine, "Spread": Spread})
+
+
+def test_evt_17_sub_02_two_thousand_mixed_commands_are_answered_once_each_however_full_the_mailbox(
+    venues: dict[str, dict[str, str]],
+) -> None:
+    """Its consumer is blocked meanwhile, and its mailbox full of trades."""
+    with running(venues) as served:
+        notes = Notes()
+        served.join("desk", notes, capacity=16, subscriptions=trades("BTC-USDT"))
+        wait(lambda: bool(notes.of("BTC-USDT")))
+        notes.may_go.clear()
+        assert notes.is_held.wait(5)
+        wait(lambda: served.consumers()["desk"]["dropped"] > 0, 20)
+        asked: dict[str, tuple[bool, bool]] = {}
+        kinds: list[tuple[str, dict[str, Any], bool, bool]] = [
+            ("subscribe", trades("BTC-USDT")[0], True, True),
+            ("subscribe", trades("NOPE-USDT")[0], False, False),
+            ("set_trading_mode", {"enabled": True}, True, False),
+            ("unsubscribe", trades("SOL-USDT")[0], False, False),
+            ("submit_order", {}, False, False),
+            ("fly", {}, False, False),
+        ]
+        replies = []
+        for number in range(2000):
+            kind, payload, succeeds, has_result = kinds[number % len(kinds)]
+            asked[f"m{number}"] = (succeeds, has_result)
+            replies.append(served.command(kind, payload, consumer_id="desk", message_id=f"m{number}"))
+            if number % 100 == 99:
+                assert replies[-1].ack.message_id == f"m{number}"      # no more wait than may
+        notes.may_go.set()
+        acks = {name: succeeds for name, (succeeds, _) in asked.items()}
+        wait(lambda: sum(type(one).__name__ == "ControlAck" for one in list(notes.answers)) == 2001, 20)
+        told = [one for one in notes.answers if one.message_id in asked]
+        assert {one.message_id: one.success for one in told if type(one).__name__ == "ControlAck"} == acks
+        assert [reply.ack.success for reply in replies] == list(acks.values())
+        results = [one.message_id for one in told if type(one).__name__ == "ControlResult"]
+        assert results == [name for name, (_, has_result) in asked.items() if has_result]
+        order = [one.message_id for one in told]
+        assert all(order.index(name) < len(order) - 1 - order[::-1].index(name) for name in results), "never before its ack"
+        assert served.consumers()["desk"]["dropped"] > 0
