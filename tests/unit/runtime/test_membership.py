@@ -13,7 +13,6 @@ import pytest
 
 from engine.base.clock import SystemClock
 from engine.base.errors import ConfigError, UnknownSymbolError
-from engine.bus.data import DataBus
 from engine.consumers.subscriptions import Subscription
 from engine.runtime import membership
 from tests.unit.pipeline_kit import Collector
@@ -239,10 +238,15 @@ def test_the_last_of_a_merge_rule_that_leaves_ends_it() -> None:
     assert line.engine.summary().imbalances == []
 
 
-def test_a_place_on_the_bus_that_was_left_takes_nothing() -> None:
+def test_a_place_on_the_bus_that_was_left_takes_nothing_and_is_not_given_again() -> None:
+    """As when an event is still held that is routed by a table from before."""
     with Line() as line:
-        bus = DataBus(line.engine.recycler)
-        runner = line.add("one", Collector())
-        assert bus.add(runner) == 0
-        bus.remove(0)
-        assert bus.add(runner) == 1, "its number is not given again"
+        bus, notes = line.engine.bus, Collector()
+        runner = line.add("one", notes)
+        line.engine.start()
+        line.trades(2)
+        bus.remove(runner.index)
+        line.trades(2)
+        assert notes.seqs() == [1, 2]
+        assert line.engine.recycler.statistics().out() == {}
+        assert bus.add(runner) == runner.index + 1
