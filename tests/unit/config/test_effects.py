@@ -332,6 +332,8 @@ ELSEWHERE = {
     "consumers[].trading_switch":
         "tests/unit/runtime/test_commands.py::"
         "test_ctl_14_what_the_configuration_says_stands_at_the_start_and_is_in_the_run_report",
+    "telemetry.trace_sampling":
+        "tests/unit/observability/test_stages.py::test_sampling_is_the_share_of_the_frames_that_is_timed",
     "schema_version": "tests/unit/config/test_load.py::test_an_empty_file_lacks_what_is_required",
     "consumers[].mode": "tests/system/test_thread_consumers.py::test_a_consumer_that_sleeps_in_its_thread_delays_nobody_CON_04",
     "log.level": "tests/unit/observability/test_logs.py::test_levels",
