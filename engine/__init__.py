@@ -28,10 +28,11 @@ if typing.TYPE_CHECKING:
     from engine.runtime.api import replay
     from engine.runtime.assembly import Engine
     from engine.runtime.replay import ReplayResult
+    from engine.runtime.serve import Served, serve
     from engine.schema.account import BalanceUpdate
     from engine.schema.arrays import to_numpy
     from engine.schema.codec import from_json, to_json
-    from engine.schema.control import ControlAck, InstrumentUpdate
+    from engine.schema.control import ControlAck, ControlResult, InstrumentUpdate
     from engine.schema.enums import (
         BalanceCause,
         BookReason,
@@ -68,10 +69,11 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "engine.runtime.api": ("replay",),
     "engine.runtime.assembly": ("Engine",),
     "engine.runtime.replay": ("ReplayResult",),
+    "engine.runtime.serve": ("Served", "serve"),
     "engine.schema.account": ("BalanceUpdate",),
     "engine.schema.arrays": ("to_numpy",),
     "engine.schema.codec": ("from_json", "to_json"),
-    "engine.schema.control": ("ControlAck", "InstrumentUpdate"),
+    "engine.schema.control": ("ControlAck", "ControlResult", "InstrumentUpdate"),
     "engine.schema.enums": (
         "BalanceCause",
         "BookReason",
@@ -103,6 +105,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "ControlAck",
+    "ControlResult",
     "Engine",
     "EngineError",
     "EngineErrorGroup",
@@ -119,6 +122,7 @@ __all__ = [
     "MergedEvent",
     "MisuseError",
     "ReplayResult",
+    "Served",
     "Side",
     "Subscription",
     "Ticker",
@@ -130,6 +134,7 @@ __all__ = [
     "VenueError",
     "from_json",
     "replay",
+    "serve",
     "to_json",
     "to_numpy",
 ]

@@ -7,10 +7,16 @@ from engine.schema.ports cimport EventPool, EventSink, FanoutPort
 
 
 @cython.final
+cdef class Nobody(EventSink):
+    pass
+
+
+@cython.final
 cdef class DataBus(FanoutPort):
     """Owned by the runtime, called by the dispatcher only."""
     cdef EventPool _pool
-    cdef list _consumers                 # EventSink by consumer index, None where one has left
+    cdef list _consumers                 # EventSink by consumer index, _nobody where one has left
+    cdef EventSink _nobody
     cdef PyObject** _sinks               # the same, borrowed from the list
     cdef uint8_t* _pending               # has something queued
     cdef uint16_t* _queue                # indices with something queued, in the order they got it

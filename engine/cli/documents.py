@@ -70,6 +70,7 @@ class ConsumerSetup(TypedDict):
     handler: str
     mailbox_capacity: int
     critical_reserve: int
+    trading_enabled: bool
 
 
 class RunSetup(TypedDict):

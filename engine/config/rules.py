@@ -144,6 +144,11 @@ def _subscriptions(document: Document) -> Iterator[Fault]:
                 yield document.fault(
                     (*path, "event_types"), "no provider it asks has credentials to tell balances", '"BalanceUpdate"'
                 )
+            kept = subscription.get("never_drop_trades") is True
+            if kept and (subscription.get("merged") or "Trade" not in _texts(subscription.get("event_types"))):
+                yield document.fault(
+                    (*path, "never_drop_trades"), "is for Trade of a provider's own, among the event_types", "true"
+                )
             symbol = subscription.get("symbol")
             if isinstance(symbol, str) and not any(symbol in carried[name] for name in asked):
                 yield document.fault(

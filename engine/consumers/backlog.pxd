@@ -28,7 +28,10 @@ cdef class Backlog:
     cdef EventPool _pool
     cdef Clock _clock
     cdef SaturationTable _table
-    cdef object _on_coalesced, _on_dropped, _on_saturated, _on_full
+    cdef object _on_coalesced, _on_dropped, _on_saturated, _on_full, _on_spill_full
+    # -- trades that may not be lost
+    cdef uint32_t _spill_max             # of them past the capacity
+    cdef uint32_t _kept_streams          # streams with a keep
     # -- while it is saturated
     cdef readonly bint is_saturated
     cdef bint _is_folded                 # what was queued before is folded as well
@@ -47,6 +50,8 @@ cdef class Backlog:
     cdef readonly uint64_t coalesced     # events that others stand for
     cdef readonly uint64_t dropped       # refused ones included
     cdef readonly uint64_t saturations
+    cdef readonly uint64_t spilled       # trades that were queued past the capacity
+    cdef readonly uint64_t skipped_suspended   # trades of a stream whose keeping has ended
 
     cdef inline uint32_t market_depth(self) noexcept:
         return self._tail - self._head - self._holes
@@ -61,6 +66,8 @@ cdef class Backlog:
     cdef int _fold_book(self, StreamSlot* slot, PyObject* event) except -1
     cdef int _forget(self, StreamSlot* slot, int part) noexcept
     cdef PyObject* _victim(self) noexcept
+    cdef bint _may_go(self, PyObject* event) noexcept
+    cdef int _spill(self, StreamSlot* slot, PyObject* event) except -1
     cdef int _bury(self, PyObject* event) except -1
     cdef int _lose(self, PyObject* event) except -1
     cdef int _recover(self) except -1

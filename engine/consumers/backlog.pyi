@@ -16,10 +16,14 @@ class Backlog:
     coalesced: int
     dropped: int
     saturations: int
+    spilled: int
+    skipped_suspended: int
     def __init__(self, pool: EventPool, clock: Clock, settings: MailboxSettings, consumer_id: str) -> None: ...
     @property
     def is_full(self) -> bool:
         """Whether no place for market data is left."""
+    def keep_trades(self, instrument_id: int, on: bool) -> None:
+        """From now on no trade of an instrument may be lost, or any may; what is queued is under it as well."""
     def tell_rest(self) -> None:
         """The consumer stops: what was held back for being too often is told."""
     def lost_by_stream(self) -> dict[str, tuple[int, int]]:

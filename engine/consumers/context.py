@@ -69,6 +69,7 @@ class Context:
         event_types: Sequence[str],
         providers: Sequence[str] = (),
         merged: Mapping[str, Any] | None = None,
+        never_drop_trades: bool = False,
         message_id: str | None = None,
     ) -> Reply:
         """Ask for *event_types* of *symbol*, from *providers* or from all that carry it.
@@ -76,9 +77,14 @@ class Context:
         With *merged* (``window_duration_ms``, ``window_max_events``, ``close_on_complete``; ``{}`` = the defaults) one
         MergedEvent comes for each window in which every one of *providers* spoke, instead of their own events.
 
-        The answer comes as a ControlAck event as well; an inline consumer has it at once.
+        With *never_drop_trades* trades that find the mailbox full are kept beside it, ``bus.spill_trades`` of them;
+        past that the subscription is suspended and a ControlResult names the first trade that is missing.
+
+        The answer comes as a ControlAck event as well, what came of it as a ControlResult; inline, both at once.
+        Asking again for what is held changes nothing.
         """
-        return self._give("subscribe", symbol, event_types, providers, merged, message_id)
+        keeping = {"never_drop_trades": True} if never_drop_trades else {}
+        return self._ask("subscribe", symbol, event_types, providers, merged, message_id, keeping)
 
     def unsubscribe(
         self,
@@ -90,9 +96,13 @@ class Context:
         message_id: str | None = None,
     ) -> Reply:
         """Give up what subscribe() with the same arguments asked for."""
-        return self._give("unsubscribe", symbol, event_types, providers, merged, message_id)
+        return self._ask("unsubscribe", symbol, event_types, providers, merged, message_id, {})
 
-    def _give(
+    def set_trading_mode(self, enabled: bool, *, message_id: str | None = None) -> Reply:
+        """Switch one's own trading on or off; off counts from the acknowledgement."""
+        return self._give("set_trading_mode", {"enabled": enabled}, message_id)
+
+    def _ask(
         self,
         kind: str,
         symbol: str,
@@ -100,15 +110,20 @@ class Context:
         providers: Sequence[str],
         merged: Mapping[str, Any] | None,
         message_id: str | None,
+        more: Mapping[str, Any],
     ) -> Reply:
-        self._number += 1
         payload: dict[str, Any] = {
             "symbol": symbol,
             "providers": list(providers),
             "event_types": list(event_types),
+            **more,
         }
         if merged is not None:
             kind, payload["merge_config"] = f"merged_{kind}", dict(merged)
+        return self._give(kind, payload, message_id)
+
+    def _give(self, kind: str, payload: dict[str, Any], message_id: str | None) -> Reply:
+        self._number += 1
         command = Command(
             message_id=message_id or f"{self._consumer_id}-{self._number}",
             consumer_id=self._consumer_id,

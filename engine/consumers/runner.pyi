@@ -69,6 +69,18 @@ class Runner(EventSink):
         """Call on_start(ctx) and begin."""
     def stop(self) -> None:
         """Deliver what is queued, then call on_stop(ctx). Idempotent."""
+    def begin(self) -> None:
+        """As start(), without waiting for on_start(ctx) where it runs elsewhere."""
+    def ask_to_stop(self) -> None:
+        """As stop(), without waiting; stop() is called once it has ended."""
+    def interrupt(self) -> None:
+        """End the callback in hand where that can be done, and call none with what is still queued."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether on_start(ctx) has returned or raised."""
+    @property
+    def has_ended(self) -> bool:
+        """Whether no callback runs any more, and none will once stop() is called."""
     def statistics(self) -> dict[str, int]:
         """Counts of EVT-08's second equation and of the callbacks."""
 

@@ -18,6 +18,7 @@ class MailboxSettings:
         capacity: market-data entries.
         critical_reserve: places for critical entries beside them; past it their ring grows, counted.
         saturate_at, resume_at: shares of the capacity at which coalescing begins, and under which it ends.
+        spill_trades: trades past the capacity, of streams of which none may be lost.
         has_version_filter: whether market data routed before the consumer's own routes changed is skipped.
         table: what may coalesce.
         books: gives the snapshot that heals a book after a loss; the base has none.
@@ -28,12 +29,15 @@ class MailboxSettings:
         on_saturated: called as on_saturated(consumer_id, depth) when coalescing begins.
         on_full: called as on_full(consumer_id, stream_key, depth) where folding makes no more room, before anything
             is dropped; a hundred times a second at most.
+        on_spill_full: called as on_spill_full(consumer_id, event) with a copy of the first trade that is missing of a
+            stream of which none may be lost; once, until its trades are kept anew.
     """
 
     capacity: int = 256
     critical_reserve: int = 64
     saturate_at: float = 0.75
     resume_at: float = 0.5
+    spill_trades: int = 0
     has_version_filter: bool = True
     table: SaturationTable = field(default_factory=SaturationTable)
     books: BookSource = field(default_factory=BookSource)
@@ -42,3 +46,4 @@ class MailboxSettings:
     on_dropped: Callable[[str, str, int, Event | None, int], None] | None = None
     on_saturated: Callable[[str, int], None] | None = None
     on_full: Callable[[str, str, int], None] | None = None
+    on_spill_full: Callable[[str, Event], None] | None = None

@@ -11,12 +11,19 @@ cdef enum BookCare:
     CARE_RESUMED = 2           # a snapshot of the state at the mark was delivered: what is not behind it is old
 
 
+cdef enum TradeKeep:
+    KEEP_NONE = 0
+    KEEP_ALL = 1               # no trade of it may be lost: past the mailbox's places it is kept beside it
+    KEEP_ENDED = 2             # that was full as well: nothing more of it is taken
+
+
 cdef struct StreamSlot:
     uint64_t key               # fold's stream_of, or a route's with ROUTE_BIT; 0 = no slot
     # -- where its queued entries are, while the mailbox is saturated
     uint32_t era               # that the places belong to
     uint8_t held               # bit per BookPart
     uint8_t care               # a BookCare
+    uint8_t keep               # a TradeKeep
     uint32_t[PARTS] place      # counts on like the ring's head and tail
     # -- of a book: the mark; of a route: entries stamped below this version are skipped
     uint32_t mark_epoch

@@ -2,6 +2,9 @@ from typing import Any, final
 
 from engine.consumers.runner import Runner
 
+class ConsumerInterrupted(BaseException):
+    """Raised inside a callback that did not return when its consumer was stopped."""
+
 @final
 class ThreadRunner(Runner):
     """A consumer with a thread of its own (CTL-12).

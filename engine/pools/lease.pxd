@@ -2,6 +2,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
+from engine.schema.event cimport Event
 from engine.schema.ports cimport EventPool
 
 cdef enum:
@@ -21,3 +22,4 @@ cdef class Lease:
 
 
 cdef Lease make_lease(EventPool pool, PyObject* event)
+cdef dict row_of(Event event, bint debug)

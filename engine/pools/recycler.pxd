@@ -96,3 +96,4 @@ cdef class Recycler(EventPool):
     cdef int _put_back_watched(self, PyObject* event) noexcept
     cdef int _escape(self, PyObject* event) except -1
     cdef PyObject* _overflow(self, int event_type) noexcept
+    cdef PyObject* _from_heap(self, int event_type) noexcept

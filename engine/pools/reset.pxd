@@ -1,11 +1,12 @@
 """What becomes of a slot's fields between two lives: cleared, and in debug filled with a pattern. Inline only."""
 from cpython.object cimport PyObject
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memset
 
 from engine.base.plants cimport planted
 from engine.base.units cimport likely
-from engine.schema.event cimport BOOK_SNAPSHOT, BOOK_UPDATE, SLOT_FREE, SLOT_POISONED, Event, EventHeader, Slot
+from engine.schema.event cimport (BOOK_SNAPSHOT, BOOK_UPDATE, CONSUMER_NONE, SLOT_FREE, SLOT_POISONED, Event, EventHeader,
+                                  Slot)
 from engine.schema.market cimport BookData, BookEvent, Level
 
 cdef extern from *:
@@ -40,6 +41,14 @@ cdef inline void fill_pattern(void* place, size_t size) noexcept nogil:
     cdef size_t i
     for i in range(size // 4):
         words[i] = <uint32_t>POISON
+
+
+cdef inline void begin_slot(Event event, uint32_t index, uint8_t state) noexcept:
+    """The slot of an event that was just made: one reference, nobody's."""
+    event.s.index = index
+    event.s.state = state
+    event.s.refs = 1
+    event.s.consumer = CONSUMER_NONE
 
 
 cdef inline void clean(PyObject* event, bint has_levels) noexcept:

@@ -24,6 +24,7 @@ FLOORS: Mapping[str, Mapping[EventType, int]] = {
         EventType.BALANCE_UPDATE: 300,
         EventType.MERGED_EVENT: 50,
         EventType.CONTROL_ACK: 20,
+        EventType.CONTROL_RESULT: 20,
     },
     "throughput": {
         EventType.BOOK_SNAPSHOT: 4096,
@@ -35,6 +36,7 @@ FLOORS: Mapping[str, Mapping[EventType, int]] = {
         EventType.BALANCE_UPDATE: 4096,
         EventType.MERGED_EVENT: 1024,
         EventType.CONTROL_ACK: 1024,
+        EventType.CONTROL_RESULT: 1024,
     },
 }
 FRAME_FLOORS: Mapping[str, dict[str, int]] = {
@@ -42,7 +44,7 @@ FRAME_FLOORS: Mapping[str, dict[str, int]] = {
     "throughput": {"WsFrame": 1024, "ProviderRaw": 1024},
 }
 """Slots of the pools of venue bytes. ProviderRaw grows with the books that may keep diffs (MEM-02)."""
-RESERVES: Mapping[EventType, int] = {EventType.CONTROL_ACK: CRITICAL_RESERVE}
+RESERVES: Mapping[EventType, int] = dict.fromkeys((EventType.CONTROL_ACK, EventType.CONTROL_RESULT), CRITICAL_RESERVE)
 
 
 @dataclass(frozen=True)

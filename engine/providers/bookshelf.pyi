@@ -13,5 +13,7 @@ class BookShelf(BookSource):
     def __init__(self, versions: VersionPort) -> None: ...
     def add(self, book: BookAssembler) -> None:
         """Put a book where its instrument is looked for."""
+    def is_valid(self, instrument_id: int) -> bool:
+        """Whether there is a book that is in force."""
     def offer_to(self, sink: EventSink, instrument_id: int, reason: int) -> tuple[int, int] | None:
         """Hand a book's snapshot to one consumer; (epoch, number) of the state it holds, None where there is none."""

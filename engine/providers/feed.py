@@ -110,6 +110,7 @@ class Feed(ABC):
         self.ports = ports
         self.instruments: dict[str, Instrument] = {}
         """By venue symbol; only those that are subscribed."""
+        self._resting: dict[str, Instrument] = {}
         self.rest_endpoint: str | None = None
         """In place of the venue's own."""
         self.on_snapshot_request: Callable[[SnapshotRequest], None] | None = None
@@ -297,12 +298,20 @@ class Feed(ABC):
 
     def add_instrument(self, instrument: Instrument) -> BookAssembler:
         """Subscribe an instrument: from here on its frames have a book to go to."""
-        if instrument.venue_symbol in self.instruments:
-            return self.book_of(instrument.venue_symbol)
-        book = self.book_for(instrument)
-        self.stream.add_book(book)
-        self.instruments[instrument.venue_symbol] = instrument
-        return book
+        name = instrument.venue_symbol
+        if name not in self.instruments:
+            known = self._resting.pop(name, None)
+            if known is None:
+                self.stream.add_book(self.book_for(instrument))
+            else:
+                self.adopt(instrument, known)
+            self.instruments[name] = instrument
+        return self.book_of(name)
+
+    def rest_instrument(self, venue_symbol: str) -> None:
+        """Nothing is subscribed of an instrument any more; its book waits for it to come back."""
+        self._resting[venue_symbol] = self.instruments.pop(venue_symbol)
+        self.stream.restart_streams(self.stream.index_of(venue_symbol.encode()))
 
     def learn(self, records: Iterable[Instrument]) -> None:
         """Newer records of the venue: of those that are carried, each real change is adopted and reported once.

@@ -241,8 +241,8 @@ class Fleet:
             await self.open(self.plans(left), insist=True)
 
     def unsubscribe(self, venue_symbols: Sequence[str]) -> None:
-        """Have nothing more sent of symbols; their books are void from now on."""
-        for connection in self.connections:
+        """Have nothing more sent of symbols; their books are void from now on. A connection without any is closed."""
+        for connection in list(self.connections):
             held = connection.plan.venue_symbols
             part = [symbol for symbol in held if symbol in venue_symbols]
             if not part:
@@ -253,6 +253,9 @@ class Fleet:
                 index = self._index_of(symbol)
                 del self._connection_of[index]
                 self._feed.stream.drop_book(index, BookReason.REQUESTED)
+            if len(part) == len(held):
+                self.connections.remove(connection)
+                self._scope.start(connection.close())
         self._feed.stream.read_end()
 
     def _plan_anew(self, connection: Connection, symbols: tuple[str, ...]) -> None:

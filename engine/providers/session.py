@@ -92,13 +92,17 @@ class Session:
         self._random = random or Random()
         self._scope = TaskScope()
         self._closed = False
+        self.ended = asyncio.Event()
+        """Set once it is closed."""
         self._carry: Callable[[Instrument], object] = feed.add_instrument
         self.state = "starting"
-        """``starting``, ``up``, ``down`` (it comes back by itself) or ``refused`` (it does not)."""
+        """``starting``, ``up``, ``down`` (it comes back by itself), ``refused`` or ``stopped`` (it does not)."""
         self.cause = "not connected yet"
         """What made it so, for a person to read."""
         self.missing_symbols: tuple[str, ...] = ()
         """Configured symbols that the venue does not list."""
+        self.listed: dict[str, Instrument] | None = None
+        """What the venue lists, by symbol; None until it has said so."""
         self._down_since_s: dict[int, float] = {}
         self.account: Account | None = None
         """Where there is a key; from start() on."""
@@ -178,6 +182,17 @@ class Session:
         if self.account is not None:
             await self.account.close()
         await self.rest.close()
+        self.ended.set()
+
+    async def stop(self) -> None:
+        """End it while the engine goes on: as close(), and its books are void."""
+        connections = [connection for connection in self.connections if connection.is_up]
+        await self.close()
+        for connection in connections:
+            self.feed.connection_lost(connection.plan, connection.number)
+        self.feed.stream.read_end()
+        self.listed = None
+        self._provider_state("stopped", "stopped by an operator")
 
     def now_ns(self) -> int:
         """Our clock."""
@@ -205,6 +220,7 @@ class Session:
             self._tell(
                 "instrument.skipped", provider=self.feed.provider, venue_symbol=item.venue_symbol, why=item.reason
             )
+        self.listed = {instrument.symbol: instrument for instrument in instruments}
         return instruments
 
     async def configured_instruments(self) -> list[Instrument]:
@@ -336,25 +352,19 @@ class Session:
         """
         await self.fleet.open(self.plans() if plans is None else plans, numbers, insist=insist)
 
-    async def subscribe(self, symbols: Sequence[str]) -> None:
-        """Carry more symbols (``BASE-QUOTE``) while running; those that are carried already are left alone.
-
-        Raises:
-            UnknownSymbolError: the venue does not list one; none was subscribed.
-            VenueError: as for load_instruments().
-        """
-        found, missing = self._pick(await self.load_instruments(), symbols)
-        for error in missing:
-            raise error
+    def subscribe(self, symbols: Sequence[str]) -> None:
+        """Carry more symbols of those that are listed, from now on; those that are carried already are left alone."""
+        found = [self.listed[symbol] for symbol in symbols] if self.listed else []
         for instrument in found:
             self._carry(instrument)
-        await self.fleet.subscribe([instrument.venue_symbol for instrument in found])
+        self._scope.start(self.fleet.subscribe([instrument.venue_symbol for instrument in found]))
 
     def unsubscribe(self, symbols: Sequence[str]) -> None:
         """Carry symbols no longer: their books are void and nothing more is sent of them."""
-        self.fleet.unsubscribe(
-            [name for name, instrument in self.feed.instruments.items() if instrument.symbol in symbols]
-        )
+        names = [name for name, instrument in self.feed.instruments.items() if instrument.symbol in symbols]
+        self.fleet.unsubscribe(names)
+        for name in names:
+            self.feed.rest_instrument(name)
 
     async def round_trip(self) -> None:
         """Return when all that the venue had sent on any connection has been taken.

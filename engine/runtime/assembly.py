@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
 from engine.base.clock import Clock, SystemClock
-from engine.base.errors import ConfigError, EngineErrorGroup, InternalError
+from engine.base.errors import ConfigError, EngineErrorGroup, InternalError, UnknownSymbolError
 from engine.base.ids import instrument_id
-from engine.base.workers import Answer
 from engine.bus.control import ControlBus
 from engine.bus.data import DataBus
 from engine.config.sections import EngineConfig
@@ -19,30 +19,31 @@ from engine.consumers.inline import InlineRunner
 from engine.consumers.runner import Runner
 from engine.consumers.settings import MailboxSettings
 from engine.consumers.subscriptions import Subscription, SubscriptionDesk
+from engine.consumers.switch import TradingSwitches
 from engine.consumers.threaded import ThreadRunner
-from engine.dispatcher.dispatcher import Dispatcher
 from engine.dispatcher.routing import RoutingBoard, stream_index
 from engine.observability.dlq import DeadLetterQueue
 from engine.observability.stages import StageTimer
 from engine.observability.telemetry import TelemetryBus
 from engine.orchestrator.merge import Orchestrator
-from engine.pools.frames import FramePools
-from engine.pools.lease import Lease
-from engine.pools.recycler import Recycler
-from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
 from engine.providers.assembler import BookAssembler
 from engine.providers.bookshelf import BookShelf
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
 from engine.runtime.catalogue import Catalogue
+from engine.runtime.commands import Commands
 from engine.runtime.handlers import load_handler
+from engine.runtime.issuing import Issuing
 from engine.runtime.merging import Merging
+from engine.runtime.own_events import OwnEvents
+from engine.runtime.pooling import build_recycler
 from engine.runtime.pressure import Pressure
 from engine.runtime.purses import Purses
 from engine.runtime.reporting import Reporting
+from engine.runtime.staging import build_dispatcher
 from engine.runtime.summary import EngineSummary, summarize
-from engine.schema.command import Ack, Command, Reply
-from engine.schema.enums import BookReason, EventType, InstrumentChange
+from engine.schema.command import Reply
+from engine.schema.enums import BookReason, EventType
 from engine.schema.event import use_clock
 from engine.schema.fold import SaturationTable
 from engine.schema.instrument import Instrument
@@ -75,41 +76,31 @@ class Engine:
             self.clock.now, config.dlq.max_records, config.dlq.max_bytes, config.dlq.path, self.telemetry
         )
         self.reporting = Reporting(self.telemetry, self.dlq)
-        self.warnings: list[str] = []
-        self.recycler = self._build_recycler()
+        self.recycler, self.warnings = build_recycler(config, self.reporting.tell)
         self.timer = StageTimer(config.telemetry.trace_sampling)
         self.board = RoutingBoard()
         self.shelf = BookShelf(self.board)
         self.bus = DataBus(self.recycler)
-        ordering, dedupe = config.dispatcher.stream_ordering, config.dispatcher.dedupe
-        limits = config.dispatcher.backpressure
         table = SaturationTable([_TYPES[name] for name in config.dispatcher.coalescable_types])
-        self.dispatcher = Dispatcher(
-            self.recycler,
-            self.bus,
-            self.board,
-            self.clock,
-            self.timer,
-            tolerance_ms=ordering.lateness_tolerance_ms,
-            overrun_ms=ordering.flush_overrun_ms,
-            buffer_max=ordering.max_buffer_size,
-            horizon_ids=dedupe.horizon_ids,
-            horizon_s=dedupe.horizon_s,
-            on_telemetry=self.reporting.tell,
-            rate_per_s=0 if limits.token_rate_per_stream == "unlimited" else limits.token_rate_per_stream,
-            burst=limits.token_burst,
-            table=table,
-            books=self.shelf,
-            on_limited=self.reporting.rate_limited,
+        self.dispatcher = build_dispatcher(
+            config, self.recycler, self.bus, self.board, self.clock, self.timer, table, self.shelf, self.reporting
         )
         self.orchestrator = Orchestrator(
             self.dispatcher, self.board, self.timer, self.recycler, self.clock, self.reporting.tell
         )
-        self._purses = Purses(
-            self.recycler, self._offer_made, self.dispatcher.deliver, self.reporting, self.board.current_version,
-            self.clock.now,
-        )  # fmt: skip
-        self.catalogue = Catalogue(self._publish_instrument, self.clock.now)
+        self.feeds: dict[str, Feed] = {}
+        self.runners: dict[str, Runner] = {}
+        self.names: dict[str, str] = {}
+        self.leaving: dict[str, Runner] = {}
+        """Consumers that were cut off and have not ended yet."""
+        self.departed: Counter[str] = Counter()
+        """Counts of all that have left."""
+        self._joined = 0
+        self._own = OwnEvents(self.recycler, self.clock, self.bus, self.runners, self.reporting.tell, self.orchestrator,
+                              self.timer, lambda: self.post, lambda: self.desk.refresh())  # fmt: skip
+        self._purses = Purses(self.recycler, self._own.offer_made, self.dispatcher.deliver, self.reporting,
+                              self.board.current_version, self.clock.now)  # fmt: skip
+        self.catalogue = Catalogue(self._own.publish_instrument, self.clock.now)
         self.merging = Merging(self.orchestrator, self.catalogue.carriers)
         self.merging.load(config.orchestrator.merge_rules)
         accounts = {
@@ -118,28 +109,43 @@ class Engine:
             if provider.credentials.api_key_env is not None
         }
         self.desk = SubscriptionDesk(
-            self.board, stream_index, self.catalogue.carriers, self.merging.rule, accounts, self._routes_changed
+            self.board, stream_index, self.catalogue.carriers, self.merging.rule, self.clock.now, accounts,
+            on_change=self._routes_changed,
+            on_keep=lambda name, instrument, on: self.runners[name].mailbox.keep_trades(instrument, on),
+        )  # fmt: skip
+        self.switches = TradingSwitches(self.clock.now, partial(self.reporting.tell, "trading.switch"))
+        self.commands = Commands(
+            desk=self.desk,
+            merging=self.merging,
+            catalogue=self.catalogue,
+            shelf=self.shelf,
+            switches=self.switches,
+            recycler=self.recycler,
+            dlq=self.dlq,
+            runners=self.runners,
+            give_book=self._give_book,
+            finish=lambda command, outcome: self.control.finish(command, outcome),
+            tell_result=self._own.tell_result,
+            version=self.board.current_version,
         )
         self.control = ControlBus(
-            {
-                "subscribe": self.desk.obey,
-                "unsubscribe": self.desk.obey,
-                "merged_subscribe": self._obey_merged,
-                "merged_unsubscribe": self._obey_merged,
-            },
+            self.commands.handlers(),
             self.board.current_version,
-            self._deliver_ack,
+            self._own.acknowledge,
+            self._own.tell_result,
             self.clock.now,
         )
-        self.feeds: dict[str, Feed] = {}
-        self.runners: dict[str, Runner] = {}
-        self.names: dict[str, str] = {}
+        self._issuing = Issuing(
+            self.control, lambda: self.post, config.bus.control_capacity, self.dispatcher.deliver, self.clock.now
+        )
         self._closed = False
         self._pressure = Pressure(self.reporting, self.recycler, self.feeds, self.runners, self.clock.now)
         self._mailboxes = MailboxSettings(
             critical_reserve=config.bus.critical_reserve,
             saturate_at=config.bus.saturate_at,
             resume_at=config.bus.resume_at,
+            spill_trades=config.bus.spill_trades,
+            on_spill_full=self.commands.trades_missing,
             table=table,
             books=self.shelf,
             versions=self.board,
@@ -147,31 +153,6 @@ class Engine:
             on_dropped=self.reporting.mailbox_full,
             on_saturated=self.reporting.saturated,
             on_full=self._pressure.mailbox_full,
-        )
-
-    def _build_recycler(self) -> Recycler:
-        config = self.config
-        explicit = {
-            event_type: size
-            for event_type in FLOORS[config.profile]
-            if isinstance(size := getattr(config.pools, event_type.name.lower()).capacity, int)
-        }
-        held = sum(consumer.mailbox_capacity for consumer in config.consumers)
-        held += config.dispatcher.stream_ordering.max_buffer_size
-        held += sum(len(rule.providers) for rule in config.orchestrator.merge_rules)
-        sizes, self.warnings = capacities(config.profile, held, explicit)
-        floors = FRAME_FLOORS[config.profile]
-        sized = config.pools.capacities()
-        set_frames = {name: size for name in floors if (size := sized[name]) is not None}
-        waiting = sum(len(provider.symbols) * provider.book.diff_buffer_max for provider in config.providers)
-        self.warnings += frame_warnings(set_frames, waiting)
-        return Recycler(
-            sizes,
-            dict(RESERVES),
-            debug=config.debug.recycler,
-            on_problem=self.reporting.tell,
-            blocks_scale=8 if config.profile == "throughput" else 1,
-            frames=FramePools(floors, set_frames, debug=config.debug.recycler),
         )
 
     # -- providers --------------------------------------------------------------------------------------------
@@ -200,6 +181,7 @@ class Engine:
         book = feed.add_instrument(instrument)
         self.shelf.add(book)
         self.catalogue.add(instrument)
+        self.desk.refresh()
         return book
 
     # -- consumers --------------------------------------------------------------------------------------------
@@ -216,8 +198,9 @@ class Engine:
         weight: int = 1,
         version_filter: bool = True,
         budget_ms: int = 50,
+        may_trade: bool = False,
     ) -> Runner:
-        """Connect a consumer; it gets events once it is subscribed and :meth:`start` was called.
+        """Connect a consumer, at any time; it gets events once it is subscribed and :meth:`start` was called.
 
         Args:
             consumer_id: its id.
@@ -229,19 +212,20 @@ class Engine:
             weight: batches it gets in a round that others wait in; inline consumers alone share rounds.
             version_filter: what was routed to it before its own routes changed is skipped.
             budget_ms: a longer callback is told as slow.
+            may_trade: how its trading switch stands at first.
 
         Raises:
             ConfigError: the name is taken, or the handler has no method to call.
         """
-        if consumer_id in self.runners:
+        if consumer_id in self.runners or consumer_id in self.leaving:
             raise ConfigError(f"consumer {consumer_id} is there already", op="consumers.add")
         is_inline = mode == "inline"
-        commands = self._obey if is_inline else self._obey_from_thread
+        commands = self._issuing.on_loop if is_inline else self._issuing.from_thread
         context = Context(consumer_id, commands, self.clock.now, params)
         kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, self._thread_settings())
         runner = kind(
             consumer_id,
-            len(self.runners),
+            self._joined,
             handler,
             context,
             self.recycler,
@@ -258,20 +242,61 @@ class Engine:
         index = self.bus.add(runner)
         if index != runner.index:
             raise InternalError(f"bus index {index} is not {runner.index}", op="consumers.add")
+        self._joined += 1
         self.desk.register(consumer_id, index)
         self.runners[consumer_id] = runner
         self.names[consumer_id] = name or consumer_id
+        self.switches.add(consumer_id, enabled=may_trade)
+        self.control.forget_issuer(consumer_id)
         return runner
+
+    def remove_consumer(self, consumer_id: str) -> None:
+        """A consumer leaves (SUB-12): what it holds comes back, its name is free. Waits for the callback in hand.
+
+        Raises:
+            UnknownSymbolError: there is no such consumer.
+        """
+        runner = self.cut_off(consumer_id)
+        try:
+            runner.stop()
+        finally:
+            self.forget(consumer_id)
+
+    def cut_off(self, consumer_id: str) -> Runner:
+        """A consumer is about to leave: nothing is routed to it any more, and what is queued of it is skipped.
+
+        Raises:
+            UnknownSymbolError: there is no such consumer.
+        """
+        if consumer_id not in self.runners:
+            raise UnknownSymbolError(f"there is no consumer {consumer_id}", op="consumers.remove")
+        self.merging.left(self.desk.unregister(consumer_id), self.desk)
+        self.commands.venues.review()
+        self.switches.remove(consumer_id)
+        runner = self.leaving[consumer_id] = self.runners.pop(consumer_id)
+        return runner
+
+    def forget(self, consumer_id: str) -> None:
+        """A consumer that was cut off has ended: its counts go into those of all that left.
+
+        One that has not keeps its name and its counts until it has.
+        """
+        runner = self.leaving[consumer_id]
+        self.bus.remove(runner.index)
+        if runner.has_ended:
+            del self.leaving[consumer_id], self.names[consumer_id]
+            self.departed.update(runner.statistics())
 
     def add_configured_consumers(self, *, venues_may_come_later: bool = False) -> None:
         """Load and connect the consumers of the configuration, and subscribe them.
 
         Args:
-            venues_may_come_later: hold a subscription whose symbol no provider carries yet.
+            venues_may_come_later: hold a subscription whose symbol a configured provider does not carry yet.
 
         Raises:
             ConfigError: a handler that cannot be loaded, or a subscription nobody can serve.
         """
+        awaited = frozenset(one.name for one in self.config.providers) if venues_may_come_later else frozenset()
         for consumer in self.config.consumers:
             self.add_consumer(
                 consumer.consumer_id,
@@ -283,6 +308,7 @@ class Engine:
                 weight=consumer.weight,
                 version_filter=consumer.version_filter,
                 budget_ms=consumer.callback_budget_ms,
+                may_trade=consumer.trading_switch == "enabled",
             )
             for wanted in consumer.subscriptions:
                 self.desk.subscribe(
@@ -292,16 +318,18 @@ class Engine:
                         providers=tuple(wanted.providers),
                         event_types=tuple(wanted.event_types),
                         merged=wanted.merged,
+                        never_drop_trades=wanted.never_drop_trades,
                     ),
-                    is_awaited=venues_may_come_later,
+                    awaited,
                 )
 
     # -- life -------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the consumers; providers may feed from here on."""
-        for runner in self.runners.values():
-            runner.start()
+        """Start the consumers that have not been; providers may feed from here on."""
+        for runner in list(self.runners.values()):
+            if not runner.has_begun:
+                runner.start()
 
     def close(self) -> None:
         """Stop in order: open windows are discarded, what is held back goes on, mailboxes are emptied, consumers stop.
@@ -318,7 +346,7 @@ class Engine:
         self.orchestrator.discard_open()
         self.dispatcher.flush_held()
         failures: list[Exception] = []
-        for runner in self.runners.values():
+        for runner in (*self.runners.values(), *self.leaving.values()):
             try:
                 runner.stop()
             except Exception as error:
@@ -341,7 +369,8 @@ class Engine:
         return summarize(
             self.orchestrator,
             self.dispatcher,
-            self.runners,
+            {**self.runners, **self.leaving},
+            self.departed,
             self.recycler,
             self.timer,
             self.feeds,
@@ -352,67 +381,34 @@ class Engine:
 
     # -- commands ---------------------------------------------------------------------------------------------
 
+    def command(
+        self,
+        kind: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        operator: str = "operator",
+        consumer_id: str = "",
+        message_id: str | None = None,
+    ) -> Reply:
+        """Give a command (CTL-30), from any thread.
+
+        Args:
+            kind: ``set_trading_mode``, ``provider_stop``, ``request_snapshot`` ..: a key of
+                :data:`engine.schema.command.COMMANDS`.
+            payload: what it is about.
+            operator: who gives it.
+            consumer_id: the consumer in whose name it is given instead; answers come as its events as well.
+            message_id: the same one again within five minutes gets the first answer; None = one of its own.
+
+        Returns:
+            Its acknowledgement and what came of it, now or once they are there.
+        """
+        return self._issuing.of_operator(kind, payload or {}, consumer_id, operator, message_id)
+
     def _thread_settings(self) -> dict[str, Any]:
         return {"in_step": self._in_step, "stop_within_s": self.config.engine.shutdown_wait_ms / 1e3}
 
-    def _obey(self, command: Command) -> Reply:
-        ack = self.control.handle(command)
-        return Reply(command.type, lambda timeout_s: ack)
-
-    def _obey_from_thread(self, command: Command) -> Reply:
-        """Obey on the engine's loop; without one its thread is waiting for the caller's."""
-        if self.post is None:
-            return self._obey(command)
-        answer: Answer[Ack] = Answer()
-        self.post(lambda: answer.give(self.control.handle(command)))
-        return Reply(command.type, answer.get)
-
-    def _obey_merged(self, command: Command) -> None:
-        self.merging.obey(command, self.desk)
-
-    # -- events the engine makes itself -----------------------------------------------------------------------
-
-    def _deliver_ack(self, ack: Ack) -> None:
-        lease = self.recycler.acquire_lease(EventType.CONTROL_ACK)
-        if lease is None:
-            raise InternalError("no slot for an acknowledgement", op="control.ack")
-        for name in ("message_id", "consumer_id", "command_type", "success", "error", "routing_version"):
-            lease.fill(name, getattr(ack, name))
-        now_ns = self.clock.now()
-        lease.fill("ts_recv_ns", now_ns)
-        lease.fill("ts_emit_ns", now_ns)
-        lease.publish()
-        lease.offer_to(self.runners[ack.consumer_id])
-        self.bus.wake(self.runners[ack.consumer_id].index)
-
-    def _publish_instrument(self, record: Instrument, change: InstrumentChange, changed: tuple[str, ...]) -> None:
-        if change is InstrumentChange.ADDED:
-            self.desk.refresh()            # who waits for the symbol is told of it
-        lease = self.recycler.acquire_lease(EventType.INSTRUMENT_UPDATE)
-        if lease is None:
-            self.reporting.tell("pool.exhausted", pool="InstrumentUpdate", in_use=0, capacity=0, waited_ms=0)
-            return
-        now_ns = self.clock.now()
-        lease.fill("instrument_id", instrument_id(record.provider, record.symbol))
-        lease.fill("instrument", record)
-        lease.fill("change", change)
-        lease.fill("changed_fields", changed)
-        lease.fill("seq_provider", record.version)
-        lease.fill("seq_first", record.version)
-        lease.fill("epoch", 1)
-        lease.fill("price_scale", record.price_scale)
-        lease.fill("qty_scale", record.qty_scale)
-        lease.fill("ts_recv_ns", now_ns)
-        lease.fill("ts_emit_ns", now_ns)
-        lease.publish()
-        self._offer_made(lease)
-
-    def _offer_made(self, lease: Lease) -> None:
-        """Let an event go that no read brings: nobody may read for long, so it is delivered by itself."""
-        self.timer.begin_made()
-        lease.offer_to(self.orchestrator)
-        if self.post is not None:
-            self.post(self.orchestrator.deliver)
+    # -- routes that change -----------------------------------------------------------------------------------
 
     def _routes_changed(
         self, consumer_id: str, version: int, added: frozenset[int], removed: frozenset[int]
@@ -424,10 +420,16 @@ class Engine:
             "routing.changed", version=version, consumer_id=consumer_id, added=len(added), removed=len(removed)
         )
         for instrument in sorted({stream >> 4 for stream in added if stream & 15 in _BOOK_TYPES}):
-            state = self.shelf.offer_to(runner, instrument, BookReason.INITIAL)
-            if state is not None:
-                runner.mailbox.resumed(instrument, *state)
-                self.bus.wake(runner.index)
+            self._give_book(runner, instrument, BookReason.INITIAL)
         for stream in sorted(stream for stream in added if stream & 15 == EventType.BALANCE_UPDATE):
             if self._purses.offer_to(runner, stream >> 4):
                 self.bus.wake(runner.index)
+
+    def _give_book(self, runner: Runner, instrument: int, reason: BookReason) -> int | None:
+        """Hand a book as it is now to one consumer, whose stream goes on from there; answers its number."""
+        state = self.shelf.offer_to(runner, instrument, reason)
+        if state is None:
+            return None
+        runner.mailbox.resumed(instrument, *state)
+        self.bus.wake(runner.index)
+        return state[1]

@@ -26,6 +26,7 @@ class Catalogue:
         self._publish = publish
         self._clock_ns = clock_ns
         self._records: dict[tuple[str, str], Instrument] = {}
+        self._resting: set[tuple[str, str]] = set()
 
     def __iter__(self) -> Iterator[Instrument]:
         return iter(self._records.values())
@@ -36,6 +37,7 @@ class Catalogue:
     def add(self, record: Instrument) -> None:
         """Note an instrument; one known already is compared and a change published."""
         key = (record.provider, record.symbol)
+        self._resting.discard(key)
         known = self._records.get(key)
         if known is None:
             self._keep(key, record, InstrumentChange.ADDED, ())
@@ -71,7 +73,15 @@ class Catalogue:
 
     def carriers(self, symbol: str) -> dict[str, int]:
         """{provider: instrument id} of those that carry *symbol*."""
-        return {provider: instrument_id(provider, name) for provider, name in self._records if name == symbol}
+        return {
+            provider: instrument_id(provider, name)
+            for provider, name in self._records
+            if name == symbol and (provider, name) not in self._resting
+        }
+
+    def rest(self, provider: str, symbol: str) -> None:
+        """A provider does not carry a symbol any more, until it is added again."""
+        self._resting.add((provider, symbol))
 
     def _keep(
         self, key: tuple[str, str], record: Instrument, change: InstrumentChange, changed: tuple[str, ...]

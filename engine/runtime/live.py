@@ -17,10 +17,12 @@ from engine.base.clock import Clock
 from engine.base.errors import InternalError
 from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
-from engine.providers.feed import BookRules
+from engine.providers.feed import BookRules, Feed
 from engine.providers.gate import VenueGate
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
+from engine.runtime.commands import NoVenues
+from engine.runtime.demand import LiveVenues
 
 Result = TypeVar("Result")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -142,13 +144,21 @@ class LiveEngine:
 
     def __init__(self, engine: Engine, providers: Sequence[ProviderConfig] | None = None) -> None:
         self.engine = engine
-        self.sessions: list[Session] = []
         self._providers = (
             [provider for provider in engine.config.providers if provider.enabled]
             if providers is None
             else list(providers)
         )
         self._stack = AsyncExitStack()
+        self._gates: dict[tuple[str, str | None], VenueGate] = {}
+        self._by_name: dict[str, Session] = {}
+        self.scope = TaskScope()
+        """For tasks that end with the sessions."""
+
+    @property
+    def sessions(self) -> list[Session]:
+        """One a provider, in the order of the configuration."""
+        return list(self._by_name.values())
 
     async def __aenter__(self) -> Self:
         engine = self.engine
@@ -157,24 +167,33 @@ class LiveEngine:
             self._stack.callback(DeadlineTimer(stage, engine.clock).close)
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
-        gates: dict[tuple[str, str | None], VenueGate] = {}
+        await self._stack.enter_async_context(self.scope)
         for provider in self._providers:
             feed = engine.open_provider(provider.venue, provider.name, book_rules(provider))
-            # Who use one venue from here share its limits; the first one's share of them counts.
-            gate = gates.setdefault(
-                (provider.venue, provider.rest_endpoint),
-                VenueGate(feed.socket_limits, feed.rest_limits, provider.rest.limit_share),
-            )
-            session = Session(
-                feed,
-                provider,
-                engine.clock,
-                tell=engine.reporting.tell,
-                gate=gate,
-                pause_ms=engine.config.dispatcher.backpressure.socket_pause_ms,
-            )
-            self.sessions.append(await self._stack.enter_async_context(session))
+            self._by_name[provider.name] = await self._stack.enter_async_context(self._session(feed, provider))
+        venues = LiveVenues(
+            self._by_name, engine.catalogue, engine.desk, engine.carry, self._start_provider, self._stop_provider
+        )
+        engine.commands.venues = venues
+        self._stack.callback(setattr, engine.commands, "venues", NoVenues())
+        self._stack.callback(venues.close)
         return self
+
+    def _session(self, feed: Feed, provider: ProviderConfig) -> Session:
+        # Who use one venue from here share its limits; the first one's share of them counts.
+        gate = self._gates.setdefault(
+            (provider.venue, provider.rest_endpoint),
+            VenueGate(feed.socket_limits, feed.rest_limits, provider.rest.limit_share),
+        )
+        engine = self.engine
+        return Session(
+            feed,
+            provider,
+            engine.clock,
+            tell=engine.reporting.tell,
+            gate=gate,
+            pause_ms=engine.config.dispatcher.backpressure.socket_pause_ms,
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -220,6 +239,30 @@ class LiveEngine:
         """Close every connection; books stay as they are, what is held back stays held. Idempotent."""
         for session in self.sessions:
             await session.close()
+
+    # -- providers that stop and start while the engine runs ----------------------------------------------------
+
+    def _stop_provider(self, name: str, done: Callable[[str], None]) -> None:
+        self.scope.start(self._stop(self._by_name[name], done))
+
+    async def _stop(self, session: Session, done: Callable[[str], None]) -> None:
+        if session.state != "stopped":
+            await session.stop()
+        done(session.state)
+
+    def _start_provider(self, name: str, done: Callable[[str], None]) -> None:
+        self.scope.start(self._run_again(name, done))
+
+    async def _run_again(self, name: str, done: Callable[[str], None]) -> None:
+        old = self._by_name[name]
+        if old.state != "stopped":
+            done(old.state)
+            return
+        session = self._by_name[name] = self._session(old.feed, old.settings)
+        async with session:
+            session.start(partial(self.engine.carry, session.feed))
+            done(session.state)
+            await session.ended.wait()
 
     async def _each(self, work: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
         async with TaskScope() as scope:

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
 
 from engine.base.errors import UnknownSymbolError, ValidationError
 from engine.config.sections import MergeRuleConfig
-from engine.consumers.subscriptions import Subscription, SubscriptionDesk
+from engine.consumers.subscriptions import HeldSubscription, Subscription, SubscriptionDesk
 from engine.orchestrator.merge import Orchestrator
 from engine.orchestrator.rules import MergeRule
-from engine.schema.command import Command
+from engine.schema.command import Command, Outcome
 from engine.schema.enums import MERGEABLE_TYPES, EventType
+from engine.schema.payloads import MergedRequest
 
 RULES_MAX = 256
 """Rules an engine knows at most, those that were taken back included: their counts stay."""
 _TYPES = {event_type.class_name: event_type for event_type in MERGEABLE_TYPES}
-
-
-class MergeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``merge_config`` of a merged_subscribe command; ranges and defaults are those of the configuration."""
-
-    window_duration_ms: Annotated[int, Meta(ge=1, le=600_000)] = 10_000
-    window_max_events: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
-    close_on_complete: bool = False
-    partial_policy: Literal["suppress"] = "suppress"
-
-
-class MergedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Payload of merged_subscribe and merged_unsubscribe (CTL-30)."""
-
-    symbol: str
-    event_types: Annotated[tuple[str, ...], Meta(min_length=1)]
-    providers: Annotated[tuple[str, ...], Meta(min_length=2, max_length=16)]
-    merge_config: MergeConfig = MergeConfig()
 
 
 class Merging:
@@ -75,29 +56,45 @@ class Merging:
         """A rule by its name."""
         return self._rules.get(name)
 
-    def obey(self, command: Command, desk: SubscriptionDesk) -> None:
+    def obey(
+        self, command: Command, desk: SubscriptionDesk, want: Callable[[str, Sequence[str]], object]
+    ) -> Outcome:
         """Obey merged_subscribe or merged_unsubscribe: one rule for each event type, shared by equal content.
+
+        Args:
+            command: one of the two.
+            desk: of the subscriptions.
+            want: called with a symbol and providers that are to carry it.
+
+        Returns:
+            subscription_id and rule; of further event types as well, under ``others``.
 
         Raises:
             ValidationError: a payload of the wrong shape, or too many rules.
             UnknownSymbolError: a provider does not carry the symbol, or there is no such subscription.
         """
-        try:
-            request = msgspec.convert(command.payload, MergedRequest)
-        except msgspec.ValidationError as error:
-            raise ValidationError(str(error), op=command.type) from None
-        wanted = self._wanted(request, command.type)
+        request = command.read(MergedRequest)
+        _check(request, command.type)
         if command.type == "merged_unsubscribe":
-            for rule in wanted:
-                self._leave(command.consumer_id, rule, desk)
-            return
+            unwanted = self._wanted(request, command.type)
+            return _outcome([self._leave(command.consumer_id, rule, desk) for rule in unwanted])
+        want(request.symbol, request.providers)
+        wanted = self._wanted(request, command.type)
         new = [rule for rule in wanted if self._equal(rule) is None]
         if len(self._rules) + len(new) > RULES_MAX:
             raise ValidationError(f"there are {RULES_MAX} merge rules already", op=command.type)
+        held = []
         for rule in wanted:
             shared = self._equal(rule) or self._named(rule)
             self._put_in_force(shared)
-            desk.subscribe(_subscription(command.consumer_id, shared))
+            held.append(desk.subscribe(_subscription(command.consumer_id, shared)))
+        return _outcome(held)
+
+    def left(self, held: Sequence[Subscription], desk: SubscriptionDesk) -> None:
+        """A consumer that held these has left: rules that nobody takes any more end."""
+        for one in held:
+            if one.merged is not None:
+                self._end_unused(one.merged, desk)
 
     def _wanted(self, request: MergedRequest, op: str) -> list[MergeRule]:
         carriers = self._carriers(request.symbol)
@@ -106,11 +103,6 @@ class Merging:
                 raise UnknownSymbolError(
                     f"provider {provider} does not carry {request.symbol}", op=op, symbol=request.symbol
                 )
-        if len(set(request.providers)) < len(request.providers):
-            raise ValidationError("providers names one more than once", op=op)
-        for name in request.event_types:
-            if name not in _TYPES:
-                raise ValidationError(f"event type {name!r} is none of {', '.join(_TYPES)}", op=op)
         return [
             MergeRule(
                 name="",
@@ -136,15 +128,33 @@ class Merging:
         self._orchestrator.add_rule(rule)
         self._rules[rule.name] = rule
 
-    def _leave(self, consumer_id: str, wanted: MergeRule, desk: SubscriptionDesk) -> None:
+    def _leave(self, consumer_id: str, wanted: MergeRule, desk: SubscriptionDesk) -> HeldSubscription:
         """Give a subscription up; the last one to leave ends a rule that is not of the configuration."""
         rule = self._equal(wanted)
         if rule is None:
             raise UnknownSymbolError(f"{consumer_id} holds no such merged subscription of {wanted.symbol}",
                                      op="merged_unsubscribe", symbol=wanted.symbol)  # fmt: skip
-        desk.unsubscribe(_subscription(consumer_id, rule))
-        if rule.name not in self._configured and not desk.takes_rule(rule.name):
-            self._orchestrator.end_rule(rule.name)
+        held = desk.unsubscribe(_subscription(consumer_id, rule))
+        self._end_unused(rule.name, desk)
+        return held
+
+    def _end_unused(self, name: str, desk: SubscriptionDesk) -> None:
+        if name not in self._configured and not desk.takes_rule(name):
+            self._orchestrator.end_rule(name)
+
+
+def _check(request: MergedRequest, op: str) -> None:
+    """Refuse what cannot be, whoever carries the symbol."""
+    if len(set(request.providers)) < len(request.providers):
+        raise ValidationError("providers names one more than once", op=op)
+    for name in request.event_types:
+        if name not in _TYPES:
+            raise ValidationError(f"event type {name!r} is none of {', '.join(_TYPES)}", op=op)
+
+
+def _outcome(held: Sequence[HeldSubscription]) -> Outcome:
+    first, *others = ({"subscription_id": row.subscription_id, "rule": row.content.merged} for row in held)
+    return {**first, "others": others} if others else first
 
 
 def _content(rule: MergeRule) -> tuple[str, EventType, frozenset[str], int, int, bool]:

@@ -60,6 +60,7 @@ def run_report(engine: Engine, loop: str = NO_LOOP) -> dict[str, Any]:
                 "handler": type(runner.handler).__name__,
                 "mailbox_capacity": runner.mailbox.capacity,
                 "critical_reserve": runner.mailbox.critical_reserve,
+                "trading_enabled": engine.switches.is_enabled(name),
             }
             for name, runner in engine.runners.items()
         },

@@ -31,7 +31,7 @@ class ProviderReport:
 
     Attributes:
         name, venue: of the configuration.
-        state: ``starting``, ``up``, ``down`` or ``refused``.
+        state: ``starting``, ``up``, ``down``, ``refused`` or ``stopped``.
         cause: what made it so.
         symbols: those that are carried.
         missing_symbols: those that the venue does not list.
@@ -138,6 +138,8 @@ class Service:
         self._config = config
         self._on_ready = on_ready
         self._stopped = asyncio.Event()
+        self.live: LiveEngine | None = None
+        """While it runs."""
 
     def stop(self) -> None:
         """End the run in order."""
@@ -160,10 +162,12 @@ class Service:
             engine.add_configured_consumers(venues_may_come_later=True)
             engine.start()
             async with LiveEngine(engine) as live:
+                self.live = live
                 live.start()
                 async with TaskScope() as scope:
                     scope.start(self._tell_ready(live))
                     await self._stopped.wait()
+                self.live = None
                 ran_s = time.monotonic() - started_s
                 providers = _reports(live)
         outstanding = await self._drained(engine)

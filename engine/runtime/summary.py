@@ -20,6 +20,8 @@ from engine.pools.sizes import RecyclerStatistics
 from engine.providers.feed import Feed
 from engine.schema.trace import StageTrace
 
+DEPARTED = "(left)"
+"""In place of a consumer: the sums of all that have left."""
 _STREAM_SUMS = (
     "received",
     "routed",
@@ -49,7 +51,7 @@ class EngineSummary:
 
     Attributes:
         streams: counts by ``provider:symbol:Type``, up to the fan-out.
-        consumers: counts by consumer, after the fan-out.
+        consumers: counts by consumer, after the fan-out; of those that have left as one, ``(left)``.
         pools: every pool.
         stages: latency by stage, of the sampled frames.
         traces: the newest way of each type of event through the stages, of the sampled ones.
@@ -132,6 +134,7 @@ def summarize(
     orchestrator: Orchestrator,
     dispatcher: Dispatcher,
     runners: Mapping[str, Runner],
+    departed: Mapping[str, int],
     recycler: Recycler,
     timer: StageTimer,
     feeds: Mapping[str, Feed],
@@ -142,7 +145,8 @@ def summarize(
     """Read every counter of one engine's stages."""
     return EngineSummary(
         streams=dispatcher.statistics(),
-        consumers={name: runner.statistics() for name, runner in runners.items()},
+        consumers={name: runner.statistics() for name, runner in runners.items()}
+        | ({DEPARTED: dict(departed)} if departed else {}),
         pools=recycler.statistics(),
         stages={name: _latency(h) for name, h in timer.histograms().items()},
         traces=timer.traces(),

@@ -1,7 +1,7 @@
 """Every event class; importing this module makes all of them known by type."""
 
 from engine.schema.account import BalanceUpdate
-from engine.schema.control import ControlAck, InstrumentUpdate
+from engine.schema.control import ControlAck, ControlResult, InstrumentUpdate
 from engine.schema.event import Event, class_of
 from engine.schema.market import BookSnapshot, BookUpdate, Trade
 from engine.schema.merged import MergedEvent
@@ -16,6 +16,7 @@ CLASSES: tuple[type[Event], ...] = (
     Ticker,
     KlineSummary,
     ControlAck,
+    ControlResult,
     InstrumentUpdate,
     BalanceUpdate,
     MergedEvent,

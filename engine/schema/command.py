@@ -2,60 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from engine.base.errors import CapacityError, EngineError, MisuseError, ValidationError
+from engine.base.errors import CapacityError, EngineError, MisuseError, NotPermittedError, ValidationError
 
 MESSAGE_ID_MAX = 64
+OPERATOR_MAX = 64
 MARKET_TYPES = ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate")
 SUBSCRIBABLE_TYPES = (*MARKET_TYPES, "BalanceUpdate")
-COMMAND_KEYS: dict[str, frozenset[str]] = {
-    "subscribe": frozenset({"symbol", "providers", "event_types"}),
-    "unsubscribe": frozenset({"symbol", "providers", "event_types"}),
-    "merged_subscribe": frozenset({"symbol", "providers", "event_types", "merge_config"}),
-    "merged_unsubscribe": frozenset({"symbol", "providers", "event_types", "merge_config"}),
-}
-"""Commands that are obeyed, and the payload keys of each."""
+Payload = TypeVar("Payload", bound=msgspec.Struct)
+Shape: TypeAlias = type[Payload]
+Outcome = dict[str, Any]
+"""What a command came to: a JSON object, by type of command."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """One command of a consumer.
+@dataclass(frozen=True)
+class CommandKind:
+    """One type of command.
 
     Attributes:
-        message_id: 1..64 characters, unique per consumer; the same one again gets the first answer again.
-        consumer_id: who gives it.
-        type: a key of :data:`COMMAND_KEYS`.
+        by_consumer, by_operator: who may give it.
+        has_outcome: whether a result follows the acknowledgement of success.
+        missing: the part that would obey it, where that is not built yet.
+    """
+
+    by_consumer: bool = True
+    by_operator: bool = True
+    has_outcome: bool = True
+    missing: str = ""
+
+
+_OWN = CommandKind(by_operator=False)
+_OPERATORS = CommandKind(by_consumer=False)
+_ORDER = CommandKind(missing="orders and their journal")
+_RISK = CommandKind(by_consumer=False, missing="risk checks")
+COMMANDS: Mapping[str, CommandKind] = {
+    "subscribe": _OWN,
+    "unsubscribe": _OWN,
+    "merged_subscribe": _OWN,
+    "merged_unsubscribe": _OWN,
+    "set_trading_mode": CommandKind(has_outcome=False),
+    "submit_order": _ORDER,
+    "cancel_order": _ORDER,
+    "query_order": _ORDER,
+    "cancel_all": _ORDER,
+    "request_snapshot": CommandKind(),
+    "provider_start": _OPERATORS,
+    "provider_stop": _OPERATORS,
+    "set_risk_limits": _RISK,
+    "set_kill_switch": _RISK,
+    "clear_breaker": _RISK,
+    "set_debug": _OPERATORS,
+    "set_log_level": _OPERATORS,
+    "drain_dlq": _OPERATORS,
+}
+"""Every type of command there is."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One command of a consumer, or of an operator.
+
+    Attributes:
+        message_id: 1..64 characters, unique per issuer; the same one again gets the first answer again.
+        type: a key of :data:`COMMANDS`.
         payload: what it is about.
         ts_ns: when it was given.
+        consumer_id, operator: who gives it, one of the two; the other is empty.
+        trace_id: of the event that led to it, where there is one.
     """
 
     message_id: str
-    consumer_id: str
     type: str
     payload: dict[str, Any]
     ts_ns: int
+    consumer_id: str = ""
+    operator: str = ""
+    trace_id: str = ""
+
+    @property
+    def issuer(self) -> tuple[str, str]:
+        """Who gives it: (consumer_id, operator)."""
+        return self.consumer_id, self.operator
 
     def check(self) -> None:
-        """Refuse what cannot be obeyed.
+        """Refuse what nobody could obey.
 
         Raises:
-            ValidationError: an unknown type or payload key, or a message_id of the wrong length.
+            ValidationError: a field of the wrong kind or length, an unknown type, or one whose part is not built yet.
+            NotPermittedError: it is not the issuer's to give.
         """
+        for name in ("message_id", "type", "consumer_id", "operator", "trace_id"):
+            if not isinstance(getattr(self, name), str):
+                raise ValidationError(f"{name} is no text", op="control.handle")
+        if not isinstance(self.ts_ns, int) or isinstance(self.ts_ns, bool) or self.ts_ns < 0:
+            raise ValidationError("ts_ns is no time in ns since 1970", op="control.handle")
         if not 1 <= len(self.message_id) <= MESSAGE_ID_MAX:
             raise ValidationError(f"message_id has {len(self.message_id)} characters, not 1..64", op=self.type)
-        keys = COMMAND_KEYS.get(self.type)
-        if keys is None:
+        if bool(self.consumer_id) == bool(self.operator) or len(self.operator) > OPERATOR_MAX:
+            raise ValidationError("a command is of one consumer or of one operator, of 1..64 characters", op=self.type)
+        kind = COMMANDS.get(self.type)
+        if kind is None:
             raise ValidationError(f"unknown command {self.type!r}", op="control.handle")
-        unknown = sorted(set(self.payload) - keys)
-        if unknown:
-            raise ValidationError(f"unknown payload key {unknown[0]!r}", op=self.type)
+        if not (kind.by_consumer if self.consumer_id else kind.by_operator):
+            whose = "an operator's" if self.consumer_id else "a consumer's"
+            raise NotPermittedError(f"{self.type} is {whose} to give", op=self.type)
+        if kind.missing:
+            raise ValidationError(f"{self.type} is not built yet: {kind.missing}", op=self.type)
+
+    def read(self, shape: Shape[Payload]) -> Payload:
+        """The payload as *shape*.
+
+        Raises:
+            ValidationError: a key that is missing, unknown or of the wrong kind.
+        """
+        try:
+            return msgspec.convert(self.payload, shape)
+        except msgspec.ValidationError as error:
+            raise ValidationError(str(error), op=self.type) from None
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to one command; also delivered as a ControlAck event."""
+    """The answer to one command; also delivered as a ControlAck event to the consumer that gave it."""
 
     message_id: str
     consumer_id: str
@@ -65,17 +136,34 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     error: dict[str, str] | None = None
 
 
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What an obeyed command came to; also delivered as a ControlResult event to the consumer that gave it."""
+
+    message_id: str
+    consumer_id: str
+    command_type: str
+    routing_version: int
+    result: Outcome
+
+
 class Reply:
-    """What a command returns at once: its acknowledgement, now or once it is there.
+    """What a command returns at once: its acknowledgement and what it came to, now or once they are there.
 
     Args:
         command_type: what was asked for.
         get: called as get(timeout_s): the acknowledgement, or None when it is not there in time.
+        get_outcome: likewise for the outcome; None = the command has none.
     """
 
-    def __init__(self, command_type: str, get: Callable[[float], Ack | None]) -> None:
+    def __init__(
+        self,
+        command_type: str,
+        get: Callable[[float], Ack | None],
+        get_outcome: Callable[[float], Outcome | None] | None = None,
+    ) -> None:
         self._command_type = command_type
         self._get = get
+        self._get_outcome = get_outcome
 
     def result(self, timeout_s: float = 1.0) -> Ack:
         """The acknowledgement. Inline consumers have it at once, those with a thread of their own wait for it.
@@ -88,6 +176,22 @@ class Reply:
         if not ack.success and ack.error is not None:
             raise MisuseError(ack.error["message"], op=self._command_type)
         return ack
+
+    def outcome(self, timeout_s: float = 1.0) -> Outcome:
+        """What the command came to, as the ControlResult event tells it; empty for one that has no outcome.
+
+        Raises:
+            MisuseError: the command was refused.
+            CapacityError: it is not there in time; the ControlResult event tells later.
+            WrongThreadError: called on the engine's loop for what takes more than a moment.
+        """
+        self.result(timeout_s)
+        if self._get_outcome is None:
+            return {}
+        found = self._get_outcome(timeout_s)
+        if found is None:
+            raise CapacityError(f"no result within {timeout_s:g} s", op=self._command_type)
+        return found
 
     def __await__(self) -> Generator[Any, None, Ack]:
         """``await reply``: as :meth:`result`, in a coroutine."""
@@ -111,5 +215,5 @@ def error_record(error: EngineError) -> dict[str, str]:
     return {"code": error.code, "message": str(error)}
 
 
-Handler = Callable[[Command], None]
-"""Obeys one kind of command or raises."""
+Handler = Callable[[Command], Outcome | None]
+"""Obeys one type of command or raises; answers what it came to, or None where there is nothing to tell, or not yet."""

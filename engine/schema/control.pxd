@@ -11,6 +11,7 @@ cdef enum:
     COMMAND_MAX = 24
     ERROR_CODE_MAX = 24
     ERROR_TEXT_MAX = 256
+    RESULT_MAX = 2048
 
 
 cdef struct AckData:
@@ -22,6 +23,13 @@ cdef struct AckData:
     uint8_t success
 
 
+cdef struct ResultData:
+    char[65] message_id
+    char[33] consumer_id
+    char[25] command_type
+    char[2049] result          # a JSON object; empty = {}
+
+
 cdef struct InstrumentData:
     uint32_t record            # place in the process-wide list of instrument records, + 1
     uint32_t changed_fields    # bit per field of the record, in its order
@@ -31,6 +39,11 @@ cdef struct InstrumentData:
 @cython.final
 cdef class ControlAck(Event):
     cdef AckData a
+
+
+@cython.final
+cdef class ControlResult(Event):
+    cdef ResultData r
 
 
 @cython.final

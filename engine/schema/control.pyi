@@ -18,13 +18,30 @@ class ControlAck(Event):
         """Who gave the command."""
     @property
     def command_type(self) -> str:
-        """Kind of the command: ``subscribe``, ``unsubscribe``."""
+        """Kind of the command: ``subscribe``, ``set_trading_mode``."""
     @property
     def success(self) -> bool:
         """Whether it was obeyed."""
     @property
     def error(self) -> dict[str, str] | None:
         """``{"code", "message"}`` if and only if it was not."""
+
+@final
+class ControlResult(Event):
+    """What a command came to: exactly one after the acknowledgement of one that has an outcome, never dropped (EVT-18)."""
+
+    @property
+    def message_id(self) -> str:
+        """Id of the command."""
+    @property
+    def consumer_id(self) -> str:
+        """Who gave the command."""
+    @property
+    def command_type(self) -> str:
+        """Kind of the command."""
+    @property
+    def result(self) -> dict[str, object]:
+        """A JSON object, by kind of command; a new one at each reading."""
 
 @final
 class InstrumentUpdate(Event):

@@ -97,6 +97,7 @@ _FIELDS: dict[str, Schema] = {
         "required": ["code", "message"],
         "additionalProperties": False,
     },
+    "result": {"type": "object"},
     "account": PROVIDER,
     "asset": TEXT,
     "asset_scale": SCALE,

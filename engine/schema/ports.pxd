@@ -86,6 +86,9 @@ cdef class EventPool:
     cdef int attach_levels(self, PyObject* event, size_t count) except -1
     cdef int release(self, PyObject* event) noexcept
     cdef int release_many(self, PyObject** events, uint32_t count) noexcept
+    # A copy of an event without levels and fragments, from the heap, in its stead: takes over the caller's reference and
+    # gives one. NULL = there is no memory; the caller keeps its own.
+    cdef PyObject* move_to_heap(self, PyObject* event) noexcept
     # By (slot, generation): refused, harmlessly, once the slot has moved on.
     cdef int release_token(self, int event_type, uint32_t index, uint32_t generation) noexcept
     # Count a return of what the caller no longer holds; answers REFUSED.

@@ -8,6 +8,19 @@ from engine.base.units cimport unlikely
 from engine.schema.event cimport retain
 from engine.schema.ports cimport FULL, EventPool, EventSink, FanoutPort
 
+from engine.base.errors import CapacityError
+
+cdef enum:
+    INDEX_MAX = 32767          # slots name a consumer by 16 bits with a sign
+
+
+@cython.final
+cdef class Nobody(EventSink):
+    """In the place of a consumer that has left: takes nothing."""
+
+    cdef int offer(self, PyObject* event) except -1:
+        return FULL
+
 
 ctypedef int (*Quiet)(DataBus) noexcept     # what raises, as if it did not: see engine.base.pending
 
@@ -23,6 +36,7 @@ cdef class DataBus(FanoutPort):
     def __init__(self, EventPool pool not None):
         self._pool = pool
         self._consumers = []
+        self._nobody = Nobody()
 
     def __dealloc__(self):
         free(self._sinks)
@@ -33,6 +47,8 @@ cdef class DataBus(FanoutPort):
         """Connect a consumer; returns its index, which is never reused while running."""
         cdef uint32_t capacity
         cdef uint32_t index = len(self._consumers)
+        if index > INDEX_MAX:
+            raise CapacityError(f"{INDEX_MAX + 1} consumers have joined already", op="bus.add", hint="start the engine anew")
         if index == self._capacity:
             capacity = 2 * self._capacity if self._capacity else 16
             self._sinks = <PyObject**>realloc(self._sinks, capacity * sizeof(PyObject*))
@@ -45,6 +61,11 @@ cdef class DataBus(FanoutPort):
         self._consumers.append(consumer)
         self._sinks[index] = <PyObject*>consumer
         return index
+
+    def remove(self, index: int) -> None:
+        """A consumer has left, and no route leads to it: its place stays empty."""
+        self._consumers[index] = self._nobody
+        self._sinks[<uint32_t>index] = <PyObject*>self._nobody
 
     cdef int fan_out(self, PyObject* event, const uint16_t* consumers, uint32_t count) except -1:
         """Offer *event* to each consumer; the caller's reference is the first one's."""

@@ -5,7 +5,8 @@ from libc.stdlib cimport free, malloc
 
 from engine.base.clock cimport Clock
 from engine.base.plants cimport planted
-from engine.consumers.streamslots cimport CARE_LOST, CARE_NONE, StreamSlot, StreamSlots, stream_text
+from engine.consumers.streamslots cimport (CARE_LOST, CARE_NONE, KEEP_ALL, KEEP_ENDED, KEEP_NONE, StreamSlot,
+                                           StreamSlots, stream_text)
 from engine.schema.event cimport TRADE, Event
 from engine.schema.fold cimport (PART_BASE, PART_DELTA, PART_INVALID, PARTS, SATURATED_BOOK, SATURATED_DROP_OLDEST,
                                  SATURATED_KLINE, SATURATED_REPLACE, before, fold, is_book, part_of, stream_of)
@@ -36,6 +37,8 @@ cdef class Backlog:
         self._on_dropped = settings.on_dropped
         self._on_saturated = settings.on_saturated
         self._on_full = settings.on_full
+        self._on_spill_full = settings.on_spill_full
+        self._spill_max = settings.spill_trades
         self._slots = StreamSlots()
         self._mask = (1 << (max(1, capacity) - 1).bit_length()) - 1
         self._market = <PyObject**>malloc((self._mask + 1) * sizeof(PyObject*))
@@ -87,6 +90,8 @@ cdef class Backlog:
                 self._is_folded = True
                 self._compact()
                 return self._put_saturated(event)
+            if slot.keep != KEEP_NONE:
+                return self._spill(slot, event)
             self._tell_full(event)
             victim = self._victim()
             if victim == NULL and not must_stay(self._table.rule[(<Event>event).s.type], event):
@@ -98,6 +103,37 @@ cdef class Backlog:
             self._bury(victim)
             self._pool.release(victim)
         return ACCEPTED
+
+    cdef int _spill(self, StreamSlot* slot, PyObject* event) except -1:
+        """A trade that may not be lost finds the mailbox full: it is queued all the same, up to the spill's size.
+
+        It leaves the pool for that, which has none to spare. Past the spill its stream ends here, whose last trades are
+        all queued: what is missing begins with this one.
+        """
+        cdef PyObject* kept = NULL
+        if slot.keep == KEEP_ENDED:
+            self.skipped_suspended += 1
+            self.refused += 1
+            return FULL
+        if self.market_depth() - self.capacity < self._spill_max:
+            kept = self._pool.move_to_heap(event)
+        if kept != NULL:
+            self.spilled += 1
+            self._push(kept, slot)
+            return ACCEPTED
+        slot.keep = KEEP_ENDED
+        self.refused += 1
+        self._bury(event)
+        if self._on_spill_full is not None:
+            self._on_spill_full(self._consumer_id, (<Event>event).detach())
+        return FULL
+
+    def keep_trades(self, instrument_id: int, on: bool) -> None:
+        """From now on no trade of an instrument may be lost, or any may; what is queued is under it as well."""
+        cdef StreamSlot* slot = self._slots.of(<uint64_t>instrument_id << 32 | <uint64_t>TRADE)
+        self._kept_streams += <uint32_t>(slot.keep == KEEP_NONE and on) - <uint32_t>(slot.keep != KEEP_NONE and not on)
+        slot.keep = KEEP_ALL if on else KEEP_NONE
+        self._victims_from = self._head
 
     cdef int _push(self, PyObject* event, StreamSlot* slot) except -1:
         cdef int part
@@ -249,11 +285,13 @@ cdef class Backlog:
         cdef PyObject* event
         while at != self._tail:
             event = self._market[at & self._mask]
-            if event != NULL and (<Event>event).s.type == TRADE:
+            if event != NULL and (<Event>event).s.type == TRADE and self._may_go(event):
                 break
             at += 1
         self._victims_from = at
         if at == self._tail:
+            if self._kept_streams:
+                return NULL            # to look through all that is kept for each event would be dear
             at = self._head
             while at != self._tail:
                 event = self._market[at & self._mask]
@@ -266,6 +304,11 @@ cdef class Backlog:
         self._holes += 1
         self._careful = True
         return event
+
+    cdef bint _may_go(self, PyObject* event) noexcept:
+        """Whether a trade may be lost."""
+        cdef StreamSlot* slot = self._slots.find(stream_of(event)) if self._kept_streams else NULL
+        return slot == NULL or slot.keep == KEEP_NONE
 
     cdef int _bury(self, PyObject* event) except -1:
         """Count a lost event and tell of it; the caller's reference stays the caller's."""
@@ -302,6 +345,9 @@ cdef class Backlog:
         self._limit = self._saturate_depth
         self._era += 1
         for i in range(self._slots._mask + 1 if self._slots.count else 0):
+            if self._slots._rows[i].keep == KEEP_ENDED:
+                self._slots._rows[i].keep = KEEP_NONE      # what was kept has been delivered, or will be
+                self._kept_streams -= 1
             if self._slots._rows[i].coalesced != self._slots._rows[i].coalesced_told:
                 self._tell_coalesced(&self._slots._rows[i], False)
         return 0

@@ -135,6 +135,26 @@ cdef class Runner(EventSink):
         """Deliver what is queued, then call on_stop(ctx). Idempotent."""
         raise NotImplementedError(type(self).__name__)
 
+    def begin(self) -> None:
+        """As start(), without waiting for on_start(ctx) where it runs elsewhere."""
+        self.start()
+
+    def ask_to_stop(self) -> None:
+        """As stop(), without waiting; stop() is called once it has ended."""
+
+    def interrupt(self) -> None:
+        """End the callback in hand where that can be done, and call none with what is still queued."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether on_start(ctx) has returned or raised."""
+        return self.state != "starting"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no callback runs any more, and none will once stop() is called."""
+        return True
+
     cdef int _begin(self) except -1:
         """Call on_start(ctx), or run a coroutine up to its first batch."""
         if hasattr(self.handler, "on_start"):
@@ -340,11 +360,12 @@ cdef class Runner(EventSink):
         cdef Mailbox box = self.mailbox
         return {
             "offered": box.offered, "delivered": self.delivered, "coalesced": box.coalesced,
-            "skipped": box.skipped_version + box.skipped_dirty + self.cancelled, "dropped": box.dropped,
-            "queued": box.depth() + self._in_hand, "synthetic": box.synthetic, "skipped_version": box.skipped_version,
-            "skipped_dirty": box.skipped_dirty, "saturations": box.saturations, "invocations": self.invocations,
+            "skipped": box.skipped_version + box.skipped_dirty + box.skipped_suspended + self.cancelled,
+            "dropped": box.dropped, "queued": box.depth() + self._in_hand, "synthetic": box.synthetic,
+            "skipped_version": box.skipped_version, "skipped_dirty": box.skipped_dirty, "saturations": box.saturations, "invocations": self.invocations,
             "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
-            "busy_ns": self.busy_ns, "mailbox_peak": box.peak, "pinned": box.depth() + self._in_hand}
+            "busy_ns": self.busy_ns, "mailbox_peak": box.peak, "spilled": box.spilled,
+            "pinned": box.depth() + self._in_hand}
 
 
 cdef int call_handler(Runner runner, uint32_t count) except -1:

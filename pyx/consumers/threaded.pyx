@@ -10,7 +10,14 @@ from engine.base.errors import CapacityError
 from engine.base.workers import start_thread
 from engine.consumers.runner import forget_locals
 
+cdef extern from "Python.h":
+    int PyThreadState_SetAsyncExc(unsigned long thread_id, PyObject* error)
+
 cdef int64_t START_WITHIN_NS = 30 * 1_000_000_000
+
+
+class ConsumerInterrupted(BaseException):
+    """Raised inside a callback that did not return when its consumer was stopped."""
 
 
 @cython.final
@@ -35,19 +42,47 @@ cdef class ThreadRunner(Runner):
         self._stop_within_ns = <int64_t>(stop_within_s * 1e9)
         self._errors = []
 
+    def begin(self) -> None:
+        """Start the thread; has_begun tells when on_start(ctx) has returned."""
+        self._thread = start_thread(self.worker, self._run)
+
     def start(self) -> None:
         """Start the thread; returns when on_start(ctx) has.
 
         Raises:
             CapacityError: it did not within half a minute.
         """
-        self._thread = start_thread(self.worker, self._run)
+        self.begin()
         if not self._begun.wait(START_WITHIN_NS):
             raise CapacityError(f"on_start of consumer {self.consumer_id} takes more than 30 s", op="consumers.start",
                                 hint="do long work in callbacks, or before the engine starts")
         if self._errors:
             self.state = "stopped"
             raise self._errors.pop()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether on_start(ctx) has returned or raised."""
+        return self.state != "starting" or len(self._errors) != 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its thread has ended."""
+        return self._thread is None or not self._thread.is_alive()
+
+    def ask_to_stop(self) -> None:
+        """Have the thread deliver what is queued, call on_stop(ctx) and end; has_ended tells when it has."""
+        self._stopping = True
+        self._work.post()
+
+    def interrupt(self) -> None:
+        """Raise :class:`ConsumerInterrupted` inside the callback in hand; what is still queued is given back uncalled.
+
+        It is raised by the next line of Python the callback runs: what waits in a system call comes to that later.
+        """
+        self._is_interrupted = True
+        if not self.has_ended:
+            PyThreadState_SetAsyncExc(self._thread.ident, <PyObject*>ConsumerInterrupted)
 
     def stop(self) -> None:
         """Deliver what is queued, call on_stop(ctx), end the thread. Idempotent.
@@ -56,12 +91,12 @@ cdef class ThreadRunner(Runner):
         """
         if self.state == "stopped":
             return
-        self._stopping = True
-        self._work.post()
-        self._thread.join(self._stop_within_ns / 1e9)
-        if self._thread.is_alive():
-            self.state = "stalled"
-            return
+        if self._thread is not None:
+            self.ask_to_stop()
+            self._thread.join(self._stop_within_ns / 1e9)
+            if self._thread.is_alive():
+                self.state = "stalled"
+                return
         self.state = "stopped"
         self.mailbox.tell_rest()
         if self._errors:
@@ -120,7 +155,11 @@ cdef class ThreadRunner(Runner):
         cdef uint32_t count = <uint32_t>self.mailbox.take(self._batch, self._quantum)
         while count:
             try:
-                self._serve_batch(count, 0)
+                if self._is_interrupted:
+                    self.cancelled += count
+                    self._pool.release_many(self._batch, count)
+                else:
+                    self._serve_batch(count, 0)
             except BaseException as error:
                 forget_locals(error)
                 self.failures += 1

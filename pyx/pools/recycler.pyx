@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 import os
 from weakref import WeakSet
@@ -13,8 +14,8 @@ from engine.base.units cimport likely, unlikely
 from engine.pools.blocks cimport BLOCK_CLASSES, BlockPool, blocks_out, escape_block, return_block, take_block
 from engine.pools.fragments cimport leave_with_fragments, settle_fragments
 from engine.pools.frames cimport FramePools
-from engine.pools.lease cimport HEAP_INDEX, make_lease
-from engine.pools.reset cimport clean, holds_levels, poison
+from engine.pools.lease cimport HEAP_INDEX, make_lease, row_of
+from engine.pools.reset cimport begin_slot, clean, holds_levels, poison
 from engine.schema.event cimport (BOOK_UPDATE, CARE_FRAGMENTS, CARE_HEAP, CONSUMER_NONE, FLAG_OVERFLOW_ALLOC, MERGED_EVENT,
                                   SLOT_DETACHED, SLOT_ESCAPED, SLOT_FREE, SLOT_LEASED, SLOT_PUBLISHED, TYPE_COUNT,
                                   Event, EventHeader, Slot, is_critical, set_poison_reporter)
@@ -92,10 +93,7 @@ cdef class Recycler(EventPool):
         pool.reserve = reserve
         for i in range(capacity):
             event = cls()
-            event.s.index = i
-            event.s.state = SLOT_FREE
-            event.s.refs = 1
-            event.s.consumer = CONSUMER_NONE
+            begin_slot(event, i, SLOT_FREE)
             Py_INCREF(event)
             pool.slots[i] = <PyObject*>event
             pool.free_stack[capacity - 1 - i] = <PyObject*>event       # slot 0 leaves first
@@ -155,6 +153,25 @@ cdef class Recycler(EventPool):
 
     cdef PyObject* _overflow(self, int event_type) noexcept:
         """A critical event past the reserve: from the heap, with the same life, counted."""
+        cdef PyObject* event = self._from_heap(event_type)
+        if event != NULL:
+            (<Event>event).h.flags = FLAG_OVERFLOW_ALLOC
+            self._tell("pool.overflow", pool=EventType(event_type).class_name,
+                       overflow=self._pools[event_type].overflow_out)
+        return event
+
+    cdef PyObject* move_to_heap(self, PyObject* event) noexcept:
+        """What a consumer keeps beside its mailbox holds no slot of the pool."""
+        cdef PyObject* copy = self._from_heap((<Event>event).s.type)
+        if copy == NULL:
+            return NULL
+        (<Event>copy).h = (<Event>event).h
+        memcpy((<Event>copy).s.data, (<Event>event).s.data, (<Event>event).s.data_size)
+        (<Event>copy).s.state = SLOT_PUBLISHED
+        self.release(event)
+        return copy
+
+    cdef PyObject* _from_heap(self, int event_type) noexcept:
         cdef Pool* pool = &self._pools[event_type]
         cdef Event event
         try:
@@ -162,12 +179,8 @@ cdef class Recycler(EventPool):
         except MemoryError:
             return NULL
         self._overflow_events[<size_t><PyObject*>event] = event      # stands for the pool's reference
-        event.s.index = HEAP_INDEX
+        begin_slot(event, HEAP_INDEX, SLOT_LEASED)
         event.s.care |= CARE_HEAP
-        event.s.consumer = CONSUMER_NONE
-        event.s.state = SLOT_LEASED
-        event.s.refs = 1
-        event.h.flags = FLAG_OVERFLOW_ALLOC
         self._identify(<PyObject*>event, pool)
         pool.overflowed += 1
         pool.overflow_out += 1
@@ -175,7 +188,6 @@ cdef class Recycler(EventPool):
             pool.overflow_peak = pool.overflow_out
         if self._debug:
             stacks.note_acquired(<size_t><PyObject*>event)
-        self._tell("pool.overflow", pool=EventType(event_type).class_name, overflow=pool.overflow_out)
         return <PyObject*>event
 
     cdef int attach_levels(self, PyObject* event, size_t count) except -1:
@@ -282,10 +294,7 @@ cdef class Recycler(EventPool):
             del self._overflow_events[<size_t>event]
             return ESCAPED if kept else RECYCLED
         fresh = self._types[slot.type]()
-        fresh.s.index = index
-        fresh.s.state = SLOT_FREE
-        fresh.s.refs = 1
-        fresh.s.consumer = CONSUMER_NONE
+        begin_slot(fresh, index, SLOT_FREE)
         fresh.s.generation = slot.generation
         Py_INCREF(fresh)
         pool.slots[index] = <PyObject*>fresh
@@ -439,12 +448,3 @@ cdef class Recycler(EventPool):
             if not on:                     # in release nobody cleans a slot before its next life
                 for i in range(pool.free_count):
                     clean(pool.free_stack[i], holds_levels(event_type))
-
-
-cdef dict row_of(Event event, bint debug):
-    history = stacks.history_of(<size_t><PyObject*>event) if debug else None
-    return {"type": EventType(event.s.type).class_name, "index": None if event.s.care & CARE_HEAP else event.s.index,
-            "refs": event.s.refs, "holder": "engine" if event.s.consumer < 0 else f"consumer {event.s.consumer}",
-            "ts_recv_ns": event.h.ts_recv_ns,
-            "age_ns": None if history is None else monotonic_ns() - history.acquired_ns,
-            "acquired_at": None if history is None else history.acquired}

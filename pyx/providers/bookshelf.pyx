@@ -21,6 +21,11 @@ cdef class BookShelf(BookSource):
         """Put a book where its instrument is looked for."""
         self._books[book.instrument_id] = book
 
+    def is_valid(self, instrument_id: int) -> bool:
+        """Whether there is a book that is in force."""
+        cdef BookAssembler book = self._books.get(instrument_id)
+        return book is not None and book.is_valid
+
     def offer_to(self, EventSink sink not None, instrument_id: int, reason: int) -> tuple[int, int] | None:
         """Hand a book's snapshot to one consumer; (epoch, number) of the state it holds, None where there is none."""
         cdef PyObject* event = self.snapshot(instrument_id, reason)

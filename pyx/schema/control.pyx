@@ -1,7 +1,9 @@
 cimport cython
 from libc.string cimport memcpy, memset
 
-from engine.schema.event cimport CONTROL_ACK, INSTRUMENT_UPDATE, Event
+from engine.schema.event cimport CONTROL_ACK, CONTROL_RESULT, INSTRUMENT_UPDATE, Event
+
+import msgspec
 
 from engine.schema.enums import InstrumentChange
 from engine.schema.event import register_class
@@ -65,7 +67,7 @@ cdef class ControlAck(Event):
 
     @property
     def command_type(self) -> str:
-        """Kind of the command: ``subscribe``, ``unsubscribe``."""
+        """Kind of the command: ``subscribe``, ``set_trading_mode``."""
         self.guard()
         return self.a.command_type.decode()
 
@@ -82,6 +84,60 @@ cdef class ControlAck(Event):
         if self.a.error_code[0] == 0:
             return None
         return {"code": self.a.error_code.decode(), "message": self.a.error_text.decode("utf-8", "replace")}
+
+
+@cython.final
+cdef class ControlResult(Event):
+    """What a command came to: exactly one after the acknowledgement of one that has an outcome, never dropped (EVT-18)."""
+
+    def __cinit__(self):
+        self.s.data = &self.r
+        self.s.data_size = sizeof(ResultData)
+        self.s.type = CONTROL_RESULT
+
+    cdef object own_fields(self):
+        return ("message_id", "consumer_id", "command_type", "result")
+
+    cdef int fill_own(self, str name, object value) except -1:
+        cdef bytes encoded
+        if name == "message_id":
+            put_text(self.r.message_id, MESSAGE_ID_MAX, value)
+        elif name == "consumer_id":
+            put_text(self.r.consumer_id, CONSUMER_ID_MAX, value)
+        elif name == "command_type":
+            put_text(self.r.command_type, COMMAND_MAX, value)
+        elif name == "result":
+            encoded = msgspec.json.encode(dict(value)) if value else b""
+            if len(encoded) > RESULT_MAX:
+                raise ValueError(f"result of {len(encoded)} bytes, at most {RESULT_MAX}")
+            put_text(self.r.result, RESULT_MAX, encoded.decode())
+        else:
+            Event.fill_own(self, name, value)
+        return 0
+
+    @property
+    def message_id(self) -> str:
+        """Id of the command."""
+        self.guard()
+        return self.r.message_id.decode()
+
+    @property
+    def consumer_id(self) -> str:
+        """Who gave the command."""
+        self.guard()
+        return self.r.consumer_id.decode()
+
+    @property
+    def command_type(self) -> str:
+        """Kind of the command."""
+        self.guard()
+        return self.r.command_type.decode()
+
+    @property
+    def result(self) -> dict[str, object]:
+        """A JSON object, by kind of command; a new one at each reading."""
+        self.guard()
+        return msgspec.json.decode(self.r.result) if self.r.result[0] else {}
 
 
 @cython.final
@@ -128,4 +184,5 @@ cdef class InstrumentUpdate(Event):
 
 
 register_class(ControlAck, CONTROL_ACK)
+register_class(ControlResult, CONTROL_RESULT)
 register_class(InstrumentUpdate, INSTRUMENT_UPDATE)

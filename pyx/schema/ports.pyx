@@ -70,6 +70,9 @@ cdef class EventPool:
     cdef int release_many(self, PyObject** events, uint32_t count) noexcept:
         return 0
 
+    cdef PyObject* move_to_heap(self, PyObject* event) noexcept:
+        return NULL
+
     cdef int release_token(self, int event_type, uint32_t index, uint32_t generation) noexcept:
         return REFUSED
 

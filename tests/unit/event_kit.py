@@ -9,7 +9,7 @@ from engine.pools.lease import Lease
 from engine.pools.recycler import Recycler
 from engine.schema.account import BalanceUpdate
 from engine.schema.classes import Event, class_of
-from engine.schema.control import ControlAck, InstrumentUpdate
+from engine.schema.control import ControlAck, ControlResult, InstrumentUpdate
 from engine.schema.enums import (
     BalanceCause,
     BookReason,
@@ -35,6 +35,7 @@ BUILT: dict[EventType, type[Event]] = {
     EventType.TICKER: Ticker,
     EventType.KLINE_SUMMARY: KlineSummary,
     EventType.CONTROL_ACK: ControlAck,
+    EventType.CONTROL_RESULT: ControlResult,
     EventType.INSTRUMENT_UPDATE: InstrumentUpdate,
     EventType.BALANCE_UPDATE: BalanceUpdate,
     EventType.MERGED_EVENT: MergedEvent,
@@ -116,6 +117,7 @@ SAMPLES: dict[str, Any] = {
     "command_type": "subscribe",
     "success": True,
     "error": {"code": "not_found", "message": "no provider carries DOGE-EUR"},
+    "result": {"subscription_id": "mm1-4", "first_event": "live", "depth": {"levels": [1, 2]}},
     "instrument": INSTRUMENT,
     "change": InstrumentChange.SCALE_WIDENED,
     "account": "kraken_2",
@@ -158,8 +160,8 @@ def fields_of(event_type: EventType) -> tuple[str, ...]:
 
 
 def recycler(slots: int = 4, reserve: int = 0, **options: Any) -> Recycler:
-    """A Recycler with *slots* of every built type and *reserve* more of the critical one."""
-    return Recycler(dict.fromkeys(BUILT, slots), {EventType.CONTROL_ACK: reserve}, **options)
+    """A Recycler with *slots* of every built type and *reserve* more of the critical ones."""
+    return Recycler(dict.fromkeys(BUILT, slots), dict.fromkeys((EventType.CONTROL_ACK, EventType.CONTROL_RESULT), reserve), **options)
 
 
 def fill_all(lease: Lease, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -54,10 +54,10 @@ def setup(path: str, value: Any) -> dict[str, Any]:
     return running(path, value, run_report)
 
 
-def running(path: str, value: Any, look: Callable[[Engine], Any]) -> Any:
+def running(path: str, value: Any, look: Callable[[Engine], Any], consumer: Any = CONSUMER) -> Any:
     """What is seen of an engine that carries BTC and ETH, with the configured consumer."""
     providers = [{**PROVIDER, "name": name, "symbols": ["BTC-USDT", "ETH-USDT"]} for name in ("binance", "other")]
-    sets = [assignment("providers", providers), assignment("consumers", [CONSUMER]),
+    sets = [assignment("providers", providers), assignment("consumers", [consumer]),
             assignment(path.replace("[]", "[0]"), value)]  # fmt: skip
     with Engine(load_config(None, sets, {}), ManualClock(START_NS)) as engine:
         for provider in ("binance", "other"):
@@ -243,6 +243,34 @@ def pool(path: str, value: Any) -> int:
         return len(leases)
 
 
+def missing(engine: Engine) -> tuple[int, int]:
+    """(dropped, spilled) of 60 trades that find mm1, who has 16 places, busy."""
+    box = engine.runners["mm1"].mailbox
+    handler = engine.runners["mm1"].handler
+    handler.on_batch_called = lambda: trades(engine, range(2, 62))
+    trades(engine, range(1, 2))
+    engine.dispatcher.deliver()
+    return box.dropped, box.spilled
+
+
+def busy_with(path: str, value: Any) -> tuple[int, int]:
+    consumer = {**CONSUMER, "handler": "tests.unit.config.test_effects:Called", "mailbox_capacity": 16,
+                "subscriptions": [{**CONSUMER["subscriptions"][0], "never_drop_trades": True}]}  # type: ignore[index]
+    return running(path, value, missing, consumer)
+
+
+class Called(Notes):
+    """Calls back once, from inside its callback."""
+
+    on_batch_called: Callable[[], None] | None = None
+
+    def on_batch(self, events: list[Any], ctx: Any) -> None:
+        super().on_batch(events, ctx)
+        call, self.on_batch_called = self.on_batch_called, None
+        if call is not None:
+            call()
+
+
 # --- the list -----------------------------------------------------------------------------------------------
 
 ORDERING = "dispatcher.stream_ordering."
@@ -259,6 +287,8 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[str, Any], Any]]] = {
     "dispatcher.quantum_events": (64, 3, batches),
     "bus.saturate_at": (0.75, 0.6, marks),
     "bus.resume_at": (0.5, 0.2, marks),
+    "bus.spill_trades": (65_536, 5, busy_with),
+    "consumers[].subscriptions[].never_drop_trades": (True, False, busy_with),
     "consumers[].weight": (1, 3, lambda path, value: running(path, value, rounds)),
     "consumers[].version_filter": (True, False, lambda path, value: running(path, value, skipped_at_a_flip)),
     "bus.critical_reserve": (64, 9, lambda path, value: running(path, value, lambda e: e.runners["mm1"].mailbox.critical_reserve)),
@@ -297,11 +327,19 @@ ELSEWHERE = {
         "tests/unit/providers/test_brake.py::test_reading_stops_for_so_long_at_a_time_and_goes_on_by_itself_BP_01",
     "dispatcher.coalescable_types":
         "tests/unit/runtime/test_backpressure.py::test_types_that_may_not_coalesce_are_lost_and_mended_instead",
+    "bus.control_capacity":
+        "tests/unit/runtime/test_commands.py::test_commands_past_the_control_capacity_are_refused_and_each_is_answered_once",
+    "consumers[].trading_switch":
+        "tests/unit/runtime/test_commands.py::"
+        "test_ctl_14_what_the_configuration_says_stands_at_the_start_and_is_in_the_run_report",
+    "telemetry.trace_sampling":
+        "tests/unit/observability/test_stages.py::test_sampling_is_the_share_of_the_frames_that_is_timed",
     "schema_version": "tests/unit/config/test_load.py::test_an_empty_file_lacks_what_is_required",
     "consumers[].mode": "tests/system/test_thread_consumers.py::test_a_consumer_that_sleeps_in_its_thread_delays_nobody_CON_04",
     "log.level": "tests/unit/observability/test_logs.py::test_levels",
     "log.format": "tests/unit/observability/test_logs.py::test_a_text_line",
     "pools.ControlAck.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
+    "pools.ControlResult.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
     "providers[].kline_intervals": "tests/unit/providers/test_feeds.py::test_binance_names_its_streams_in_the_address",
     "providers[].book.diff_buffer_max": "tests/unit/config/test_effects.py::test_arc_29_diffs_wait_in_a_bounded_buffer",
     "providers[].book.snapshot_timeout_ms":

@@ -36,12 +36,13 @@ def test_mem_12_market_data_finds_an_empty_pool_at_once() -> None:
     again.release()
 
 
+@pytest.mark.parametrize("kind", [ACK, EventType.CONTROL_RESULT])
 @pytest.mark.parametrize("debug", [False, True])
-def test_mem_13_critical_kinds_take_the_reserve_then_the_heap(debug: bool) -> None:
+def test_mem_13_critical_kinds_take_the_reserve_then_the_heap(debug: bool, kind: EventType) -> None:
     told: list[dict[str, Any]] = []
-    pools = recycler(2, reserve=3, debug=debug, on_problem=lambda kind, **metadata: told.append(metadata | {"kind": kind}))
-    leases = [leased(pools, ACK, message_id=str(number)) for number in range(1000)]
-    row = pools.statistics().pools["ControlAck"]
+    pools = recycler(2, reserve=3, debug=debug, on_problem=lambda what, **metadata: told.append(metadata | {"kind": what}))
+    leases = [leased(pools, kind, message_id=str(number)) for number in range(1000)]
+    row = pools.statistics().pools[kind.class_name]
     assert (row.capacity, row.reserve, row.in_use, row.in_use_peak) == (5, 3, 1000, 1000)
     assert (row.acquired, row.overflowed, row.exhausted) == (1000, 995, 0)
     flagged = [EventFlag.OVERFLOW_ALLOC in lease.event().flags for lease in leases]
@@ -50,7 +51,7 @@ def test_mem_13_critical_kinds_take_the_reserve_then_the_heap(debug: bool) -> No
     assert [metadata["overflow"] for metadata in told] == list(range(1, 996))
     assert len(pools.outstanding(2000)) == 1000
     assert {lease.release() for lease in reversed(leases)} == {"recycled"}
-    row = pools.statistics().pools["ControlAck"]
+    row = pools.statistics().pools[kind.class_name]
     assert (row.in_use, row.acquired, row.recycled) == (0, 1000, 1000)
 
 

@@ -227,7 +227,7 @@ def test_symbols_come_and_go_while_running() -> None:
     async def main() -> None:
         async with BinanceVenue() as venue, running(venue) as it:
             client = venue.clients[0]
-            await it.session.subscribe(["CD-USDT", "AB-USDT"])
+            it.session.subscribe(["CD-USDT", "AB-USDT"])
             await reached(lambda: len(client.said) == 1)
             assert client.said[0]["method"] == "SUBSCRIBE"
             assert client.said[0]["params"] == ["cdusdt@depth@100ms"]
@@ -245,7 +245,7 @@ def test_symbols_come_and_go_while_running() -> None:
             client.transport.disconnect()
             await reached(lambda: len(venue.clients) == 2)
             assert venue.clients[1].path == "/stream?streams=cdusdt@depth@100ms"
-            await it.session.subscribe(["AB-USDT"])
+            it.session.subscribe(["AB-USDT"])
             await reached(lambda: len(venue.clients[1].said) == 1)
             venue.tell("ABUSDT", [])
             await reached(lambda: bool(it.books()[0].is_valid))
@@ -256,10 +256,14 @@ def test_symbols_come_and_go_while_running() -> None:
 def test_a_symbol_beyond_the_room_of_a_connection_gets_another() -> None:
     async def main() -> None:
         async with BinanceVenue() as venue, running(venue, connection={"symbols_per_conn": 2}) as it:
-            await it.session.subscribe(["CD-USDT", "EF-USDT"])
+            it.session.subscribe(["CD-USDT", "EF-USDT"])
             await reached(lambda: len(venue.clients) == 2)
             assert venue.clients[1].path == "/stream?streams=efusdt@depth@100ms"
             assert [one.plan.venue_symbols for one in it.session.connections] == [("ABUSDT", "CDUSDT"), ("EFUSDT",)]
+            it.session.unsubscribe(["EF-USDT"])
+            await reached(lambda: not venue.clients[1].is_open)
+            await pass_s(60.0)
+            assert (len(venue.clients), len(it.session.connections)) == (2, 1)
 
     in_virtual_time(main())
 

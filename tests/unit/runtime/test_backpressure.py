@@ -97,7 +97,7 @@ def test_rte_07_the_book_is_right_across_route_flips_too(seed: int, has_filter: 
         if market.rng.random() < 0.75:
             burst(market, 30)
             return
-        held = {row.symbol for row in market.engine.desk.subscriptions("slow") if row.event_types == BOOK}
+        held = {row.content.symbol for row in market.engine.desk.subscriptions("slow") if row.content.event_types == BOOK}
         symbol = market.rng.choice(symbols[1:])
         (market.unsubscribe if symbol in held else market.subscribe)("slow", symbol, BOOK)
         burst(market, 30)

@@ -6,7 +6,7 @@ import pytest
 
 from engine.base.errors import ValidationError
 from engine.schema.codec import from_json, to_json
-from engine.schema.control import ControlAck
+from engine.schema.control import ControlAck, ControlResult
 from engine.schema.enums import BookReason, EventFlag, Side, UpdateType
 from engine.schema.event import Event
 from engine.schema.market import BookUpdate, Trade
@@ -33,9 +33,23 @@ CONTROL_ACK = (
 )
 
 
-@pytest.mark.parametrize("document", [BOOK_UPDATE, CONTROL_ACK])
+CONTROL_RESULT = CONTROL_ACK.replace(b"ControlAck", b"ControlResult").replace(b"control_ack", b"control_result").replace(
+    b'"success":true,"error":null', b'"result":{"subscription_id":"s1","first_event":"live"}'
+)
+
+
+@pytest.mark.parametrize("document", [BOOK_UPDATE, CONTROL_ACK, CONTROL_RESULT])
 def test_the_published_examples_encode_to_the_same_bytes_API_30(document: bytes) -> None:
     assert to_json(from_json(document)) == document
+
+
+def test_evt_18_a_result_that_does_not_fit_is_refused_and_never_cut() -> None:
+    event = from_json(CONTROL_RESULT)
+    assert isinstance(event, ControlResult)
+    event.result = {"text": "x" * 2037}
+    assert event.result == {"text": "x" * 2037}
+    with pytest.raises(ValueError, match="2049 bytes, at most 2048"):
+        event.result = {"text": "x" * 2038}
 
 
 def test_values_come_back_as_they_were() -> None:

@@ -218,6 +218,7 @@ def test_evt_03_the_base_fields_are_exactly_those_of_the_model(event_type: Event
         (EventType.KLINE_SUMMARY, {"interval_ns", "interval", "open_time_ns", "close_time_ns", "open_raw", "high_raw",
                                    "low_raw", "close_raw", "volume_raw", "trade_count", "is_closed"}),
         (EventType.CONTROL_ACK, {"message_id", "consumer_id", "command_type", "success", "error"}),
+        (EventType.CONTROL_RESULT, {"message_id", "consumer_id", "command_type", "result"}),
         (EventType.INSTRUMENT_UPDATE, {"instrument", "change", "changed_fields"}),
         (EventType.BALANCE_UPDATE, {"account", "asset", "asset_scale", "total_raw", "available_raw", "held_raw",
                                     "delta_raw", "cause"}),

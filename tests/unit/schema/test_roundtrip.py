@@ -78,6 +78,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "command_type": TEXT,
     "success": st.booleans(),
     "error": st.none() | st.fixed_dictionaries({"code": st.just("not_found"), "message": TEXT}),
+    "result": st.dictionaries(st.sampled_from(["subscription_id", "rule", "state"]), TEXT | I64 | st.lists(st.booleans(), max_size=3)),
     "instrument": st.none() | st.just(INSTRUMENT),
     "change": st.none() | st.sampled_from(InstrumentChange),
     "account": TEXT,

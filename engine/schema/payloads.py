@@ -1,0 +1,75 @@
+"""What each type of command is about: payloads as they have to be (CTL-30). Ranges are those of the configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+PROVIDERS_MAX = 16
+
+
+class SubscriptionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """subscribe, unsubscribe."""
+
+    symbol: str
+    event_types: Annotated[tuple[str, ...], Meta(min_length=1)]
+    providers: Annotated[tuple[str, ...], Meta(max_length=PROVIDERS_MAX)] = ()
+    never_drop_trades: bool = False
+
+
+class MergeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``merge_config`` of a merged_subscribe command."""
+
+    window_duration_ms: Annotated[int, Meta(ge=1, le=600_000)] = 10_000
+    window_max_events: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    close_on_complete: bool = False
+    partial_policy: Literal["suppress"] = "suppress"
+
+
+class MergedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """merged_subscribe, merged_unsubscribe."""
+
+    symbol: str
+    event_types: Annotated[tuple[str, ...], Meta(min_length=1)]
+    providers: Annotated[tuple[str, ...], Meta(min_length=2, max_length=PROVIDERS_MAX)]
+    merge_config: MergeConfig = MergeConfig()
+
+
+class TradingModeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """set_trading_mode; an operator names the consumer, a consumer may name itself."""
+
+    enabled: bool
+    consumer_id: str | None = None
+
+
+class SnapshotRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """request_snapshot."""
+
+    provider: str
+    symbol: str
+
+
+class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """provider_start, provider_stop."""
+
+    provider: str
+
+
+class DebugRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """set_debug."""
+
+    on: bool
+
+
+class LogLevelRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """set_log_level."""
+
+    level: Literal["debug", "info", "warning", "error"]
+
+
+class DrainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """drain_dlq: how many records at most."""
+
+    limit: Annotated[int, Meta(ge=1, le=1_000_000)]
