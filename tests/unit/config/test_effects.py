@@ -343,13 +343,13 @@ ELSEWHERE = {
     "providers[].kline_intervals": "tests/unit/providers/test_feeds.py::test_binance_names_its_streams_in_the_address",
     "providers[].book.diff_buffer_max": "tests/unit/config/test_effects.py::test_arc_29_diffs_wait_in_a_bounded_buffer",
     "providers[].book.snapshot_timeout_ms":
-        "tests/unit/providers/test_session.py::test_a_snapshot_that_is_too_old_or_refused_is_asked_for_again",
+        "tests/unit/providers/test_snapshots.py::test_a_snapshot_that_is_too_old_or_refused_is_asked_for_again",
     "providers[].connection.connect_timeout_ms":
         "tests/unit/providers/test_session.py::test_an_address_where_nobody_listens_is_a_network_error",
     "providers[].connection.backoff_min_ms":
-        "tests/unit/providers/test_session.py::test_delays_double_up_to_the_cap_with_full_jitter_BOOK_03",
+        "tests/unit/providers/test_backoff.py::test_delays_double_up_to_the_cap_with_full_jitter_BOOK_03",
     "providers[].connection.backoff_max_ms":
-        "tests/unit/providers/test_session.py::test_delays_double_up_to_the_cap_with_full_jitter_BOOK_03",
+        "tests/unit/providers/test_backoff.py::test_delays_double_up_to_the_cap_with_full_jitter_BOOK_03",
     "providers[].connection.max_frame_bytes":
         "tests/unit/providers/test_listener.py::test_parts_past_the_limit_end_the_connection",
     "engine.shutdown_wait_ms":
