@@ -1,0 +1,76 @@
+"""docs/examples/three-venues.yaml as it stands, beside `engine-run sim` at its usual ports, for as long as one likes.
+
+``ENGINE_SOAK_SECONDS`` says how long the bad weather lasts: every fault of the simulator at every venue, each 15 s.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.adversity.kit import Run, Scene, Venues, assert_clean, took_s
+
+SECONDS = float(os.environ.get("ENGINE_SOAK_SECONDS", "0"))
+_PORT = 8870
+_COMPARED_S = 195.0
+"""Within this time every book is compared with a fresh snapshot: what no message shows has come to light."""
+FAULTS = (
+    "drop", "duplicate", "swap", "half_frame", "torn_frame", "silence", "disconnect", "corrupt_level", "corrupt_checksum",
+    "crossed", "delay_snapshot", "stale_snapshot", "snapshot_error", "rate_limited", "banned", "refuse", "shutdown",
+    "clock_offset", "tick_size", "instrument_status", "divergence", "quiet",
+)  # fmt: skip
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.soak,
+    pytest.mark.timeout(SECONDS + 600),
+    pytest.mark.skipif(not SECONDS, reason="ENGINE_SOAK_SECONDS says how long it is to run"),
+]
+
+
+def with_observer(config: dict[str, Any], folder: Path, project_root: Path) -> dict[str, Any]:
+    """The example, and one consumer more that rebuilds every book of it."""
+    observer = (project_root / "tests" / "adversity" / "observer.py").read_text()
+    (folder / "observer.py").write_text(observer)
+    symbols = sorted({symbol for provider in config["providers"] for symbol in provider["symbols"]})
+    config["consumers"].append(
+        {
+            "consumer_id": "observer",
+            "mode": "inline",
+            "handler": "observer:Observer",
+            "params": {"report": str(folder / "report.json"), "bell": str(folder / "bell")},
+            "mailbox_capacity": 8192,
+            "callback_budget_ms": 1000,
+            "subscriptions": [
+                {"symbol": symbol, "event_types": ["BookUpdate", "Trade", "InstrumentUpdate"]} for symbol in symbols
+            ],
+        }
+    )
+    return config
+
+
+def test_the_example_under_every_fault_ends_with_every_book_right(tmp_path: Path, project_root: Path) -> None:
+    example = yaml.safe_load((project_root / "docs" / "examples" / "three-venues.yaml").read_text())
+    config = with_observer(example, tmp_path, project_root)
+    symbols = {provider["name"]: provider["symbols"] for provider in config["providers"]}
+    venues = Venues("--port", str(_PORT), "--faults", ",".join(FAULTS))
+    try:
+        run = Run(tmp_path, config)
+        try:
+            seen = Scene(venues, run, symbols, {})
+            time.sleep(SECONDS)
+            venues.ask("DELETE", "/faults")
+            time.sleep(_COMPARED_S)
+            report = seen.equal(within_s=10)
+            print(f"{SECONDS:g} s; struck {dict(venues.struck())}; breaches {seen.breaches()}")
+            print(f"{len(report['resyncs'])} books begun anew, longest {max(map(took_s, report['resyncs'])):.1f} s")
+            assert_clean(run.stop(), within_s=120)
+        finally:
+            run.close()
+    finally:
+        venues.close()
