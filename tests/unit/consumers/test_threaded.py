@@ -15,6 +15,8 @@ from engine.schema.enums import EventType, UpdateType
 from tests.unit.event_kit import leased, recycler
 from tests.unit.pipeline_kit import INSTRUMENT_ID, Line
 
+pytestmark = pytest.mark.threads
+
 WITHIN_S = 4.0
 BOOK = {stream_index(INSTRUMENT_ID, EventType.BOOK_UPDATE)}
 DELTA = {"update_type": UpdateType.DELTA, "folded_count": 1}

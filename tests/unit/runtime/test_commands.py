@@ -293,6 +293,7 @@ def test_a_command_in_a_consumers_name_is_answered_by_its_events_as_well() -> No
 # --- from threads -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.threads
 def test_commands_past_the_control_capacity_are_refused_and_each_is_answered_once() -> None:
     """``bus.control_capacity``: a thread gives 20 commands before the loop has a moment."""
     with Desk("bus.control_capacity=16") as desk:

@@ -105,6 +105,7 @@ async def left(line: Line, consumer_id: str) -> tuple[str, float]:
     return state, time.monotonic() - begun_s
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("kind", [Computes, Waits, Reads, Swallows])
 def test_con_14_a_callback_that_does_not_return_is_interrupted_within_a_second(kind: type[Busy]) -> None:
     async def main() -> None:
@@ -130,6 +131,7 @@ def test_con_14_a_callback_that_does_not_return_is_interrupted_within_a_second(k
     asyncio.run(main())
 
 
+@pytest.mark.threads
 def test_con_14_a_consumer_that_waits_for_events_ends_at_once() -> None:
     async def main() -> None:
         with Line() as line:
@@ -142,6 +144,7 @@ def test_con_14_a_consumer_that_waits_for_events_ends_at_once() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.threads
 def test_con_14_what_waits_in_a_system_call_is_left_to_itself_within_a_second_and_gives_back_later() -> None:
     async def main() -> None:
         with Line() as line:
@@ -164,6 +167,7 @@ def test_con_14_what_waits_in_a_system_call_is_left_to_itself_within_a_second_an
     asyncio.run(main())
 
 
+@pytest.mark.threads
 def test_the_loop_goes_on_while_somebody_joins_and_leaves_slowly() -> None:
     class Slow(Collector):
         def on_start(self, ctx: Any) -> None:
@@ -191,6 +195,7 @@ def test_the_loop_goes_on_while_somebody_joins_and_leaves_slowly() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("mode", ["inline", "thread"])
 def test_sub_12_leaving_gives_back_what_is_queued_and_frees_the_name(mode: str) -> None:
     with Line() as line:
