@@ -37,7 +37,9 @@ if (ROOT / "tests" / "fixtures_pools.py").is_file():
 
 # The same examples in every run (QA-03), and one kind of time limit: that of the whole test, below.
 settings.register_profile("engine", deadline=None, derandomize=True, database=None)
-settings.load_profile("engine")
+# Which lines run is told by few examples, and a traced line takes a hundred times as long.
+settings.register_profile("traced", settings.get_profile("engine"), max_examples=10)
+settings.load_profile("traced" if os.environ.get("ENGINE_COVERAGE_ROOT") else "engine")
 
 
 # --- the wheel is what is tested ----------------------------------------------------------------------------
