@@ -140,6 +140,42 @@ class ReadyDocument(TypedDict):
     ready: ReadyReport
 
 
+class ConsumerRow(ConsumerCounts):
+    """Every count of a consumer (CTL-10); times in ns.
+
+    ``queued`` and ``pinned`` are of the moment, ``lag_ns`` is of the last event served, ``skipped`` holds
+    ``skipped_version`` and ``skipped_dirty``, ``offered`` holds ``synthetic``.
+    """
+
+    synthetic: int
+    skipped_version: int
+    skipped_dirty: int
+    saturations: int
+    invocations: int
+    failures: int
+    escapes: int
+    slow_callbacks: int
+    busy_ns: int
+    lag_ns: int
+    mailbox_peak: int
+    pinned: int
+
+
+class PoolRow(TypedDict):
+    """Every count of a pool: at rest acquired = recycled + escaped."""
+
+    capacity: int
+    reserve: int
+    in_use: int
+    in_use_peak: int
+    acquired: int
+    recycled: int
+    escaped: int
+    overflowed: int
+    refused: int
+    exhausted: int
+
+
 class RunDocument(TypedDict):
     """``run --json`` when it has ended."""
 
@@ -152,6 +188,11 @@ class RunDocument(TypedDict):
     stages: dict[str, Latency]
     traces: list[StageTrace]
     delivery: dict[str, Latency]
+    callback: dict[str, Latency]
+    gap_hold: Latency
+    dwell: dict[str, Latency]
+    consumers: dict[str, ConsumerRow]
+    pools: dict[str, PoolRow]
     balanced: bool
 
 

@@ -46,6 +46,7 @@ class Runner(EventSink):
     escapes: int
     slow_callbacks: int
     busy_ns: int
+    lag_ns: int
     delivery: LatencyHistogram
     callback: LatencyHistogram
     def __init__(
@@ -67,8 +68,14 @@ class Runner(EventSink):
     ) -> None: ...
     def start(self) -> None:
         """Call on_start(ctx) and begin."""
-    def stop(self) -> None:
-        """Deliver what is queued, then call on_stop(ctx). Idempotent."""
+    def ask_to_stop(self) -> None:
+        """Tell it that stop() follows, so that several end side by side."""
+    def stop(self, within_s: float | None = None) -> None:
+        """Deliver what is queued, then call on_stop(ctx). Idempotent.
+
+        Args:
+            within_s: wait no longer for a callback of another thread; None = as it was made.
+        """
     def statistics(self) -> dict[str, int]:
         """Counts of EVT-08's second equation and of the callbacks."""
 

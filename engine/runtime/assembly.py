@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -314,9 +315,13 @@ class Engine:
         self.orchestrator.discard_open()
         self.dispatcher.flush_held()
         failures: list[Exception] = []
+        # Those that do not end share one wait: as many as they are, the process ends in time (SHUT-03).
+        ends_s = time.monotonic() + self.config.engine.shutdown_wait_ms / 1e3
+        for runner in self.runners.values():
+            runner.ask_to_stop()
         for runner in self.runners.values():
             try:
-                runner.stop()
+                runner.stop(max(0.0, ends_s - time.monotonic()))
             except Exception as error:
                 failures.append(error)
         self.reporting.tell_rest()

@@ -10,6 +10,7 @@ from typing import Any
 from engine.base.workers import new_lock
 from engine.observability.dlq import DeadLetterQueue, DlqReason, priority_of
 from engine.observability.lanes import Severity
+from engine.observability.logs import with_fields
 from engine.observability.telemetry import TelemetryBus, TelemetryType
 from engine.schema.codec import to_json
 from engine.schema.enums import EventType
@@ -90,7 +91,8 @@ class Reporting:
             level = logging.ERROR if row.severity is Severity.ERROR else logging.WARNING
             told = {key: value for key, value in metadata.items() if key != "stack" and value is not None}
             shown = " ".join(f"{key}={value}" for key, value in told.items())
-            log.log(level, "%s %s trace_id=%s", row.text, shown, record.trace_id)
+            stack = {"stack": metadata["stack"]} if metadata.get("stack") else {}
+            log.log(level, "%s %s trace_id=%s", row.text, shown, record.trace_id, extra=with_fields(stack))
 
     def callback_slow(self, consumer_id: str, callback_ns: int, budget_ns: int) -> None:
         """A callback took longer than its budget."""

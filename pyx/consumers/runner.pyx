@@ -131,8 +131,15 @@ cdef class Runner(EventSink):
         """Call on_start(ctx) and begin."""
         raise NotImplementedError(type(self).__name__)
 
-    def stop(self) -> None:
-        """Deliver what is queued, then call on_stop(ctx). Idempotent."""
+    def ask_to_stop(self) -> None:
+        """Tell it that stop() follows, so that several end side by side."""
+
+    def stop(self, within_s: float | None = None) -> None:
+        """Deliver what is queued, then call on_stop(ctx). Idempotent.
+
+        Args:
+            within_s: wait no longer for a callback of another thread; None = as it was made.
+        """
         raise NotImplementedError(type(self).__name__)
 
     cdef int _begin(self) except -1:
@@ -183,6 +190,7 @@ cdef class Runner(EventSink):
                 same += 1
             self.delivery.record(0 if planted(b"runner.stamp_late") else now_ns - recv_ns, same)
             i += same
+        self.lag_ns = now_ns - recv_ns
         self._called = 0
         if unlikely((<Quiet>call_handler)(self, count) < 0):
             self._cancel(count, started_ns)
@@ -344,7 +352,7 @@ cdef class Runner(EventSink):
             "queued": box.depth() + self._in_hand, "synthetic": box.synthetic, "skipped_version": box.skipped_version,
             "skipped_dirty": box.skipped_dirty, "saturations": box.saturations, "invocations": self.invocations,
             "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
-            "busy_ns": self.busy_ns, "mailbox_peak": box.peak, "pinned": box.depth() + self._in_hand}
+            "busy_ns": self.busy_ns, "lag_ns": self.lag_ns, "mailbox_peak": box.peak, "pinned": box.depth() + self._in_hand}
 
 
 cdef int call_handler(Runner runner, uint32_t count) except -1:

@@ -49,16 +49,20 @@ cdef class ThreadRunner(Runner):
             self.state = "stopped"
             raise self._errors.pop()
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
+        """Let the thread end once it has delivered what is queued."""
+        self._stopping = True
+        self._work.post()
+
+    def stop(self, within_s: float | None = None) -> None:
         """Deliver what is queued, call on_stop(ctx), end the thread. Idempotent.
 
         A thread whose callback does not return in time is left behind, as ``stalled``: what it holds stays out.
         """
         if self.state == "stopped":
             return
-        self._stopping = True
-        self._work.post()
-        self._thread.join(self._stop_within_ns / 1e9)
+        self.ask_to_stop()
+        self._thread.join(self._stop_within_ns / 1e9 if within_s is None else within_s)
         if self._thread.is_alive():
             self.state = "stalled"
             return
