@@ -144,12 +144,13 @@ class ConsumerRow(ConsumerCounts):
     """Every count of a consumer (CTL-10); times in ns.
 
     ``queued`` and ``pinned`` are of the moment, ``lag_ns`` is of the last event served, ``skipped`` holds
-    ``skipped_version`` and ``skipped_dirty``, ``offered`` holds ``synthetic``.
+    ``skipped_version``, ``skipped_dirty`` and ``cancelled``, ``offered`` holds ``synthetic``.
     """
 
     synthetic: int
     skipped_version: int
     skipped_dirty: int
+    cancelled: int
     saturations: int
     invocations: int
     failures: int
@@ -159,6 +160,19 @@ class ConsumerRow(ConsumerCounts):
     lag_ns: int
     mailbox_peak: int
     pinned: int
+
+
+class MetricValue(TypedDict, total=False):
+    """One value of a metric (docs/metrics.md): ``value``, or of a histogram ``count``, ``sum`` and ``buckets``.
+
+    ``buckets`` are (upper edge, count of all up to it).
+    """
+
+    labels: dict[str, str]
+    value: float
+    count: int
+    sum: float
+    buckets: list[tuple[float, int]]
 
 
 class PoolRow(TypedDict):
@@ -193,6 +207,7 @@ class RunDocument(TypedDict):
     dwell: dict[str, Latency]
     consumers: dict[str, ConsumerRow]
     pools: dict[str, PoolRow]
+    metrics: dict[str, list[MetricValue]]
     balanced: bool
 
 

@@ -141,6 +141,7 @@ def as_json_document(result: ServiceResult) -> dict[str, Any]:
         "dwell": summary.dwell,
         "consumers": summary.consumers,
         "pools": summary.pool_rows(),
+        "metrics": result.metrics,
         "balanced": not summary.imbalances,
     }
 

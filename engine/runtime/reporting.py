@@ -158,7 +158,7 @@ class Reporting:
         event: Event | None,
         consumer_id: str | None = None,
     ) -> None:
-        provider, symbol, type_name = stream_key.split(":")
+        provider, symbol, type_name = stream_key.rsplit(":", 2)          # a merged stream's provider has a colon itself
         with self._lock:
             self._dlq.add(
                 reason,

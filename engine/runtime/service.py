@@ -12,9 +12,11 @@ from typing import Any
 
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
+from engine.observability.metrics import Sample
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
+from engine.runtime.metrics import metrics
 from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.summary import EngineSummary
 
@@ -89,6 +91,7 @@ class ServiceResult:
         summary: counts after all was drained.
         setup: what ran: profile, sizes, limits, modes, versions.
         outstanding: pools that have not everything back, and how much is out.
+        metrics: by name, as they were at the end.
     """
 
     seconds: float
@@ -96,6 +99,7 @@ class ServiceResult:
     summary: EngineSummary
     setup: dict[str, Any]
     outstanding: Mapping[str, int]
+    metrics: Mapping[str, list[Sample]]
 
 
 def bases_of(config: EngineConfig) -> list[str]:
@@ -172,7 +176,7 @@ class Service:
             waited_since_s = time.monotonic()
         outstanding = await self._drained(engine, waited_since_s)
         setup = run_report(engine, loop_name())
-        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding)
+        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, metrics(engine))
 
     async def _tell_ready(self, live: LiveEngine) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S

@@ -350,9 +350,10 @@ cdef class Runner(EventSink):
             "offered": box.offered, "delivered": self.delivered, "coalesced": box.coalesced,
             "skipped": box.skipped_version + box.skipped_dirty + self.cancelled, "dropped": box.dropped,
             "queued": box.depth() + self._in_hand, "synthetic": box.synthetic, "skipped_version": box.skipped_version,
-            "skipped_dirty": box.skipped_dirty, "saturations": box.saturations, "invocations": self.invocations,
-            "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
-            "busy_ns": self.busy_ns, "lag_ns": self.lag_ns, "mailbox_peak": box.peak, "pinned": box.depth() + self._in_hand}
+            "skipped_dirty": box.skipped_dirty, "cancelled": self.cancelled, "saturations": box.saturations,
+            "invocations": self.invocations, "failures": self.failures, "escapes": self.escapes,
+            "slow_callbacks": self.slow_callbacks, "busy_ns": self.busy_ns, "lag_ns": self.lag_ns,
+            "mailbox_peak": box.peak, "pinned": box.depth() + self._in_hand}
 
 
 cdef int call_handler(Runner runner, uint32_t count) except -1:
