@@ -85,7 +85,7 @@ engine_fanout_size sizes | consumers an event was handed to
 engine_offered_total counter consumer_id | events offered to a consumer: the sum of the next five and those queued
 engine_delivered_total counter consumer_id | events whose callback was entered
 engine_coalesced_total counter consumer_id | events that others stand for
-engine_skipped_total counter consumer_id reason | events of an older routing, or held by a snapshot already, or cancelled
+engine_skipped_total counter consumer_id reason | events of an older routing, in a snapshot already, or cancelled
 engine_consumer_dropped_total counter consumer_id reason | events that found no place
 engine_consumer_pinned gauge consumer_id | events that a consumer holds now
 engine_mailbox_depth gauge consumer_id | events queued now
@@ -108,6 +108,8 @@ engine_double_recycles_total counter pool | returns that were refused
 engine_pool_escapes_total counter consumer_id | objects that a callback kept
 engine_build_info gauge version python profile | 1, of what runs
 engine_stage_seconds times stage | time of sampled frames in a stage
+engine_loop_cycle_seconds_max gauge loop | the latest turn of the loop, from when it was due
+engine_loop_stalls_total counter loop | turns that came more than 100 ms late
 engine_synthetic_events_total counter event_type | events that the engine made itself
 engine_telemetry_total counter type | records for operators
 engine_telemetry_dropped_total counter | records that left the full ring
@@ -160,14 +162,17 @@ class Reading:
         """Set a histogram of durations; kept in ns, told in seconds."""
         metric = BY_NAME[name]
         counts = histogram.buckets()
-        edges = [(edge_ns / NS, sum(count for top_ns, count in counts if top_ns <= edge_ns)) for edge_ns in metric.edges]
+        edges = [
+            (edge_ns / NS, sum(count for top_ns, count in counts if top_ns <= edge_ns)) for edge_ns in metric.edges
+        ]
         self._set(metric, labels, edges, histogram.count, histogram.mean_ns() * histogram.count / NS)
 
     def sizes(self, name: str, counts: Mapping[int, int], *labels: object) -> None:
         """Set a histogram of small numbers, given as number -> how often."""
-        edges = [(float(edge), sum(times for size, times in counts.items() if size <= edge)) for edge in BY_NAME[name].edges]
+        metric = BY_NAME[name]
+        edges = [(float(edge), sum(times for size, times in counts.items() if size <= edge)) for edge in metric.edges]
         total = sum(size * times for size, times in counts.items())
-        self._set(BY_NAME[name], labels, edges, sum(counts.values()), float(total))
+        self._set(metric, labels, edges, sum(counts.values()), float(total))
 
     def _set(
         self, metric: Metric, labels: Iterable[object], edges: list[tuple[float, int]], count: int, total: float
@@ -187,7 +192,8 @@ class Reading:
             else:
                 values = self._values.get(metric.name, {})
                 rows = [
-                    Sample(labels=dict(zip(metric.labels, key, strict=True)), value=value) for key, value in values.items()
+                    Sample(labels=dict(zip(metric.labels, key, strict=True)), value=value)
+                    for key, value in values.items()
                 ]
             if rows:
                 found[metric.name] = rows
@@ -203,7 +209,7 @@ def page() -> str:
     return (
         "# Metrics\n\n"
         "What a run tells of itself under `metrics` of `run --json`. Durations are kept in ns and told in seconds; the\n"
-        f"buckets of a histogram count everything up to their edge. More than {MAX_LABEL_SETS} label sets of a metric are told\n"
-        f"as one, `{OTHER}`. Written by `scripts/schemas.py` from the table in `engine/observability/metrics.py`.\n\n"
+        f"buckets of a histogram count everything up to their edge. More than {MAX_LABEL_SETS} label sets of a metric\n"
+        f"are told as one, `{OTHER}`. Written by `scripts/schemas.py` from the table in `engine/observability/metrics.py`.\n\n"
         f"| metric | kind | labels | |\n|---|---|---|---|\n{rows}"
     )

@@ -102,6 +102,7 @@ class Engine:
             table=table,
             books=self.shelf,
             on_limited=self.reporting.rate_limited,
+            on_late=self.reporting.late,
         )
         self.orchestrator = Orchestrator(
             self.dispatcher, self.board, self.timer, self.recycler, self.clock, self.reporting.tell
@@ -166,7 +167,7 @@ class Engine:
             sizes,
             dict(RESERVES),
             debug=config.debug.recycler,
-            on_problem=self.reporting.tell,
+            on_problem=self.reporting.pool_problem,
             blocks_scale=8 if config.profile == "throughput" else 1,
             frames=FramePools(floors, set_frames, debug=config.debug.recycler),
         )
@@ -235,7 +236,7 @@ class Engine:
         is_inline = mode == "inline"
         commands = self._obey if is_inline else self._obey_from_thread
         context = Context(consumer_id, commands, self.clock.now, params)
-        kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, self._thread_settings())
+        kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, {"in_step": self._in_step})
         runner = kind(
             consumer_id,
             len(self.runners),
@@ -258,6 +259,7 @@ class Engine:
         self.desk.register(consumer_id, index)
         self.runners[consumer_id] = runner
         self.names[consumer_id] = name or consumer_id
+        self.reporting.names[index] = consumer_id
         return runner
 
     def add_configured_consumers(self, *, venues_may_come_later: bool = False) -> None:
@@ -315,8 +317,7 @@ class Engine:
         self.orchestrator.discard_open()
         self.dispatcher.flush_held()
         failures: list[Exception] = []
-        # Those that do not end share one wait: as many as they are, the process ends in time (SHUT-03).
-        ends_s = time.monotonic() + self.config.engine.shutdown_wait_ms / 1e3
+        ends_s = time.monotonic() + self.config.engine.shutdown_wait_ms / 1e3        # shared by those that do not end
         for runner in self.runners.values():
             runner.ask_to_stop()
         for runner in self.runners.values():
@@ -352,9 +353,6 @@ class Engine:
         )
 
     # -- commands ---------------------------------------------------------------------------------------------
-
-    def _thread_settings(self) -> dict[str, Any]:
-        return {"in_step": self._in_step, "stop_within_s": self.config.engine.shutdown_wait_ms / 1e3}
 
     def _obey(self, command: Command) -> Reply:
         ack = self.control.handle(command)

@@ -21,6 +21,7 @@ from engine.providers.feed import BookRules
 from engine.providers.gate import VenueGate
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
+from engine.runtime.loopwatch import LoopWatch
 
 Result = TypeVar("Result")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -149,12 +150,16 @@ class LiveEngine:
             else list(providers)
         )
         self._stack = AsyncExitStack()
+        self.watch: LoopWatch | None = None
+        """How late the loop's turns come; None before it runs."""
 
     async def __aenter__(self) -> Self:
         engine = self.engine
         await self._stack.__aenter__()
         for stage in (engine.orchestrator, engine.dispatcher):
             self._stack.callback(DeadlineTimer(stage, engine.clock).close)
+        self.watch = LoopWatch(engine.reporting.tell)
+        self._stack.callback(self.watch.close)
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
         gates: dict[tuple[str, str | None], VenueGate] = {}

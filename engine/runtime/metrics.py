@@ -11,6 +11,7 @@ from engine.observability.metrics import NS, Reading, Sample
 
 if TYPE_CHECKING:
     from engine.runtime.assembly import Engine
+    from engine.runtime.loopwatch import LoopWatch
 
 _SKIPPED = {"skipped_version": "version", "skipped_dirty": "dirty", "cancelled": "cancelled"}
 _STREAMS = {
@@ -47,8 +48,13 @@ _POOLS = {
 }
 
 
-def metrics(engine: Engine) -> dict[str, list[Sample]]:
-    """Every metric by name, as it is now. Reads counters that others write: nothing waits for it."""
+def metrics(engine: Engine, watch: LoopWatch | None = None) -> dict[str, list[Sample]]:
+    """Every metric by name, as it is now. Reads counters that others write: nothing waits for it.
+
+    Args:
+        engine: with its consumers.
+        watch: of the loop it runs on; None where there is none.
+    """
     reading = Reading()
     _of_providers(reading, engine)
     _of_windows(reading, engine)
@@ -56,6 +62,9 @@ def metrics(engine: Engine) -> dict[str, list[Sample]]:
     _of_consumers(reading, engine)
     _of_pools(reading, engine)
     _of_process(reading, engine)
+    if watch is not None:
+        reading.add("engine_loop_stalls_total", watch.stalls, watch.name)
+        reading.add("engine_loop_cycle_seconds_max", watch.longest_s, watch.name)
     return reading.samples()
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.base.errors import UseAfterRecycleError
 from engine.base.workers import new_lock
 from engine.observability.dlq import DeadLetterQueue, DlqReason, priority_of
 from engine.observability.lanes import Severity
@@ -34,6 +35,8 @@ class Reporting:
         """(provider, code) -> frames."""
         self._exhausted: dict[str, tuple[int, int | None]] = {}
         """By stream: (events without a slot not told yet, when the last ones were)."""
+        self.names: dict[int, str] = {}
+        """Consumers by the index that pools know them by."""
         self.watchers: list[Callable[[str, Mapping[str, Any]], None]] = []
         """Called with each telemetry kind and its metadata, beside the bus."""
 
@@ -49,6 +52,16 @@ class Reporting:
             for watch in self.watchers:
                 watch(kind, metadata)
             self._emit(row, known, trace_id)
+
+    def pool_problem(self, kind: str, **metadata: Any) -> None:
+        """A pool tells something; it knows consumers by their index."""
+        if "consumer_id" in metadata:
+            metadata["consumer_id"] = self.names.get(metadata["consumer_id"], "nobody known")
+        self.tell(kind, **metadata)
+
+    def late(self, stream_key: str, event: Event) -> None:
+        """An event behind what its stream has delivered, which is dropped: as it was."""
+        self._lost(DlqReason.LATE, "conflict", f"{stream_key} is past it", stream_key, 1, event)
 
     def rejected(self, provider: str, code: str, field: str | None, raw: bytes, length: int) -> None:
         """A frame that cannot be used: its bytes are kept."""
@@ -83,6 +96,9 @@ class Reporting:
                 trace_id=trace_id,
             )
             self._emit(row, metadata, trace_id)
+        if isinstance(error, UseAfterRecycleError):
+            kind = str(error).partition(" read after")[0].rpartition(" ")[2]
+            self.tell("recycler.use_after_recycle", trace_id=trace_id, pool=kind, type=kind, stacks=str(error))
 
     def _emit(self, row: TelemetryType, metadata: Mapping[str, Any], trace_id: str | None) -> None:
         """A warning or an error is a line of the log as well; what is folded into one record is one line (CON-18)."""

@@ -176,7 +176,7 @@ class Service:
             waited_since_s = time.monotonic()
         outstanding = await self._drained(engine, waited_since_s)
         setup = run_report(engine, loop_name())
-        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, metrics(engine))
+        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, metrics(engine, live.watch))
 
     async def _tell_ready(self, live: LiveEngine) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S
@@ -194,7 +194,7 @@ class Service:
         for pool, count in out.items():
             holders = _holders(engine, pool)
             engine.reporting.tell("shutdown.outstanding", pool=pool, count=count, holders=holders)
-            log.error("pool %s has %d out, held by %s", pool, count, ", ".join(holders) or "nobody known")
+            log.error("pool %s has %d out, held by %s", pool, count, ", ".join(holders))
         return out
 
 
@@ -204,7 +204,7 @@ def _holders(engine: Engine, pool: str) -> list[str]:
     told = [str(row["holder"]) for row in engine.recycler.outstanding() if row["type"] == pool]
     keepers = {names.get(holder, holder) for holder in told if holder != _NOBODY}
     stalled = {name for name, runner in engine.runners.items() if runner.statistics()["pinned"]}
-    return sorted(keepers | stalled)
+    return sorted(keepers | stalled) or [_NOBODY]
 
 
 def _reports(live: LiveEngine) -> tuple[ProviderReport, ...]:

@@ -18,7 +18,9 @@ from tests.unit.runtime.test_backpressure import ONE_AT_A_TIME, Throttled, burst
 
 
 def values(found: dict[str, list[Sample]], name: str) -> dict[tuple[str, ...], float]:
-    return {tuple(sample["labels"].values()): sample["value"] for sample in found.get(name, [])}
+    """By labels; instruments, which are told once, aside."""
+    rows = [(tuple(sample["labels"].values()), sample["value"]) for sample in found.get(name, [])]
+    return {labels: value for labels, value in rows if "InstrumentUpdate" not in labels}
 
 
 class Outside:
