@@ -126,6 +126,7 @@ class DemoDocument(TypedDict):
     traces: list[StageTrace]
     delivery: dict[str, Latency]
     books: list[BookCheck]
+    slow_books: list[BookCheck]
     books_equal: bool
     balanced: bool
     findings: dict[str, list[str]]

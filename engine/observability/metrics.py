@@ -208,8 +208,8 @@ def page() -> str:
     )
     return (
         "# Metrics\n\n"
-        "What a run tells of itself under `metrics` of `run --json`. Durations are kept in ns and told in seconds; the\n"
-        f"buckets of a histogram count everything up to their edge. More than {MAX_LABEL_SETS} label sets of a metric\n"
-        f"are told as one, `{OTHER}`. Written by `scripts/schemas.py` from the table in `engine/observability/metrics.py`.\n\n"
+        "What a run tells of itself under `metrics` of `run --json`. Durations are kept in ns and told in seconds;\n"
+        f"the buckets of a histogram count everything up to their edge. More than {MAX_LABEL_SETS} label sets of a\n"
+        f"metric are one, `{OTHER}`. Written by `scripts/schemas.py` from `engine/observability/metrics.py`.\n\n"
         f"| metric | kind | labels | |\n|---|---|---|---|\n{rows}"
     )
