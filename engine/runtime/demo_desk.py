@@ -12,7 +12,7 @@ from engine.consumers.context import Context
 from engine.consumers.subscriptions import Subscription
 from engine.providers.facts import plain
 from engine.runtime.assembly import Engine
-from engine.schema.market import BookEvent
+from engine.schema.market import BookEvent, Trade
 from engine.schema.merged import MergedEvent
 
 RULE = "across"
@@ -42,8 +42,9 @@ class Across:
         """One window in which both have traded."""
         if isinstance(event, MergedEvent):
             self.windows += 1
-            scale = max(trade.price_scale for trade in event.fragments)
-            prices = {trade.provider: trade.price_raw * 10 ** (scale - trade.price_scale) for trade in event.fragments}
+            trades = [fragment for fragment in event.fragments if isinstance(fragment, Trade)]
+            scale = max(trade.price_scale for trade in trades)
+            prices = {trade.provider: trade.price_raw * 10 ** (scale - trade.price_scale) for trade in trades}
             if len(set(prices.values())) > 1:
                 self.dearer[max(prices, key=lambda venue: prices[venue])] += 1
 
