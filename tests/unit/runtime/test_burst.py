@@ -45,16 +45,22 @@ def command(number: int, consumer_id: str = "blocked") -> Command:
     return Command(message_id=f"m-{number}", consumer_id=consumer_id, type="subscribe", payload=payload, ts_ns=START_NS)
 
 
-def flood(market: Market, ids: list[str]) -> None:
+def flood(market: Market, ids: list[str], happens: Any = burst) -> None:
     """Ten mailboxes of market data, and a fifth of that in acknowledgements, which come first; their ids in order."""
     for number in range(BURST):
         try:
             if number % 5 == 0:
                 ids.append(f"m-{number}")
                 market.engine.control.handle(command(number))
-            burst(market, 1)
+            happens(market, 1)
         except Cancelled:
             continue
+
+
+def trades(market: Market, count: int) -> None:
+    """A snapshot that is cut short would end the books, and with them most of the load."""
+    for _ in range(count):
+        market.trade(market.rng.choice(sorted(market.twins)))
 
 
 def is_whole(market: Market) -> bool:
@@ -103,7 +109,7 @@ def test_bp_07_again_while_the_fan_out_is_cancelled_half_way() -> None:
 
     def work() -> None:
         is_flooding.append(True)
-        flood(market, ids)
+        flood(market, ids, trades)
         is_flooding.clear()
 
     roomy = (*UNLIMITED, "pools.ControlAck.capacity=4")           # so that mailboxes are what is short
