@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/schemas/*.json anew from the code; tests/test_schemas.py fails while they differ."""
+"""Writes docs/schemas/*.json and docs/metrics.md anew from the code; tests/test_schemas.py fails while they differ."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from engine.cli.documents import schemas
+from engine.observability.metrics import page
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"
 
@@ -18,12 +19,13 @@ def text_of(schema: object) -> str:
 
 
 def main() -> None:
-    """Write each schema; remove what is no longer made."""
+    """Write each schema and the page of metrics; remove what is no longer made."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     made = {FOLDER / f"{name}.json": text_of(schema) for name, schema in schemas().items()}
     for path in FOLDER.glob("*.json"):
         if path not in made:
             path.unlink()
+    made[FOLDER.parent / "metrics.md"] = page()
     for path, text in made.items():
         path.write_text(text, encoding="utf-8")
 

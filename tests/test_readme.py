@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +22,9 @@ def readme(project_root: Path) -> str:
     return (project_root / "README.md").read_text(encoding="utf-8")
 
 
-def block(readme: str, language: str) -> str:
-    (found,) = re.findall(rf"```{language}\n(.*?)```", readme, re.DOTALL)
-    return str(found)
+def block(readme: str, language: str, place: int = 0) -> str:
+    """The first, or a later one, of its code in a language."""
+    return str(re.findall(rf"```{language}\n(.*?)```", readme, re.DOTALL)[place])
 
 
 def run(*args: str, cwd: Path) -> str:
@@ -50,6 +52,29 @@ def test_the_configuration_of_the_readme_runs_the_strategy(readme: str, captures
     out = run("-m", "engine", "replay", str(captures / CAPTURE), cwd=tmp_path)
     assert out.count("verified through") == 6494
     assert "spread: 6,494 offered = 6,494 delivered" in out
+
+
+def test_a_second_strategy_is_added_by_the_readme_alone_and_both_are_served(readme: str, tmp_path: Path) -> None:
+    spread = block(readme, "python").partition("engine.replay(")[0]
+    (tmp_path / "desk.py").write_text(f"{spread}\n{block(readme, 'python', 1)}")
+    (tmp_path / "engine.yaml").write_text(block(readme, "yaml") + block(readme, "yaml", 1))
+    command = [sys.executable, "-m", "engine", "run", "--simulated-providers", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        seen = 0
+        while seen < 100:
+            seen += "verified through" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    result = json.loads(out.splitlines()[-1])
+    for name in ("spread", "tape"):
+        row = result["consumers"][name]
+        assert row["offered"] == row["delivered"] > 0, name
+        assert row["failures"] == 0
+        assert result["delivery"][name]["p99_ns"] > 0
+    (told,) = re.findall(r"(\d+) trades, \{'BUY': \d+, 'SELL': \d+\}", err)
+    assert int(told) == result["consumers"]["tape"]["delivered"]
 
 
 def test_every_verb_and_flag_of_the_table_is_there(readme: str, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ class Compared:
     """One row beside the same row of the earlier file.
 
     Attributes:
-        ratio: new figure over old; a cost, so above 1 is worse. 0 where there is no earlier or later figure.
+        ratio: new figure over old, or old over new where more is better: above 1 is worse. 0 where there is no earlier
+            or later figure.
         tolerance: how much worse still holds: 10 %, or the spread of equal runs in either file if that is larger.
     """
 
@@ -44,8 +45,14 @@ def compare(now: Iterable[Row], before: Iterable[Row]) -> list[Compared]:
         elif old.figure > 0:
             spread = max(old.spread, new.spread)
             tolerance = max(DEFAULT_LIMIT, spread)
-            ratio = new.figure / old.figure
+            ratio = _worse_by(new, old)
             worse = ratio > 1 + tolerance
             verdict: Verdict = "void" if spread > MAX_AA_SPREAD else "worse" if worse else "holds"
             found.append(Compared(new, ratio, tolerance, verdict))
     return found
+
+
+def _worse_by(new: Row, old: Row) -> float:
+    if new.relation == "at_least":
+        return old.figure / new.figure if new.figure else float("inf")
+    return new.figure / old.figure

@@ -21,9 +21,9 @@ LIBRARIES = (
     "pysimdjson", "pytest-benchmark", "sortedcontainers", "uvloop", "websockets",
 )  # fmt: skip
 
-Relation = Literal["at_most", "at_most_times", "times_faster", "within", "shown"]
-"""How a figure meets its goal: at most the limit; at most limit times the baseline; at least limit times
-less than the baseline; a pairwise ratio within 1 + limit; or only shown."""
+Relation = Literal["at_most", "at_least", "at_most_times", "times_faster", "within", "shown"]
+"""How a figure meets its goal: at most the limit; at least the limit; at most limit times the baseline; at least
+limit times less than the baseline; a pairwise ratio within 1 + limit; or only shown."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Row:
         figure, figure_min, figure_max: median and range, in ``unit``.
         baseline, baseline_figure: the floor or the rival, in the same unit and the same run.
         limit, stretch: the goal's two numbers; what they bound is told by ``relation``.
-        regime: ``looped``, ``once through``, ``one frame per read``, or empty where it makes no difference.
+        regime: ``looped``, ``once through``, ``one frame per read``, ``profile service``, or empty where it makes no
+            difference.
         voided: the run cannot be judged, and ``note`` says why.
         cores: how many the measurement needs; with fewer there it is never met.
     """
@@ -88,7 +89,7 @@ class Row:
             return None
         if self.cores > cores_allowed():
             return None
-        if self.relation == "times_faster":
+        if self.relation in ("times_faster", "at_least"):
             return ratio >= self.limit
         if self.relation == "within":
             return ratio <= 1 + self.limit

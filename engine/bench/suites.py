@@ -1,11 +1,20 @@
-"""The suites by name: ``micro`` measures parts, ``pipeline`` the whole path and the process."""
+"""The suites by name: ``micro``: parts; ``pipeline``: the whole path, the process; ``service``: it runs under load."""
 from collections.abc import Iterator
 
-from engine.bench import suite_growth, suite_libraries, suite_micro, suite_pipeline, suite_process, suite_socket
+from engine.bench import (
+    suite_growth,
+    suite_libraries,
+    suite_micro,
+    suite_pipeline,
+    suite_process,
+    suite_service,
+    suite_socket,
+)
 from engine.bench.record import Row
 from engine.bench.sources import Note, Sources
 
-BUILT = ("micro", "pipeline")
+SERVICE = "service"
+BUILT = ("micro", "pipeline", SERVICE)
 ALL = "all"
 EVENTS_A_SECOND = 2_000_000
 """The long run watches memory over this many events a second asked for, ten million at most."""
@@ -30,3 +39,5 @@ def run(suite: str, sources: Sources, seconds: float, note: Note) -> Iterator[Ro
         yield from suite_process.run(
             min(suite_process.EVENTS, max(2_000_000, int(EVENTS_A_SECOND * 3 * seconds))), note
         )
+    if suite in (SERVICE, ALL):
+        yield from suite_service.run(seconds, note)

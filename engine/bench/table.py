@@ -28,7 +28,7 @@ def baseline(row: Row) -> str:
 
 def ratio(row: Row) -> str:
     """The ratio the goal speaks of; how many times faster where that is the goal."""
-    if row.relation in ("at_most", "within") or row.ratio is None:
+    if row.relation in ("at_most", "at_least", "within") or row.ratio is None:
         return ""
     return f"{row.ratio:.1f}x faster" if row.relation == "times_faster" else f"{row.ratio:.2f}x"
 
@@ -40,6 +40,7 @@ def goal(row: Row) -> str:
     limit = number(row.limit)
     text = {
         "at_most": f"<= {limit} {row.unit}",
+        "at_least": f">= {limit} {row.unit}",
         "at_most_times": f"<= {limit}x",
         "times_faster": f">= {limit}x faster",
         "within": f"<= {1 + row.limit:.2f}",
@@ -61,6 +62,11 @@ def cells(row: Row) -> tuple[str, ...]:
     return row.goal, what, figure(row), baseline(row), ratio(row), goal(row), met(row), str(row.cores)
 
 
-def order(row: Row) -> tuple[int, str]:
-    """Goals in order of their numbers."""
-    return (int(row.goal[1:]) if row.goal[1:].isdigit() else 99, row.goal)
+def order(row: Row) -> tuple[str, int, str]:
+    """Goals in order of their numbers, criteria behind them."""
+    kind, _, number = row.goal.rpartition("-")
+    return (kind, int(number), row.goal) if kind and number.isdigit() else ("", _number(row.goal[1:]), row.goal)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 99

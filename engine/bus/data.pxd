@@ -6,6 +6,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from engine.schema.ports cimport EventPool, EventSink, FanoutPort
 
 
+cdef enum:
+    BUS_SIZES = 257                      # as many consumers as a configuration may have, and none
+
+
 @cython.final
 cdef class Nobody(EventSink):
     pass
@@ -25,6 +29,6 @@ cdef class DataBus(FanoutPort):
     cdef uint32_t _capacity
     cdef uint16_t _serving           # whose turn it is in flush()
     cdef bint _flushing
-    cdef readonly uint64_t fanned_out    # events handed to at least one consumer
+    cdef uint64_t[BUS_SIZES] _sizes      # events by how many consumers they were handed to; the last place: as many or more
 
     cdef int _wait(self, uint16_t index) except -1

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.base.errors import MisuseError, ValidationError
+from engine.base.errors import MisuseError, UnavailableError, ValidationError
 from engine.cli.common import ApiFlag, ConfigFlag, JsonFlag, LogLevelFlag, SetFlag, between, flags_of, one_of
 from engine.cli.exit_codes import ExitCode
 from engine.cli.output import print_json, print_table, progress
 
 SUITES = ("micro", "pipeline", "fanout", "service", "all")
-NOT_BUILT = {"fanout": "fan-out under load", "service": "the service under load"}
+NOT_BUILT = {"fanout": "fan-out under load"}
 SECONDS = 2.0
+SERVICE_SECONDS = 3.0
 
 
 def _suite(value: str) -> str:
@@ -45,8 +46,12 @@ def register(app: typer.Typer) -> None:
             str, typer.Option("--suite", metavar="|".join(SUITES), help="What to measure.", callback=_suite)
         ] = "all",
         seconds: Annotated[
-            float, typer.Option("--seconds", help="Measuring time a figure.", callback=between(0.01, 600))
-        ] = SECONDS,
+            float | None,
+            typer.Option(
+                "--seconds", callback=between(0.01, 3600),
+                help=f"Measuring time a figure ({SECONDS:g}); of service, of each load ({SERVICE_SECONDS:g}).",
+            ),
+        ] = None,
         rates: Annotated[
             str | None, typer.Option("--rates", help="Offered rates (not built yet).", callback=_refuse_rates)
         ] = None,
@@ -62,6 +67,8 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Measure the engine beside its floors and baselines, in one run on this machine."""
         as_json = flags_of(ctx, config, sets, log_level, as_json).as_json
+        if seconds is None:
+            seconds = SERVICE_SECONDS if suite == "service" else SECONDS
         before = None if against is None else _earlier(against)
         _must_be_writable(out)
         result, lines = _measure(suite, seconds, captures)
@@ -81,7 +88,9 @@ def _measure(suite: str, seconds: float, captures: Path | None) -> tuple[dict[st
 
     Raises:
         ValidationError: the folder of captures lacks what is needed.
+        UnavailableError: a process of the measurement did not start, or did not end.
     """
+    from engine.bench.children import ProcessFailedError
     from engine.bench.data.corpus import CapturesMissingError
     from engine.bench.record import document
     from engine.bench.sources import Sources
@@ -94,10 +103,14 @@ def _measure(suite: str, seconds: float, captures: Path | None) -> tuple[dict[st
     lines = [sources.line]
     rows = []
     with progress("bench", None, "figures") as shown:
-        for row in run(suite, sources, seconds, lines.append):
-            rows.append(row)
-            shown.update(len(rows), f"{row.goal} {row.subject}")
-    details = {"suite": suite, "seconds": seconds, "frames": sources.line, "notes": lines[1:], "profile": "throughput"}
+        try:
+            for row in run(suite, sources, seconds, lines.append):
+                rows.append(row)
+                shown.update(len(rows), f"{row.goal} {row.subject}")
+        except ProcessFailedError as failed:
+            raise UnavailableError(str(failed), op="bench.run") from failed
+    profile = "service" if suite == "service" else "throughput"
+    details = {"suite": suite, "seconds": seconds, "frames": sources.line, "notes": lines[1:], "profile": profile}
     return document("bench", rows, details=details), lines
 
 
@@ -148,7 +161,8 @@ def _print(result: Mapping[str, Any], lines: list[str]) -> None:
     from engine.bench.table import HEADER, cells, order
 
     rows = sorted(rows_of(result), key=order)
-    print_table(HEADER, [cells(row) for row in rows], "ns are CPU time of one thread; medians, (least-most)")
+    title = "ns are CPU time of one thread; medians, (least-most); SC rows are seen from outside"
+    print_table(HEADER, [cells(row) for row in rows], title)
     machine, libraries = result["machine"], result["libraries"]
     print()
     for line in lines:

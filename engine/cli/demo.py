@@ -1,4 +1,4 @@
-"""``engine-run demo``: a seeded market on loopback, through the real sessions, to three sample strategies."""
+"""``engine-run demo``: a seeded market on loopback, through the real sessions, to sample strategies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
         ctx: typer.Context,
         seconds: Annotated[
             float, typer.Option(help="How long; 0 = until Ctrl-C.", callback=between(0, 86_400))
-        ] = 30.0,
+        ] = 6.0,
         rate: Annotated[
             float, typer.Option(help="Frames a second of all venues.", callback=between(1, _RATE_MAX))
         ] = 2000.0,

@@ -42,10 +42,11 @@ class _Lines:
             f"{provider.name} {provider.frames_per_s:,.0f}/s {provider.books_valid}/{provider.books} books"
             for provider in now.providers
         )
-        slowest = max((latency.p99_ns for latency in now.summary.delivery.values()), default=0)
+        others = [latency.p99_ns for name, latency in now.summary.delivery.items() if name != "slow"]
         events = now.summary.totals()["received"]
         print(
-            f"demo: {now.elapsed_s:.0f} s, {events:,} events; {venues}; delivery p99 {duration_text(slowest)}",
+            f"demo: {now.elapsed_s:.0f} s, {events:,} events; {venues}; "
+            f"delivery p99 {duration_text(max(others, default=0))}, the slow consumer aside",
             file=sys.stderr,
             flush=True,
         )
@@ -172,6 +173,8 @@ def print_result(result: DemoResult) -> None:
         print(f"  FAULT: pool {name} has {count:,} out")
     if not (result.differing or result.faults or result.outstanding):
         count = len(result.books)
+        slow = len(result.slow_books)
+        print(f"  slow: {slow} of {slow} books that it rebuilt from what came through equal the venue's own")
         print(f"  balanced: every count adds up, every pool is whole, {count} of {count} books equal the venue's own")
 
 
@@ -196,6 +199,7 @@ def as_json_document(result: DemoResult) -> dict[str, Any]:
         "traces": summary.traces,
         "delivery": summary.delivery,
         "books": result.books,
+        "slow_books": result.slow_books,
         "books_equal": not result.differing,
         "balanced": not summary.imbalances,
         "findings": result.findings,

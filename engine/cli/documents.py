@@ -127,6 +127,7 @@ class DemoDocument(TypedDict):
     traces: list[StageTrace]
     delivery: dict[str, Latency]
     books: list[BookCheck]
+    slow_books: list[BookCheck]
     books_equal: bool
     balanced: bool
     findings: dict[str, list[str]]
@@ -141,6 +142,56 @@ class ReadyDocument(TypedDict):
     ready: ReadyReport
 
 
+class ConsumerRow(ConsumerCounts):
+    """Every count of a consumer (CTL-10); times in ns.
+
+    ``queued`` and ``pinned`` are of the moment, ``lag_ns`` is of the last event served, ``skipped`` holds
+    ``skipped_version``, ``skipped_dirty`` and ``cancelled``, ``offered`` holds ``synthetic``.
+    """
+
+    synthetic: int
+    skipped_version: int
+    skipped_dirty: int
+    cancelled: int
+    saturations: int
+    invocations: int
+    failures: int
+    escapes: int
+    slow_callbacks: int
+    busy_ns: int
+    lag_ns: int
+    mailbox_peak: int
+    pinned: int
+
+
+class MetricValue(TypedDict, total=False):
+    """One value of a metric (docs/metrics.md): ``value``, or of a histogram ``count``, ``sum`` and ``buckets``.
+
+    ``buckets`` are (upper edge, count of all up to it).
+    """
+
+    labels: dict[str, str]
+    value: float
+    count: int
+    sum: float
+    buckets: list[tuple[float, int]]
+
+
+class PoolRow(TypedDict):
+    """Every count of a pool: at rest acquired = recycled + escaped."""
+
+    capacity: int
+    reserve: int
+    in_use: int
+    in_use_peak: int
+    acquired: int
+    recycled: int
+    escaped: int
+    overflowed: int
+    refused: int
+    exhausted: int
+
+
 class RunDocument(TypedDict):
     """``run --json`` when it has ended."""
 
@@ -153,6 +204,12 @@ class RunDocument(TypedDict):
     stages: dict[str, Latency]
     traces: list[StageTrace]
     delivery: dict[str, Latency]
+    callback: dict[str, Latency]
+    gap_hold: Latency
+    dwell: dict[str, Latency]
+    consumers: dict[str, ConsumerRow]
+    pools: dict[str, PoolRow]
+    metrics: dict[str, list[MetricValue]]
     balanced: bool
 
 

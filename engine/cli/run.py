@@ -136,6 +136,12 @@ def as_json_document(result: ServiceResult) -> dict[str, Any]:
         "stages": summary.stages,
         "traces": summary.traces,
         "delivery": summary.delivery,
+        "callback": summary.callback,
+        "gap_hold": summary.gap_hold,
+        "dwell": summary.dwell,
+        "consumers": summary.consumers,
+        "pools": summary.pool_rows(),
+        "metrics": result.metrics,
         "balanced": not summary.imbalances,
     }
 

@@ -28,9 +28,13 @@ def latency_cells(latency: Latency) -> tuple[str, str, str]:
 
 
 def print_latencies(summary: EngineSummary) -> None:
-    """One row a stage and a consumer."""
+    """One row a stage, two a consumer, and what waited for gaps and in windows."""
     rows = [("stage", name, latency) for name, latency in summary.stages.items()]
     rows += [("delivery", name, latency) for name, latency in summary.delivery.items()]
+    rows += [("batch", name, latency) for name, latency in summary.callback.items()]
+    if summary.gap_hold.count:
+        rows.append(("gap hold", "events", summary.gap_hold))
+    rows += [("window", name, latency) for name, latency in summary.dwell.items()]
     print_table(
         ("latency", "of", "timed", "p50", "p99", "max"),
         [(kind, name, latency.count, *latency_cells(latency)) for kind, name, latency in rows],
@@ -42,7 +46,7 @@ def print_counts(summary: EngineSummary) -> None:
     for line in (streams_text(summary), *windows_texts(summary)):
         print(f"  {line}")
     for name, row in summary.consumers.items():
-        print(f"  {name}: {consumer_text(row)}")
+        print(f"  {name}: {consumer_text(row)}{_trouble_text(row)}")
     lent = sum(row.acquired for row in summary.pools.pools.values())
     back = sum(row.recycled + row.escaped for row in summary.pools.pools.values())
     print(f"  pools: {lent:,} lent = {back:,} back + {sum(summary.pools.out().values()):,} out")
@@ -52,6 +56,12 @@ def print_counts(summary: EngineSummary) -> None:
     if summary.telemetry:
         told = ", ".join(f"{name} {count:,}" for name, count in summary.telemetry.items())
         print(f"  told: {told}; {summary.dead_letters:,} dead letters kept")
+
+
+def _trouble_text(row: Mapping[str, int]) -> str:
+    """What a consumer did that it should not; nothing where there is nothing to tell."""
+    told = ("failures", "escapes", "slow_callbacks")
+    return "".join(f"; {row[name]:,} {name.replace('_', ' ')}" for name in told if row[name])
 
 
 def print_tallies(what: str, rows: Mapping[str, Mapping[str, int]]) -> None:

@@ -54,6 +54,7 @@ cdef class Runner(EventSink):
     cdef readonly uint64_t escapes
     cdef readonly uint64_t slow_callbacks
     cdef readonly int64_t busy_ns
+    cdef readonly int64_t lag_ns             # of the last event served: from its arrival to the start of its callback
     cdef readonly LatencyHistogram delivery  # frame in to callback start
     cdef readonly LatencyHistogram callback
 

@@ -46,6 +46,7 @@ class Runner(EventSink):
     escapes: int
     slow_callbacks: int
     busy_ns: int
+    lag_ns: int
     delivery: LatencyHistogram
     callback: LatencyHistogram
     def __init__(
@@ -67,8 +68,12 @@ class Runner(EventSink):
     ) -> None: ...
     def start(self) -> None:
         """Call on_start(ctx) and begin."""
-    def stop(self) -> None:
-        """Deliver what is queued, then call on_stop(ctx). Idempotent."""
+    def stop(self, within_s: float | None = None) -> None:
+        """Deliver what is queued, then call on_stop(ctx). Idempotent.
+
+        Args:
+            within_s: wait no longer for a callback of another thread; None = as it was made.
+        """
     def begin(self) -> None:
         """As start(), without waiting for on_start(ctx) where it runs elsewhere."""
     def ask_to_stop(self) -> None:

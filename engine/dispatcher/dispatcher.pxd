@@ -28,7 +28,7 @@ cdef class Dispatcher(EventSink):
     cdef list _held_streams                  # stream indices with something held
     cdef int64_t _next_deadline_ns
     cdef int64_t _overrun_ns
-    cdef object _on_telemetry, _on_limited
+    cdef object _on_telemetry, _on_limited, _on_late
     cdef public object on_deadline           # called as on_deadline() when next_deadline_ns has come nearer, or None
     cdef readonly uint64_t flush_overruns
     cdef readonly LatencyHistogram gap_hold

@@ -32,6 +32,8 @@ class Dispatcher(EventSink):
         table: what may coalesce while it waits.
         books: told where an update is lost.
         on_limited: called as on_limited(stream_key, count, event, waiting) for what found no place to wait.
+        on_late: called as on_late(stream_key, event) for market data that is dropped as late; the event is valid until
+            it returns.
     """
 
     flush_overruns: int
@@ -56,6 +58,7 @@ class Dispatcher(EventSink):
         table: SaturationTable | None = None,
         books: BookSource | None = None,
         on_limited: Callable[[str, int, Event | None, int], None] | None = None,
+        on_late: Callable[[str, Event], None] | None = None,
     ) -> None: ...
     def poll(self, now_ns: int) -> int:
         """Act on deadlines up to *now_ns*; returns how many events moved."""

@@ -23,6 +23,11 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 _FIELDS = "engine_fields"
 
 
+def with_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """``extra`` of a logging call, for lines that carry *fields*."""
+    return {_FIELDS: dict(fields)}
+
+
 class Log:
     """A named logger whose lines carry fields: ``log.info("resync", provider="kraken", reason="gap")``."""
 
@@ -51,7 +56,7 @@ class Log:
         self, level: int, message: str, fields: dict[str, Any], error: BaseException | None = None
     ) -> None:
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, "%s", message, extra={_FIELDS: fields}, exc_info=error)
+            self._logger.log(level, "%s", message, extra=with_fields(fields), exc_info=error)
 
 
 class _Formatter(logging.Formatter):

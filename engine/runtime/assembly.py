@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -76,7 +77,7 @@ class Engine:
             self.clock.now, config.dlq.max_records, config.dlq.max_bytes, config.dlq.path, self.telemetry
         )
         self.reporting = Reporting(self.telemetry, self.dlq)
-        self.recycler, self.warnings = build_recycler(config, self.reporting.tell)
+        self.recycler, self.warnings = build_recycler(config, self.reporting.pool_problem)
         self.timer = StageTimer(config.telemetry.trace_sampling)
         self.board = RoutingBoard()
         self.shelf = BookShelf(self.board)
@@ -222,7 +223,7 @@ class Engine:
         is_inline = mode == "inline"
         commands = self._issuing.on_loop if is_inline else self._issuing.from_thread
         context = Context(consumer_id, commands, self.clock.now, params)
-        kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, self._thread_settings())
+        kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, {"in_step": self._in_step})
         runner = kind(
             consumer_id,
             self._joined,
@@ -248,6 +249,7 @@ class Engine:
         self.names[consumer_id] = name or consumer_id
         self.switches.add(consumer_id, enabled=may_trade)
         self.control.forget_issuer(consumer_id)
+        self.reporting.names[index] = consumer_id
         return runner
 
     def remove_consumer(self, consumer_id: str) -> None:
@@ -346,9 +348,13 @@ class Engine:
         self.orchestrator.discard_open()
         self.dispatcher.flush_held()
         failures: list[Exception] = []
-        for runner in (*self.runners.values(), *self.leaving.values()):
+        ends_s = time.monotonic() + self.config.engine.shutdown_wait_ms / 1e3        # shared by those that do not end
+        ending = (*self.runners.values(), *self.leaving.values())
+        for runner in ending:
+            runner.ask_to_stop()
+        for runner in ending:
             try:
-                runner.stop()
+                runner.stop(max(0.0, ends_s - time.monotonic()))
             except Exception as error:
                 failures.append(error)
         self.reporting.tell_rest()
@@ -404,9 +410,6 @@ class Engine:
             Its acknowledgement and what came of it, now or once they are there.
         """
         return self._issuing.of_operator(kind, payload or {}, consumer_id, operator, message_id)
-
-    def _thread_settings(self) -> dict[str, Any]:
-        return {"in_step": self._in_step, "stop_within_s": self.config.engine.shutdown_wait_ms / 1e3}
 
     # -- routes that change -----------------------------------------------------------------------------------
 

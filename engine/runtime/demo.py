@@ -1,4 +1,4 @@
-"""The demo: simulated venues on loopback, the real sessions, three sample strategies, and a check of every book."""
+"""The demo: simulated venues on loopback, the real sessions, sample strategies, and a check of every book."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from engine.config.sections_providers import ProviderConfig
 from engine.providers.facts import ASKS, BIDS, level_texts
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
+from engine.runtime.demo_desk import RULE, Across, Slow, add_desk, orchestrator
 from engine.runtime.live import LiveEngine
 from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.samples import Sample, add_samples
@@ -71,6 +72,8 @@ class DemoResult:
     first_event_ms: int | None
     """From the start of the process to the first callback."""
     books: list[BookCheck]
+    slow_books: list[BookCheck]
+    """Those that the slow consumer holds."""
     summary: EngineSummary
     findings: dict[str, list[str]]
     """What each sample strategy found out."""
@@ -81,8 +84,8 @@ class DemoResult:
 
     @property
     def differing(self) -> list[BookCheck]:
-        """Books that are not the venue's."""
-        return [book for book in self.books if book.difference]
+        """Books that are not the venue's, the slow consumer's among them."""
+        return [book for book in (*self.books, *self.slow_books) if book.difference]
 
     @property
     def outstanding(self) -> dict[str, int]:
@@ -108,7 +111,7 @@ class Demo:
     def __init__(
         self, config: EngineConfig, venues: SimulatedVenues, seconds: float, on_view: Callable[[DemoView], None]
     ) -> None:
-        self._config = config.model_copy(update={"consumers": (), "providers": ()})
+        self._config = config.model_copy(update={"consumers": (), "providers": (), "orchestrator": orchestrator()})
         self._seconds = seconds
         self._venues = venues
         self._on_view = on_view
@@ -116,7 +119,8 @@ class Demo:
         self._ran_s = 0.0
         self._first_event_ms: int | None = None
         self._books: list[BookCheck] = []
-        self._samples: dict[str, Sample] = {}
+        self._slow_books: list[BookCheck] = []
+        self._samples: dict[str, Sample | Across | Slow] = {}
         self._struck: dict[str, dict[str, int]] = {}
 
     def stop(self) -> None:
@@ -144,6 +148,7 @@ class Demo:
                 seconds=self._ran_s,
                 first_event_ms=self._first_event_ms,
                 books=self._books,
+                slow_books=self._slow_books,
                 summary=engine.summary(),
                 findings={name: sample.findings() for name, sample in self._samples.items()},
                 struck=self._struck,
@@ -152,7 +157,9 @@ class Demo:
 
     async def _start(self, engine: Engine, live: LiveEngine) -> None:
         await live.prepare()
-        self._samples = add_samples(engine)
+        slow_symbols = dict.fromkeys(f"{COINS[0]}-{quote}" for quote in QUOTES.values())
+        across, slow = add_desk(engine, tuple(slow_symbols))
+        self._samples = {**add_samples(engine), RULE: across, "slow": slow}
         engine.start()
         await live.connect()
 
@@ -197,12 +204,29 @@ class Demo:
         await live.round_trip()
         for session in live.sessions:
             await self._complete(session)
+        await self._caught_up(live.engine)
         theirs = await venues.books()
         self._books = [
             _compare(session, venue_symbol, theirs[session.feed.venue][venue_symbol])
             for session in live.sessions
             for venue_symbol in session.feed.instruments
         ]
+        slow = self._samples["slow"]
+        assert isinstance(slow, Slow)
+        self._slow_books = [
+            _compared(f"{session.feed.provider} (slow)", symbol, slow.levels(session.feed.provider, symbol), told)
+            for session in live.sessions
+            for venue_symbol, symbol in _symbols(session)
+            if symbol in slow.symbols and (told := theirs[session.feed.venue][venue_symbol])
+        ]
+
+    async def _caught_up(self, engine: Engine) -> None:
+        """Wait for consumers that have something queued: nothing comes any more."""
+        deadline_s = time.monotonic() + _SETTLE_WITHIN_S
+        while time.monotonic() < deadline_s and any(  # noqa: ASYNC110
+            runner.statistics()["queued"] for runner in engine.runners.values()
+        ):
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _connected(self, live: LiveEngine) -> None:
         """Wait for connections that the last fault cut."""
@@ -269,17 +293,26 @@ def _view(
     return DemoView(elapsed_s, providers, engine.summary())
 
 
+def _symbols(session: Session) -> list[tuple[str, str]]:
+    """(the venue's spelling, ours) of what a session carries."""
+    return [(venue_symbol, instrument.symbol) for venue_symbol, instrument in session.feed.instruments.items()]
+
+
 def _compare(session: Session, venue_symbol: str, theirs: Sides) -> BookCheck:
     book = session.feed.book_of(venue_symbol)
-    bids, asks = level_texts(book, BIDS, 0), level_texts(book, ASKS, 0)
+    ours = {"bids": level_texts(book, BIDS, 0), "asks": level_texts(book, ASKS, 0)} if book.is_valid else None
+    return _compared(session.feed.provider, book.symbol, ours, theirs)
+
+
+def _compared(who: str, symbol: str, ours: Sides | None, theirs: Sides) -> BookCheck:
+    """*ours* beside the venue's; None = it is not valid."""
+    if ours is None:
+        return BookCheck(who, symbol, 0, 0, "not valid")
     difference = ""
-    if not book.is_valid:
-        difference = "not valid"
-    else:
-        for side, ours in (("bids", bids), ("asks", asks)):
-            if ours != theirs[side]:
-                difference = difference or _first_difference(side, ours, theirs[side])
-    return BookCheck(session.feed.provider, book.symbol, len(bids), len(asks), difference)
+    for side in ("bids", "asks"):
+        if ours[side] != theirs[side]:
+            difference = difference or _first_difference(side, ours[side], theirs[side])
+    return BookCheck(who, symbol, len(ours["bids"]), len(ours["asks"]), difference)
 
 
 def _first_difference(side: str, ours: list[list[str]], theirs: list[list[str]]) -> str:

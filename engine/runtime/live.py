@@ -23,6 +23,7 @@ from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from engine.runtime.commands import NoVenues
 from engine.runtime.demand import LiveVenues
+from engine.runtime.loopwatch import LoopWatch
 
 Result = TypeVar("Result")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -154,6 +155,8 @@ class LiveEngine:
         self._by_name: dict[str, Session] = {}
         self.scope = TaskScope()
         """For tasks that end with the sessions."""
+        self.watch: LoopWatch | None = None
+        """How late the loop's turns come; None before it runs."""
 
     @property
     def sessions(self) -> list[Session]:
@@ -165,6 +168,8 @@ class LiveEngine:
         await self._stack.__aenter__()
         for stage in (engine.orchestrator, engine.dispatcher):
             self._stack.callback(DeadlineTimer(stage, engine.clock).close)
+        self.watch = LoopWatch(engine.reporting.tell)
+        self._stack.callback(self.watch.close)
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
         await self._stack.enter_async_context(self.scope)

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.base.errors import UseAfterRecycleError
 from engine.base.workers import new_lock
 from engine.observability.dlq import DeadLetterQueue, DlqReason, priority_of
 from engine.observability.lanes import Severity
+from engine.observability.logs import with_fields
 from engine.observability.telemetry import TelemetryBus, TelemetryType
 from engine.schema.codec import to_json
 from engine.schema.enums import EventType
@@ -33,6 +35,8 @@ class Reporting:
         """(provider, code) -> frames."""
         self._exhausted: dict[str, tuple[int, int | None]] = {}
         """By stream: (events without a slot not told yet, when the last ones were)."""
+        self.names: dict[int, str] = {}
+        """Consumers by the index that pools know them by."""
         self.watchers: list[Callable[[str, Mapping[str, Any]], None]] = []
         """Called with each telemetry kind and its metadata, beside the bus."""
 
@@ -48,6 +52,16 @@ class Reporting:
             for watch in self.watchers:
                 watch(kind, metadata)
             self._emit(row, known, trace_id)
+
+    def pool_problem(self, kind: str, **metadata: Any) -> None:
+        """A pool tells something; it knows consumers by their index."""
+        if "consumer_id" in metadata:
+            metadata["consumer_id"] = self.names.get(metadata["consumer_id"], "nobody known")
+        self.tell(kind, **metadata)
+
+    def late(self, stream_key: str, event: Event) -> None:
+        """An event behind what its stream has delivered, which is dropped: as it was."""
+        self._lost(DlqReason.LATE, "conflict", f"{stream_key} is past it", stream_key, 1, event)
 
     def rejected(self, provider: str, code: str, field: str | None, raw: bytes, length: int) -> None:
         """A frame that cannot be used: its bytes are kept."""
@@ -82,6 +96,9 @@ class Reporting:
                 trace_id=trace_id,
             )
             self._emit(row, metadata, trace_id)
+        if isinstance(error, UseAfterRecycleError):
+            kind = str(error).partition(" read after")[0].rpartition(" ")[2]
+            self.tell("recycler.use_after_recycle", trace_id=trace_id, pool=kind, type=kind, stacks=str(error))
 
     def _emit(self, row: TelemetryType, metadata: Mapping[str, Any], trace_id: str | None) -> None:
         """A warning or an error is a line of the log as well; what is folded into one record is one line (CON-18)."""
@@ -90,7 +107,8 @@ class Reporting:
             level = logging.ERROR if row.severity is Severity.ERROR else logging.WARNING
             told = {key: value for key, value in metadata.items() if key != "stack" and value is not None}
             shown = " ".join(f"{key}={value}" for key, value in told.items())
-            log.log(level, "%s %s trace_id=%s", row.text, shown, record.trace_id)
+            stack = {"stack": metadata["stack"]} if metadata.get("stack") else {}
+            log.log(level, "%s %s trace_id=%s", row.text, shown, record.trace_id, extra=with_fields(stack))
 
     def callback_slow(self, consumer_id: str, callback_ns: int, budget_ns: int) -> None:
         """A callback took longer than its budget."""
@@ -156,7 +174,7 @@ class Reporting:
         event: Event | None,
         consumer_id: str | None = None,
     ) -> None:
-        provider, symbol, type_name = stream_key.split(":")
+        provider, symbol, type_name = stream_key.rsplit(":", 2)          # a merged stream's provider has a colon itself
         with self._lock:
             self._dlq.add(
                 reason,

@@ -12,9 +12,11 @@ from typing import Any
 
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
+from engine.observability.metrics import Sample
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
+from engine.runtime.metrics import metrics
 from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.summary import EngineSummary
 
@@ -22,6 +24,9 @@ READY_WITHIN_S = 30.0
 """A venue that is neither ready nor known to be away after this long no longer keeps the others from being ready."""
 _LOOK_EVERY_S = 0.02
 _SWITCH_INTERVAL_S = 0.0005
+_NOBODY = "engine"
+"""Whom the pools name for what no callback has kept: it is queued, or in the hands of one that does not return."""
+
 log = logging.getLogger("engine.runtime")
 
 
@@ -86,6 +91,7 @@ class ServiceResult:
         summary: counts after all was drained.
         setup: what ran: profile, sizes, limits, modes, versions.
         outstanding: pools that have not everything back, and how much is out.
+        metrics: by name, as they were at the end.
     """
 
     seconds: float
@@ -93,6 +99,7 @@ class ServiceResult:
     summary: EngineSummary
     setup: dict[str, Any]
     outstanding: Mapping[str, int]
+    metrics: Mapping[str, list[Sample]]
 
 
 def bases_of(config: EngineConfig) -> list[str]:
@@ -170,9 +177,10 @@ class Service:
                 self.live = None
                 ran_s = time.monotonic() - started_s
                 providers = _reports(live)
-        outstanding = await self._drained(engine)
+            waited_since_s = time.monotonic()
+        outstanding = await self._drained(engine, waited_since_s)
         setup = run_report(engine, loop_name())
-        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding)
+        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, metrics(engine, live.watch))
 
     async def _tell_ready(self, live: LiveEngine) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S
@@ -181,17 +189,26 @@ class Service:
             await asyncio.sleep(_LOOK_EVERY_S)
         self._on_ready(ReadyReport(self._config.profile, tuple(live.engine.runners), _reports(live)))
 
-    async def _drained(self, engine: Engine) -> dict[str, int]:
-        """Wait for events that consumers still hold, and tell of those that stay out (SHUT-03)."""
-        deadline_s = time.monotonic() + self._config.engine.shutdown_wait_ms / 1e3
+    async def _drained(self, engine: Engine, since_s: float) -> dict[str, int]:
+        """Wait for events that consumers still hold, since they were told to stop, and tell of those that stay out."""
+        deadline_s = since_s + self._config.engine.shutdown_wait_ms / 1e3
         while engine.recycler.statistics().out() and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
         out: dict[str, int] = engine.recycler.statistics().out()
         for pool, count in out.items():
-            holders = sorted({str(row["holder"]) for row in engine.recycler.outstanding() if row["type"] == pool})
+            holders = _holders(engine, pool)
             engine.reporting.tell("shutdown.outstanding", pool=pool, count=count, holders=holders)
-            log.error("pool %s has %d out, held by %s", pool, count, ", ".join(holders) or "nobody known")
+            log.error("pool %s has %d out, held by %s", pool, count, ", ".join(holders))
         return out
+
+
+def _holders(engine: Engine, pool: str) -> list[str]:
+    """Consumers that keep events of a pool, and those that still have any queued or in hand (SHUT-03)."""
+    names = {f"consumer {runner.index}": name for name, runner in engine.runners.items()}
+    told = [str(row["holder"]) for row in engine.recycler.outstanding() if row["type"] == pool]
+    keepers = {names.get(holder, holder) for holder in told if holder != _NOBODY}
+    stalled = {name for name, runner in engine.runners.items() if runner.statistics()["pinned"]}
+    return sorted(keepers | stalled) or [_NOBODY]
 
 
 def _reports(live: LiveEngine) -> tuple[ProviderReport, ...]:

@@ -45,4 +45,5 @@ def build_dispatcher(
         table=table,
         books=books,
         on_limited=reporting.rate_limited,
+        on_late=reporting.late,
     )

@@ -56,6 +56,7 @@ class EngineSummary:
         stages: latency by stage, of the sampled frames.
         traces: the newest way of each type of event through the stages, of the sampled ones.
         delivery: frame in to callback start, by consumer.
+        callback: how long its batches took, by consumer.
         frames: frames taken in, by provider.
         rejected: refused frames by (provider, code).
     """
@@ -66,10 +67,11 @@ class EngineSummary:
     stages: dict[str, Latency]
     traces: list[StageTrace]
     delivery: dict[str, Latency]
+    callback: dict[str, Latency]
     frames: dict[str, int]
     rejected: dict[str, int]
-    gap_holds: int
-    """Events that waited for the one before them."""
+    gap_hold: Latency
+    """How long events waited for the one before them; no part of the other latencies (STR-15)."""
     telemetry: dict[str, int]
     """Records for operators, by type."""
     dead_letters: int
@@ -104,12 +106,17 @@ class EngineSummary:
             sums[name] = sum(row[name] for row in self.consumers.values())
         return sums
 
+    def pool_rows(self) -> dict[str, dict[str, int]]:
+        """Every count of each pool, level blocks as ``levels[size]``."""
+        rows = {name: asdict(row) for name, row in self.pools.pools.items()}
+        return rows | {f"levels[{size}]": asdict(row) for size, row in self.pools.blocks.items()}
+
     def pipeline(self) -> dict[str, Any]:
         """The ``pipeline`` part of the facts (CLI-40)."""
         totals = self.totals()
         return {
             **totals,
-            "gap_holds": self.gap_holds,
+            "gap_holds": self.gap_hold.count,
             "windows": {name: asdict(row) for name, row in self.windows.items()},
             "rejected_frames": dict(self.rejected),
             "dead_letters": self.dead_letters,
@@ -151,9 +158,10 @@ def summarize(
         stages={name: _latency(h) for name, h in timer.histograms().items()},
         traces=timer.traces(),
         delivery={name: _latency(runner.delivery) for name, runner in runners.items()},
+        callback={name: _latency(runner.callback) for name, runner in runners.items()},
         frames={name: feed.stream.frames for name, feed in feeds.items()},
         rejected={f"{provider}:{code}": count for (provider, code), count in rejected.items()},
-        gap_holds=dispatcher.gap_hold.count,
+        gap_hold=_latency(dispatcher.gap_hold),
         telemetry=telemetry.statistics().emitted,
         dead_letters=dlq.statistics().records_count,
         resyncs={name: _resyncs(feed) for name, feed in feeds.items()},

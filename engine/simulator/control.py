@@ -43,6 +43,9 @@ class Controlled(Protocol):
     def lateness(self) -> dict[str, Any]:
         """How late what was due came."""
 
+    def time(self) -> dict[str, int]:
+        """The market's time and the machine's clock at one instant."""
+
     def arm(self, rules: Sequence[FaultRule]) -> list[int]:
         """Add rules to the plan; returns their numbers."""
 
@@ -74,6 +77,9 @@ def control_application(target: Controlled) -> web.Application:
     async def lateness(_: web.Request) -> web.Response:
         return _json(target.lateness())
 
+    async def time(_: web.Request) -> web.Response:
+        return _json(target.time())
+
     async def pause(_: web.Request) -> web.Response:
         target.pause()
         return _json({"paused": True})
@@ -99,7 +105,7 @@ def control_application(target: Controlled) -> web.Application:
     application = web.Application()
     for path, handler in (
         ("/books", books), ("/trades", trades), ("/subscriptions", subscriptions), ("/counts", counts),
-        ("/symbols", symbols), ("/lateness", lateness), ("/faults", faults),
+        ("/symbols", symbols), ("/lateness", lateness), ("/time", time), ("/faults", faults),
     ):  # fmt: skip
         application.router.add_get(path, _telling(handler))
     for path, handler in (("/pause", pause), ("/resume", resume), ("/faults", arm)):

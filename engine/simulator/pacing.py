@@ -52,7 +52,7 @@ class Pacer:
     def catch_up(self) -> None:
         """Bring every timeline to the moment of this call; what falls due meanwhile is not waited for."""
         if self._timer is not None:
-            now_us = self._now_us()
+            now_us = self.now_us()
             for timeline in self._timelines:
                 timeline.advance(now_us)
 
@@ -62,13 +62,14 @@ class Pacer:
             return True
         up_to_date = True
         for timeline in self._timelines:
-            now_us = self._now_us()
+            now_us = self.now_us()
             to_us = min(now_us, timeline.now_us + _CATCH_UP_US)
             timeline.advance(to_us)
             up_to_date = up_to_date and to_us == now_us
         return up_to_date
 
-    def _now_us(self) -> int:
+    def now_us(self) -> int:
+        """The market's time while it runs."""
         return self._start_us + (time.monotonic_ns() - self._started_ns) // 1000
 
     def _watch(self, due_us: int) -> None:
@@ -85,5 +86,5 @@ class Pacer:
         due = [due_us for timeline in self._timelines if (due_us := timeline.next_due_us()) is not None]
         if not due:
             return _LONGEST_WAIT_S
-        wait_us = min(due) - self._now_us()
+        wait_us = min(due) - self.now_us()
         return min(_LONGEST_WAIT_S, max(1, -(-wait_us // 1000)) / 1000)

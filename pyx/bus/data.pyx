@@ -88,7 +88,7 @@ cdef class DataBus(FanoutPort):
             while i < count:               # cancelled half-way: those not reached hold nothing
                 self._pool.release(event)
                 i += 1
-        self.fanned_out += 1
+        self._sizes[min(count, BUS_SIZES - 1)] += 1
         return 0
 
     cdef int _wait(self, uint16_t index) except -1:
@@ -105,6 +105,15 @@ cdef class DataBus(FanoutPort):
         self._queue[self._queue_count] = index
         self._queue_count += 1
         return 0
+
+    def sizes(self) -> dict[int, int]:
+        """How many consumers events were handed to: number -> events, of at least one."""
+        return {size: self._sizes[<int>size] for size in range(1, BUS_SIZES) if self._sizes[<int>size]}
+
+    @property
+    def fanned_out(self) -> int:
+        """Events handed to at least one consumer."""
+        return sum(self.sizes().values())
 
     def wake(self, index: int) -> None:
         """A consumer was offered something outside the fan-out (an acknowledgement): the next flush serves it."""

@@ -20,8 +20,8 @@ cdef class InlineRunner(Runner):
         self._begin()
         self.state = "running"
 
-    def stop(self) -> None:
-        """Deliver what is queued, then call on_stop(ctx). Idempotent."""
+    def stop(self, within_s: float | None = None) -> None:
+        """Deliver what is queued, then call on_stop(ctx). Idempotent; there is nobody to wait for."""
         if self.state == "stopped":
             return
         self.flush()

@@ -131,8 +131,12 @@ cdef class Runner(EventSink):
         """Call on_start(ctx) and begin."""
         raise NotImplementedError(type(self).__name__)
 
-    def stop(self) -> None:
-        """Deliver what is queued, then call on_stop(ctx). Idempotent."""
+    def stop(self, within_s: float | None = None) -> None:
+        """Deliver what is queued, then call on_stop(ctx). Idempotent.
+
+        Args:
+            within_s: wait no longer for a callback of another thread; None = as it was made.
+        """
         raise NotImplementedError(type(self).__name__)
 
     def begin(self) -> None:
@@ -203,6 +207,7 @@ cdef class Runner(EventSink):
                 same += 1
             self.delivery.record(0 if planted(b"runner.stamp_late") else now_ns - recv_ns, same)
             i += same
+        self.lag_ns = now_ns - recv_ns
         self._called = 0
         if unlikely((<Quiet>call_handler)(self, count) < 0):
             self._cancel(count, started_ns)
@@ -362,10 +367,11 @@ cdef class Runner(EventSink):
             "offered": box.offered, "delivered": self.delivered, "coalesced": box.coalesced,
             "skipped": box.skipped_version + box.skipped_dirty + box.skipped_suspended + self.cancelled,
             "dropped": box.dropped, "queued": box.depth() + self._in_hand, "synthetic": box.synthetic,
-            "skipped_version": box.skipped_version, "skipped_dirty": box.skipped_dirty, "saturations": box.saturations, "invocations": self.invocations,
-            "failures": self.failures, "escapes": self.escapes, "slow_callbacks": self.slow_callbacks,
-            "busy_ns": self.busy_ns, "mailbox_peak": box.peak, "spilled": box.spilled,
-            "pinned": box.depth() + self._in_hand}
+            "skipped_version": box.skipped_version, "skipped_dirty": box.skipped_dirty,
+            "skipped_suspended": box.skipped_suspended, "cancelled": self.cancelled, "saturations": box.saturations,
+            "invocations": self.invocations, "failures": self.failures, "escapes": self.escapes,
+            "slow_callbacks": self.slow_callbacks, "busy_ns": self.busy_ns, "lag_ns": self.lag_ns,
+            "mailbox_peak": box.peak, "spilled": box.spilled, "pinned": box.depth() + self._in_hand}
 
 
 cdef int call_handler(Runner runner, uint32_t count) except -1:

@@ -84,7 +84,7 @@ cdef class ThreadRunner(Runner):
         if not self.has_ended:
             PyThreadState_SetAsyncExc(self._thread.ident, <PyObject*>ConsumerInterrupted)
 
-    def stop(self) -> None:
+    def stop(self, within_s: float | None = None) -> None:
         """Deliver what is queued, call on_stop(ctx), end the thread. Idempotent.
 
         A thread whose callback does not return in time is left behind, as ``stalled``: what it holds stays out.
@@ -93,7 +93,7 @@ cdef class ThreadRunner(Runner):
             return
         if self._thread is not None:
             self.ask_to_stop()
-            self._thread.join(self._stop_within_ns / 1e9)
+            self._thread.join(self._stop_within_ns / 1e9 if within_s is None else within_s)
             if self._thread.is_alive():
                 self.state = "stalled"
                 return

@@ -46,13 +46,15 @@ cdef class Dispatcher(EventSink):
         table: what may coalesce while it waits.
         books: told where an update is lost.
         on_limited: called as on_limited(stream_key, count, event, waiting) for what found no place to wait.
+        on_late: called as on_late(stream_key, event) for market data that is dropped as late; the event is valid until
+            it returns.
     """
 
     def __init__(self, EventPool pool not None, FanoutPort bus not None, RoutingBoard board not None,
                  Clock clock not None, StageTimer timer not None, *, tolerance_ms: int = 150, overrun_ms: int = 50,
                  buffer_max: int = 200, horizon_ids: int = 8192, horizon_s: int = 300, on_telemetry=None,
                  rate_per_s: int = 0, burst: int = 1, SaturationTable table=None, BookSource books=None,
-                 on_limited=None):
+                 on_limited=None, on_late=None):
         self._pool = pool
         self._bus = bus
         self._board = board
@@ -64,6 +66,7 @@ cdef class Dispatcher(EventSink):
         self._rules.horizon_ns = horizon_s * 1_000_000_000
         self._overrun_ns = overrun_ms * 1_000_000
         self._on_telemetry = on_telemetry
+        self._on_late = on_late
         self._merged_types = {}
         self._held_streams = []
         self._next_deadline_ns = INT64_MAX
@@ -303,6 +306,8 @@ cdef class Dispatcher(EventSink):
         self._tell("late_event.dropped", trace_id=(<Event>event).trace_id, provider=provider, symbol=symbol,
                    event_type=(<Event>event).type.class_name, seq_provider=h.seq_provider,
                    lateness_ms=max(0, self._clock.now_ns() - h.ts_recv_ns) // 1_000_000)
+        if self._on_late is not None:
+            self._on_late(self.stream_key(h.instrument_id * TYPE_STRIDE + (<Event>event).s.type), <Event>event)
         self._pool.release(event)
         return 0
 

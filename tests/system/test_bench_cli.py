@@ -67,7 +67,6 @@ def test_a_figure_worse_than_the_earlier_file_exits_5(measured) -> None:
     ("args", "said"),
     [
         (("--suite", "fanout"), "not built yet"),
-        (("--suite", "service"), "not built yet"),
         (("--suite", "mikro"), "nearest valid: micro"),
         (("--rates", "1000"), "not built yet"),
         (("--seconds", "0"), "nearest valid: 0.01"),

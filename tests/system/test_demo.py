@@ -103,17 +103,48 @@ def test_the_equations_of_the_summary_hold_EVT_08(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     counts = result["pipeline"]
-    taken = ("routed", "unrouted", "duplicates", "late_dropped", "held")
+    taken = ("routed", "unrouted", "merged", "duplicates", "late_dropped", "held")
     assert counts["received"] == sum(counts[name] for name in taken) > 500
     for row in counts["consumers"].values():
-        assert row["offered"] == row["delivered"] + row["dropped"] + row["queued"] > 50
+        assert row["offered"] == sum(row[name] for name in ("delivered", "coalesced", "skipped", "dropped", "queued")) > 0
     assert counts["pools_out"] == {}
     assert counts["rejected_frames"] == {}
     assert (result["balanced"], result["books_equal"]) == (True, True)
     assert [book["difference"] for book in result["books"]] == [""] * 9
     assert all(book["bid_levels"] > 100 for book in result["books"])
     assert set(result["stages"]) == {"wire", "book", "orchestrator", "dispatcher", "mailbox"}
-    assert set(result["delivery"]) == {"spread", "tape", "balance"}
+    assert set(result["delivery"]) == {"spread", "tape", "balance", "across", "slow"}
+
+
+def test_the_slow_consumers_books_equal_the_venues_and_venues_are_merged_BP_05(tmp_path: Path) -> None:
+    done = run("--seconds", 2, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert [(book["difference"], book["bid_levels"] > 100) for book in result["slow_books"]] == [("", True)] * 3
+    consumers = result["pipeline"]["consumers"]
+    assert consumers["slow"]["coalesced"] > 100
+    assert consumers["slow"]["delivered"] < consumers["slow"]["offered"] / 2
+    for name in ("spread", "tape", "balance"):
+        assert consumers[name]["coalesced"] == consumers[name]["dropped"] == 0
+    windows = result["pipeline"]["windows"]["across"]
+    assert windows["emitted"] == consumers["across"]["delivered"] > 2
+    assert result["findings"]["across"][0].startswith("BTC-USD: ")
+
+
+def test_a_slow_consumers_wrong_book_exits_5_and_is_named(tmp_path: Path) -> None:
+    lie = (
+        "import sys; from engine.cli.main import main; import engine.runtime.demo_desk as d; own = d.Slow.levels\n"
+        "def levels(self, provider, symbol):\n"
+        "    told = own(self, provider, symbol)\n"
+        "    told['bids'].pop(2)\n"
+        "    return told\n"
+        "d.Slow.levels = levels; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", lie, "demo", "--seconds", "0.5"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=25, check=False)
+    assert done.returncode == 5, done.stderr
+    assert re.search(r"FAULT: kraken \(slow\) BTC-USD is not the venue's book: bids level 3: ", done.stdout)
+    assert "balanced:" not in done.stdout
 
 
 @pytest.mark.serial

@@ -89,5 +89,5 @@ def test_figures_take_parts_off() -> None:
 
 
 def test_an_unknown_suite_is_refused() -> None:
-    with pytest.raises(ValueError, match="not one of micro, pipeline, all"):
-        next(suites.run("service", Sources(frames=10), 0.1, lambda line: None))
+    with pytest.raises(ValueError, match="not one of micro, pipeline, service, all"):
+        next(suites.run("fanout", Sources(frames=10), 0.1, lambda line: None))

@@ -1,0 +1,53 @@
+"""Routes that change under load: how soon, what gets lost, what of before comes through."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.bench.record import Row
+from engine.bench.service.figures import PEAK_RATE, SYMBOLS, percentile, row
+from engine.bench.service.load import watchers
+from engine.bench.service.world import consumer, engine_on, world
+
+FLIP_EVERY_MS = 100
+FLIPPED = 10
+
+
+def flips(seconds: float) -> Iterator[Row]:
+    """SC-05, SC-25 and SC-31: ten changes a second of one consumer beside three that change nothing."""
+    with world(PEAK_RATE, SYMBOLS) as place:
+        books, trades = place.all_symbols()[:FLIPPED], place.all_symbols()
+        changer = consumer(
+            "changer", "Changer", trades, ("Trade",), params={"symbols": books, "every_ms": FLIP_EVERY_MS}
+        )
+        with engine_on(place, [*watchers(place, 3), changer]) as run:
+            run.pause(seconds)
+            ended = run.stop()
+    seen, kept = ended.notes["changer"], ended.report["consumers"]
+    case = f"peak, {PEAK_RATE}/s, {1000 // FLIP_EVERY_MS} changes/s, {seconds:g} s"
+    commands = seen.counts["commands"]
+    nothing = commands == 0
+    for place_of, what in ((0, "Subscribe to the first event"), (1, "Unsubscribe to the last event")):
+        waits = [took / 1e6 for kind, took in seen.times if kind == place_of]
+        yield row(
+            "SC-05", case, what, max(waits, default=0.0), "ms", "at_most", 1000, voided=nothing,
+            note=f"the longest of {commands} changes; p50 {percentile(waits, 0.5):.2f} ms",
+        )  # fmt: skip
+    share = 100 * seen.counts["acks"] / commands if commands else 0.0
+    yield row(
+        "SC-25", case, "acknowledgements that came", share, "%", "at_least", 100, voided=nothing,
+        note=f"{seen.counts['acks']} of {commands}; {seen.counts['refused']} refused",
+    )  # fmt: skip
+    others = [name for name in ended.notes if name != "changer"]
+    skipped = sum(kept[name]["skipped"] for name in others)
+    missing = sum(ended.notes[name].counts["missing"] for name in others)
+    yield row(
+        "SC-25", case, "events skipped or missing at who changes nothing", skipped + missing, "events", "at_most", 0,
+        note=f"{sum(ended.notes[name].counts['events'] for name in others):,} deliveries",
+    )  # fmt: skip
+    yield row("SC-31", case, "acknowledgements lost", commands - seen.counts["acks"], "", "at_most", 0, voided=nothing)
+    old, cut_off = seen.counts["old"], kept["changer"]["skipped_version"]
+    yield row(
+        "SC-31", case, "market data of the older version that came after the acknowledgement",
+        100 * old / (old + cut_off) if old + cut_off else 0.0, "%", "at_most", 5, voided=nothing,
+        note=f"{old} came, {cut_off} were skipped",
+    )  # fmt: skip

@@ -1,0 +1,153 @@
+"""Loads `normal` and `peak`: latency, order, holds, pools, and three consumers against one."""
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from itertools import pairwise
+
+from engine.bench.paired import MAX_AA_SPREAD, MIN_PAIRS, Paired
+from engine.bench.record import Row
+from engine.bench.service.figures import (
+    CALLBACK_US,
+    FULL_S,
+    NORMAL_RATE,
+    PEAK_RATE,
+    RUNS_FULL,
+    SYMBOLS,
+    Timed,
+    delays_row,
+    failure,
+    lost,
+    percentile,
+    row,
+)
+from engine.bench.service.world import THREE, Ended, World, consumer, engine_on, world
+
+FAIL_EVERY = 200
+SAMPLES_MIN = 10_000
+"""A percentile of two runs is compared from so many on."""
+DISPLACED = ("swap", "drop", "duplicate")
+
+
+def watchers(place: World, count: int, symbols: list[str] | None = None) -> list[dict[str, object]]:
+    """*count* consumers in threads, callbacks of 100 us, one in 200 failing."""
+    wanted = place.all_symbols() if symbols is None else symbols
+    params = {"work_us": CALLBACK_US, "fail_every": FAIL_EVERY}
+    return [consumer(f"watcher-{number}", "Watcher", wanted, params=params) for number in range(count)]
+
+
+def delays_of(ended: Ended) -> list[int]:
+    """All watchers' together."""
+    return [delay for name in ended.notes if name.startswith("watcher") for delay in ended.delays_ns(name)]
+
+
+def timed(rate: int, seconds: float) -> Timed:
+    """One run of three consumers on everything three venues send."""
+    with world(rate, SYMBOLS) as place:
+        with engine_on(place, watchers(place, 3)) as run:
+            run.pause(seconds)
+            ended = run.stop()
+        return Timed(delays_of(ended), ended, place.ask("GET", "/lateness")["p99_us"] / 1e3)
+
+
+def several(rate: int, seconds: float) -> list[Timed]:
+    """As many runs as their length is worth."""
+    return [timed(rate, seconds) for _ in range(RUNS_FULL if seconds >= FULL_S else 1)]
+
+
+def normal(seconds: float) -> Iterator[Row]:
+    """SC-01, and SC-14 at 1000/s."""
+    runs = several(NORMAL_RATE, seconds)
+    case = f"3 x {SYMBOLS} x 3, {NORMAL_RATE}/s, {seconds:g} s"
+    yield delays_row("SC-01", case, runs, 200)
+    yield delays_row("SC-14", case, runs, 150)
+
+
+def peak(seconds: float) -> Iterator[Row]:
+    """SC-14 at 2000/s."""
+    yield delays_row("SC-14", f"3 x {SYMBOLS} x 3, {PEAK_RATE}/s, {seconds:g} s", several(PEAK_RATE, seconds), 150)
+
+
+def disorder(seconds: float) -> Iterator[Row]:
+    """SC-02 and SC-36: trades that come displaced, doubled or not at all."""
+    with world(NORMAL_RATE, SYMBOLS) as place, engine_on(place, watchers(place, 3)) as run:
+        rules = [{"fault": fault, "stream": "trade", "count": 0, "every_s": 0.05} for fault in DISPLACED]
+        place.ask("POST", "/faults", rules)
+        run.pause(seconds)
+        struck = place.ask("GET", "/faults")["counts"]
+        place.ask("DELETE", "/faults")
+        run.pause(0.5)
+        ended = run.stop()
+    counts = {fault: sum(rows.get(fault, 0) for rows in struck.values()) for fault in DISPLACED}
+    told = ", ".join(f"{count} x {fault}" for fault, count in counts.items())
+    wrong = sum(notes.counts["out_of_order"] for notes in ended.notes.values())
+    seen = sum(notes.counts["events"] for notes in ended.notes.values())
+    case = f"3 x {SYMBOLS} x 3, {NORMAL_RATE}/s with gaps, {seconds:g} s"
+    yield row(
+        "SC-02", case, "deliveries out of order", wrong, "events", "at_most", 0,
+        voided=counts["swap"] == 0, note=f"{seen:,} deliveries; {told}",
+    )  # fmt: skip
+    hold = ended.report["gap_hold"]
+    yield row(
+        "SC-36", case, "longest hold of an event that waits for a gap", hold["max_ns"] / 1e6, "ms", "at_most", 200,
+        voided=hold["count"] == 0,
+        note=f"{hold['count']} held, p50 {hold['p50_ns'] / 1e6:.1f} ms, p99 {hold['p99_ns'] / 1e6:.1f} ms; {told}",
+    )  # fmt: skip
+    # What waits for nobody has no hold: the median of all deliveries lies far below the tolerance.
+    yield row(
+        "SC-36", case, "venue's time to callback of most events, p50", percentile(delays_of(ended), 0.5) / 1e6, "ms",
+        "at_most", 150, note="events in order are not held",
+    )  # fmt: skip
+
+
+def fan10(seconds: float) -> Iterator[Row]:
+    """SC-24: ten subscribers of the same streams."""
+    with world(NORMAL_RATE, SYMBOLS) as place, engine_on(place, watchers(place, 10)) as run:
+        run.pause(seconds)
+        ended = run.stop()
+    used = {
+        name: 100 * pool["in_use_peak"] / pool["capacity"]
+        for name, pool in ended.report["pools"].items()
+        if pool["acquired"] and pool["capacity"]
+    }
+    fullest = max(used, key=lambda name: used[name])
+    told = ", ".join(f"{name} {share:.1f} %" for name, share in sorted(used.items(), key=lambda one: -one[1])[:4])
+    failed = failure(ended)
+    yield row(
+        "SC-24", f"fan10, {NORMAL_RATE}/s, {seconds:g} s", f"fullest pool at its peak: {fullest}", used[fullest], "%",
+        "at_most", 80, note=f"{told}; {failed}" if failed else told,
+    )  # fmt: skip
+
+
+def grown(seconds: float, rate: int = NORMAL_RATE, pairs: int = MIN_PAIRS) -> Iterator[Row]:
+    """SC-11: 3 consumers x 50 symbols x 3 providers against 1 x 10 x 1 at the same rate, in turns."""
+    p99s: dict[str, list[float]] = {"small": [], "large": []}
+    losses, fewest = 0, SAMPLES_MIN
+    for turn in range(2 * pairs + 1):
+        # Venues count what an address asks of them in a minute: each run has its own.
+        name, venues = ("large", world(rate, SYMBOLS)) if turn % 2 else ("small", world(rate, 10, THREE[:1]))
+        with venues as place, engine_on(place, watchers(place, 3 if turn % 2 else 1)) as run:
+            run.pause(seconds)
+            ended = run.stop()
+        delays = delays_of(ended)
+        p99s[name].append(percentile(delays, 0.99))
+        fewest = min(fewest, len(delays))
+        losses += lost(ended) if turn % 2 else 0
+    before = p99s["small"]
+    paired = Paired(
+        tuple(large_ns / small_ns for small_ns, large_ns in zip(before, p99s["large"], strict=False)),
+        tuple(later / earlier for earlier, later in pairwise(before)), 0.20,
+    )  # fmt: skip
+    void = []
+    if paired.aa_spread > MAX_AA_SPREAD:
+        void.append(f"equal runs differ by more than {MAX_AA_SPREAD:.0%}")
+    if fewest < SAMPLES_MIN:
+        void.append(f"{fewest:,} samples in the shortest run, {SAMPLES_MIN:,} are needed")
+    case = f"3 x {SYMBOLS} x 3 against 1 x 10 x 1, {rate}/s, {seconds:g} s each"
+    told = f"p99 {statistics.median(p99s['large']) / 1e6:.2f} ms against {statistics.median(before) / 1e6:.2f} ms"
+    yield row(
+        "SC-11", case, "p99, venue's time to callback", paired.median, "x", "within", max(0.20, paired.aa_spread),
+        figure_min=min(paired.ratios), figure_max=max(paired.ratios), voided=bool(void),
+        note="; ".join([f"{told}, A/A spread {paired.aa_spread:.0%}, {pairs} pairs", *void]),
+    )  # fmt: skip
+    yield row("SC-11", case, "events lost by the three", losses, "events", "at_most", 0)

@@ -1,0 +1,47 @@
+"""The criteria that the running service is held to (SC): ``engine-run run`` on ``engine-run sim``, from outside."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from engine.bench.record import Row
+from engine.bench.service import failures, fanout, flips, load, pressure, windows
+from engine.bench.service.figures import FULL_S, PEAK_RATE
+from engine.bench.sources import Note
+
+PARTS: tuple[Callable[[float], Iterator[Row]], ...] = (
+    load.normal,
+    load.peak,
+    load.disorder,
+    load.fan10,
+    flips.flips,
+    windows.windows,
+    pressure.burst,
+    pressure.fairness,
+    fanout.one_at_a_time,
+    fanout.efficiency,
+    lambda seconds: fanout.allocations(),
+    failures.failing,
+    lambda seconds: failures.outstanding(),
+    lambda seconds: load.grown(seconds if seconds >= FULL_S else min(1.0, seconds)),
+)
+LATER = {
+    "SC-03 execution reports": "orders are not built: acknowledgements, which are critical as well, stand for them",
+    "SC-05 trading mode in force": "orders are not built",
+    "SC-11 and SC-31 execution reports": "orders are not built; SC-31 counts acknowledgements",
+    "SC-22, SC-30, SC-32 in processes": "consumers outside this process are not built",
+}
+"""What is not among the rows, and why."""
+
+
+def run(seconds: float, note: Note) -> Iterator[Row]:
+    """Every row, *seconds* of load a run.
+
+    Raises:
+        ProcessFailedError: a process did not start, or did not end.
+    """
+    for part in PARTS:
+        yield from part(seconds)
+    if seconds >= FULL_S:
+        yield from load.grown(seconds, PEAK_RATE)
+    for what, why in LATER.items():
+        note(f"later: {what}: {why}")

@@ -1,0 +1,144 @@
+"""A reading of every metric: what each stage has counted, by the names operators know."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from engine.base.version import engine_version
+from engine.observability.metrics import NS, Reading, Sample
+
+if TYPE_CHECKING:
+    from engine.runtime.assembly import Engine
+    from engine.runtime.loopwatch import LoopWatch
+
+_SKIPPED = {"skipped_version": "version", "skipped_dirty": "dirty", "cancelled": "cancelled"}
+_STREAMS = {
+    "received": "engine_events_total",
+    "routed": "engine_routed_total",
+    "unrouted": "engine_unrouted_total",
+    "duplicates": "engine_duplicates_total",
+    "late_dropped": "engine_late_events_dropped_total",
+    "merged": "engine_events_merged_total",
+    "coalesced_at_entry": "engine_ingress_coalesced_total",
+    "throttled": "engine_throttled_total",
+    "held": "engine_buffer_depth",
+}
+_CONSUMERS = {
+    "offered": "engine_offered_total",
+    "delivered": "engine_delivered_total",
+    "coalesced": "engine_coalesced_total",
+    "pinned": "engine_consumer_pinned",
+    "mailbox_peak": "engine_mailbox_peak",
+    "failures": "engine_callback_failures_total",
+    "slow_callbacks": "engine_slow_callbacks_total",
+    "invocations": "engine_invocations_total",
+    "escapes": "engine_pool_escapes_total",
+}
+_POOLS = {
+    "capacity": "engine_pool_capacity",
+    "in_use": "engine_pool_in_use",
+    "in_use_peak": "engine_pool_in_use_peak",
+    "acquired": "engine_pool_acquired_total",
+    "recycled": "engine_pool_recycled_total",
+    "overflowed": "engine_pool_overflow_total",
+    "exhausted": "engine_pool_exhausted_total",
+    "refused": "engine_double_recycles_total",
+}
+
+
+def metrics(engine: Engine, watch: LoopWatch | None = None) -> dict[str, list[Sample]]:
+    """Every metric by name, as it is now. Reads counters that others write: nothing waits for it.
+
+    Args:
+        engine: with its consumers.
+        watch: of the loop it runs on; None where there is none.
+    """
+    reading = Reading()
+    _of_providers(reading, engine)
+    _of_windows(reading, engine)
+    _of_streams(reading, engine)
+    _of_consumers(reading, engine)
+    _of_pools(reading, engine)
+    _of_process(reading, engine)
+    if watch is not None:
+        reading.add("engine_loop_stalls_total", watch.stalls, watch.name)
+        reading.add("engine_loop_cycle_seconds_max", watch.longest_s, watch.name)
+    return reading.samples()
+
+
+def _of_providers(reading: Reading, engine: Engine) -> None:
+    for provider, feed in engine.feeds.items():
+        reading.add("engine_frames_total", feed.stream.frames, provider)
+        reasons: Counter[str] = Counter()
+        for book in feed.stream.book_list():
+            reasons.update(book.counts_by_reason())
+        for reason, count in reasons.items():
+            reading.add("engine_book_resyncs_total", count, provider, reason)
+        lost = feed.stream.unpublished + sum(book.unpublished for book in feed.stream.book_list())
+        reading.add("engine_events_dropped_total", lost, provider, "", "pool_exhausted")
+    for (provider, code), count in engine.reporting.rejected_frames.items():
+        reading.add("engine_frames_rejected_total", count, provider, code)
+
+
+def _of_windows(reading: Reading, engine: Engine) -> None:
+    for rule, window in engine.orchestrator.windows().items():
+        reading.times("engine_window_dwell_seconds", window.dwell, rule)
+    for rule, counts in engine.orchestrator.statistics().items():
+        for status in ("opened", "emitted", "suppressed", "discarded"):
+            reading.add("engine_windows_total", getattr(counts, status), rule, status)
+        reading.add("engine_suppressed_partials_total", counts.suppressed, rule)
+        reading.add("engine_late_fragments_total", counts.late_fragments, rule)
+
+
+def _of_streams(reading: Reading, engine: Engine) -> None:
+    for key, counts in engine.dispatcher.statistics().items():
+        # A merged stream's provider is `merged:<rule>`.
+        provider, _, event_type = key.rsplit(":", 2)
+        for field, name in _STREAMS.items():
+            reading.add(name, getattr(counts, field), provider, event_type)
+        reading.add("engine_events_dropped_total", counts.dropped_at_entry, provider, event_type, "rate_limited")
+    reading.times("engine_gap_hold_seconds", engine.dispatcher.gap_hold)
+    reading.add("engine_flush_overruns_total", engine.dispatcher.flush_overruns)
+    reading.add("engine_routing_version", engine.board.current_version())
+    reading.sizes("engine_fanout_size", engine.bus.sizes())
+
+
+def _of_consumers(reading: Reading, engine: Engine) -> None:
+    for consumer_id, runner in engine.runners.items():
+        row = runner.statistics()
+        for field, name in _CONSUMERS.items():
+            reading.add(name, row[field], consumer_id)
+        for field, reason in _SKIPPED.items():
+            reading.add("engine_skipped_total", row[field], consumer_id, reason)
+        reading.add("engine_consumer_dropped_total", row["dropped"], consumer_id, "mailbox_full")
+        reading.add("engine_mailbox_depth", row["queued"], consumer_id)
+        reading.add("engine_consumer_busy_seconds_total", row["busy_ns"] / NS, consumer_id)
+        reading.add("engine_consumer_lag_seconds", row["lag_ns"] / NS, consumer_id)
+        reading.add("engine_synthetic_events_total", row["synthetic"], "BookSnapshot")
+        reading.times("engine_delivery_seconds", runner.delivery, consumer_id)
+        reading.times("engine_callback_seconds", runner.callback, consumer_id)
+
+
+def _of_pools(reading: Reading, engine: Engine) -> None:
+    found = engine.recycler.statistics()
+    rows = [*found.pools.items(), *((f"levels[{size}]", row) for size, row in found.blocks.items())]
+    for pool, row in rows:
+        for field, name in _POOLS.items():
+            reading.add(name, getattr(row, field), pool)
+
+
+def _of_process(reading: Reading, engine: Engine) -> None:
+    reading.add("engine_build_info", 1, engine_version(), platform.python_version(), engine.config.profile)
+    for stage, histogram in engine.timer.histograms().items():
+        reading.times("engine_stage_seconds", histogram, stage)
+    telemetry, letters = engine.telemetry.statistics(), engine.dlq.statistics()
+    for kind, count in telemetry.emitted.items():
+        reading.add("engine_telemetry_total", count, kind)
+    reading.add("engine_telemetry_dropped_total", telemetry.dropped_count)
+    reading.add("engine_dlq_records", letters.records_count)
+    for reason, count in letters.total.items():
+        reading.add("engine_dlq_total", count, reason)
+    for priority, count in letters.evicted.items():
+        reading.add("engine_dlq_evicted_total", count, priority)

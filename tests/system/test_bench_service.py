@@ -1,0 +1,56 @@
+"""`engine-run bench --suite service`: its processes start, measure and end, each row with its figure and its limit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.bench import suite_service
+from engine.bench.record import Row
+from engine.bench.service import failures, flips, load, windows
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
+
+
+@pytest.mark.parametrize(
+    ("part", "goals"),
+    [
+        (load.normal, ["SC-01", "SC-14"]),
+        (load.disorder, ["SC-02", "SC-36", "SC-36"]),
+        (flips.flips, ["SC-05", "SC-05", "SC-25", "SC-25", "SC-31", "SC-31"]),
+        (windows.windows, ["SC-09", "SC-09", "SC-10"]),
+        (lambda seconds: failures.outstanding(), ["SC-35"]),
+    ],
+    ids=["normal", "disorder", "flips", "windows", "outstanding"],
+)
+def test_a_part_measures_from_outside_and_proves_something(
+    part: Callable[[float], Iterator[Row]], goals: list[str]
+) -> None:
+    rows = list(part(1.0))
+    assert [row.goal for row in rows] == goals
+    for row in rows:
+        assert not row.voided, row.note
+        assert row.limit is not None
+        assert row.cores == 2
+        assert row.regime == "profile service"
+    # What counts and not how fast must hold on any machine.
+    assert [row for row in rows if row.unit in ("events", "windows", "%") and row.met is False] == []
+
+
+def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
+    short = "from engine.bench import suite_service as s; s.PARTS = s.PARTS[-2:-1]; from engine.cli.main import main; main()"
+    command = [sys.executable, "-c", short, "bench", "--suite", "service", "--seconds", "0.5", "--out", "rows.json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=80, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "SC-35" in done.stdout
+    assert "later: SC-22, SC-30, SC-32 in processes: " in done.stdout
+    assert "profile service" in done.stdout.splitlines()[-2]
+    document = json.loads((tmp_path / "rows.json").read_text())
+    assert document["details"]["profile"] == "service"
+    assert [row["goal"] for row in document["rows"]] == ["SC-35"]
+    assert len(suite_service.PARTS) == 14

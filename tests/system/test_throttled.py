@@ -1,0 +1,105 @@
+"""BP-05, RTE-07, SUB-08 at every venue: who takes one event in a hundred has the source's book at each of them.
+
+A simulator and an engine in processes of their own; one strategy that takes everything, one that sleeps, gives up
+subscriptions and takes them again, while the venues lose messages.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+import pytest
+
+from engine.bench.service.world import PLAIN, THREE, engine_on, world
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
+SECONDS = 8
+VENUES = (*THREE, *PLAIN)
+DESK = '''
+import pathlib
+import time
+
+import msgspec
+
+import engine
+
+
+class Source:
+    """Every state of every book, by its number."""
+
+    states = {}
+
+    def __init__(self):
+        self.books = {}
+
+    def on_batch(self, events, ctx):
+        for event in events:
+            book = self.books.setdefault(event.instrument_id, engine.Book())
+            if book.apply(event):
+                self.states[event.instrument_id, event.epoch, event.seq_provider] = hash((*book.bids(), 0, *book.asks()))
+
+
+class Slow:
+    """Its books from what comes through; each state is compared with the source's at the end."""
+
+    def __init__(self, flipped, sleep_s):
+        self.flipped = flipped
+        self.sleep_s = sleep_s
+        self.books = {}
+        self.mine = []
+        self.taken = self.folded = self.flips = 0
+        self.is_off = False
+
+    def on_event(self, event, ctx):
+        if event.is_critical:
+            return
+        time.sleep(self.sleep_s)
+        self.taken += 1
+        self.folded += engine.EventFlag.COALESCED in event.flags
+        book = self.books.setdefault(event.instrument_id, engine.Book())
+        if book.apply(event):
+            state = hash((*book.bids(), 0, *book.asks()))
+            self.mine.append((event.provider, (event.instrument_id, event.epoch, event.seq_provider), state))
+        if self.taken % 10 == 0:
+            self.is_off = not self.is_off
+            self.flips += 1
+            (ctx.unsubscribe if self.is_off else ctx.subscribe)(self.flipped, event_types=["BookUpdate"])
+
+    def on_stop(self, ctx):
+        rows = [(provider, Source.states.get(place) == state) for provider, place, state in self.mine]
+        found = {"rows": rows, "taken": self.taken, "folded": self.folded, "flips": self.flips}
+        pathlib.Path("slow.notes").write_bytes(msgspec.json.encode(found))
+'''
+
+
+def test_bp_05_one_event_in_a_hundred_is_enough_for_the_right_book_at_every_venue() -> None:
+    with world(1500, 2, VENUES) as place:
+        (place.folder / "desk.py").write_text(DESK)
+        wanted = [{"symbol": symbol, "event_types": ["BookUpdate"]} for symbol in place.all_symbols()]
+        slow = {"flipped": place.all_symbols()[0], "sleep_s": 0.07}
+        consumers = [
+            {"consumer_id": "source", "mode": "inline", "handler": "desk:Source", "params": {}, "subscriptions": wanted},
+            {"consumer_id": "slow", "handler": "desk:Slow", "params": slow, "mailbox_capacity": 32, "subscriptions": wanted,
+             "callback_budget_ms": 60_000},
+        ]  # fmt: skip
+        with engine_on(place, consumers, engine={"shutdown_wait_ms": 20_000}) as run:
+            place.ask("POST", "/faults", [{"fault": "drop", "stream": "book", "count": 0, "every_s": 0.8}])
+            run.pause(SECONDS)
+            place.ask("DELETE", "/faults")
+            ended = run.stop()
+        found = msgspec.json.decode((place.folder / "slow.notes").read_bytes())
+    assert ended.code == 0, ended.log
+    row, source = (ended.report["consumers"][name] for name in ("slow", "source"))
+    states, right = Counter(provider for provider, _ in found["rows"]), sum(is_right for _, is_right in found["rows"])
+    assert right == len(found["rows"]) > 60
+    assert min(states[venue] for venue in VENUES) > 5, states
+    assert (found["folded"] > 10, found["flips"] > 5) == (True, True), found
+    assert found["taken"] < source["delivered"] / 25
+    assert row["coalesced"] > 1000
+    assert row["skipped_version"] + row["skipped_dirty"] > 0
+    assert source["coalesced"] == source["dropped"] == source["skipped"] == 0, "CON-04: nobody else is touched"
+    resyncs = {venue: sum(count for reason, count in reasons.items() if reason != "initial")
+               for venue, reasons in ended.report["resyncs"].items()}  # fmt: skip
+    assert min(resyncs.values()) >= 1, resyncs
+    assert ended.report["balanced"]
