@@ -146,12 +146,13 @@ class ConsumerRow(ConsumerCounts):
     """Every count of a consumer (CTL-10); times in ns.
 
     ``queued`` and ``pinned`` are of the moment, ``lag_ns`` is of the last event served, ``skipped`` holds
-    ``skipped_version``, ``skipped_dirty`` and ``cancelled``, ``offered`` holds ``synthetic``.
+    ``skipped_version``, ``skipped_dirty``, ``skipped_suspended`` and ``cancelled``, ``offered`` holds ``synthetic``.
     """
 
     synthetic: int
     skipped_version: int
     skipped_dirty: int
+    skipped_suspended: int
     cancelled: int
     saturations: int
     invocations: int
@@ -161,6 +162,7 @@ class ConsumerRow(ConsumerCounts):
     busy_ns: int
     lag_ns: int
     mailbox_peak: int
+    spilled: int
     pinned: int
 
 
