@@ -96,7 +96,7 @@ def wait(holds: Callable[[], bool], within_s: float = 5.0) -> float:
 
 @pytest.fixture(scope="module")
 def venues() -> Iterator[dict[str, dict[str, str]]]:
-    with serving("--venue", "binance,coinbase,kraken", "--symbols", 10, "--rate", 1500) as (_, addresses):
+    with serving("--venue", "binance,coinbase,kraken", "--port", 0, "--symbols", 10, "--rate", 1500) as (_, addresses):
         yield addresses
 
 

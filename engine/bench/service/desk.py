@@ -140,6 +140,7 @@ class Changer(Watcher):
         now_ns = time.time_ns()
         if isinstance(event, ControlAck):
             self._acknowledged(event)
+        if event.is_critical:
             return
         super().on_event(event, ctx)
         if event.routing_version < self._version and EventFlag.SYNTHETIC not in event.flags:
@@ -175,9 +176,9 @@ class Changer(Watcher):
 
 
 class Blocked(Noting):
-    """Sleeps at each event and gives commands meanwhile: their acknowledgements must come through whatever is full.
+    """Sleeps at each event and gives commands meanwhile: their answers must come through whatever is full.
 
-    counts: ``commands``, ``acks``, ``market``.
+    counts: ``commands``, ``acks``, ``results``, ``market``.
 
     Args:
         notes, work_us: see :class:`Noting`.
@@ -194,7 +195,7 @@ class Blocked(Noting):
         """One event."""
         counts = self.seen.counts
         if event.is_critical:
-            counts["acks"] += 1
+            counts["acks" if isinstance(event, ControlAck) else "results"] += 1
             return
         counts["market"] += 1
         if counts["market"] % 4 == 1:
