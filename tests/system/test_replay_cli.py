@@ -243,7 +243,8 @@ def test_qa_14_the_run_report_tells_what_ran(captures: Path, tmp_path: Path) -> 
         assert told["quantum_events"] == 9
         assert told["ordering"] == {"lateness_tolerance_ms": 70, "flush_overrun_ms": 50, "max_buffer_size": 77}
         assert told["consumers"] == {
-            "idle": {"name": "Idle hands", "mode": "inline", "handler": "Idle", "mailbox_capacity": 33, "critical_reserve": 11}
+            "idle": {"name": "Idle hands", "mode": "inline", "handler": "Idle", "mailbox_capacity": 33,
+                     "critical_reserve": 11, "trading_enabled": False}
         }
         assert told["pools"]["Trade"] == 70000
         assert re.fullmatch(r"simdjson 3\.\d+\.\d+", told["parser"])
