@@ -150,14 +150,15 @@ class Commands:
             held = self._desk.subscribe(content, self.venues.want(content.symbol, content.providers))
         finally:
             self.venues.review()
-        first = "live" if self._is_live(content) else "waiting"
-        return {"subscription_id": held.subscription_id, "first_event": first}
+        return {"subscription_id": held.subscription_id, "first_event": self._first_event(content)}
 
     def _unsubscribe(self, command: Command) -> Outcome:
         self._known(command.consumer_id)
-        held = self._desk.unsubscribe(_content(command))
+        content = _content(command)
+        first = self._first_event(content)
+        held = self._desk.unsubscribe(content)
         self.venues.review()
-        return {"subscription_id": held.subscription_id}
+        return {"subscription_id": held.subscription_id, "first_event": first}
 
     def _merged(self, command: Command) -> Outcome:
         self._known(command.consumer_id)
@@ -181,15 +182,16 @@ class Commands:
                 )
             )
 
-    def _is_live(self, content: Subscription) -> bool:
-        """Whether the first event is at hand, or comes with the next thing that happens at a venue."""
+    def _first_event(self, content: Subscription) -> str:
+        """``live``: at hand, or comes with the next thing that happens at a venue; else ``waiting``."""
         carriers = self._catalogue.carriers(content.symbol)
-        return any(
+        is_live = any(
             content.is_of(provider, content.symbol)
             and self.venues.is_fed(provider, content.symbol)
             and (_BOOK_NAMES.isdisjoint(content.event_types) or self._shelf.is_valid(instrument))
             for provider, instrument in carriers.items()
         )
+        return "live" if is_live else "waiting"
 
     # -- of a consumer, or of an operator -----------------------------------------------------------------------
 

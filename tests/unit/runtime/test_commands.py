@@ -70,7 +70,7 @@ def test_ctl_01_subscribing_tells_its_id_and_whether_the_first_event_is_at_hand(
         reply = context.subscribe("ETH-USDT", event_types=["BookUpdate"])
         assert reply.outcome() == {"subscription_id": "s2", "first_event": "waiting"}
         assert reply.result().routing_version == desk.version
-        assert context.unsubscribe("ETH-USDT", event_types=["BookUpdate"]).outcome() == {"subscription_id": "s2"}
+        assert context.unsubscribe("ETH-USDT", event_types=["BookUpdate"]).outcome() == {"subscription_id": "s2", "first_event": "waiting"}
         (row,) = desk.engine.desk.subscriptions("c")
         assert (row.subscription_id, row.active, row.created_ns) == ("s1", True, desk.clock.now())
 
