@@ -52,8 +52,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "providers[].orders.enabled": NotBuilt(_ORDERS, off=(False,)),
     "pools.escape_limit": NotBuilt("stopping a consumer for its escapes", off=(None,)),
     "pools.acquire_timeout_ms": NotBuilt("waiting for a pooled object"),
-    "pools.WsFrame": NotBuilt("this pool"),
-    "pools.ProviderRaw": NotBuilt("this pool"),
     "pools.OrderRequest": NotBuilt(_ORDERS),
     "pools.ApprovedOrder": NotBuilt(_ORDERS),
     "pools.ExecReport": NotBuilt(_ORDERS),

@@ -243,6 +243,12 @@ def pool(path: str, value: Any) -> int:
         return len(leases)
 
 
+def frame_pool(path: str, value: Any) -> int:
+    """Slots of a pool of venue bytes; that a frame beyond them finds none is tests/unit/providers/test_listener.py's."""
+    with Engine(load_config(None, [assignment(path, value)], {}), ManualClock(START_NS)) as engine:
+        return engine.recycler.statistics().pools[path.split(".")[1]].capacity
+
+
 def missing(engine: Engine) -> tuple[int, int]:
     """(dropped, spilled) of 60 trades that find mm1, who has 16 places, busy."""
     box = engine.runners["mm1"].mailbox
@@ -315,6 +321,7 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[str, Any], Any]]] = {
     **{f"pools.{kind}.capacity": (20, 7, pool)
        for kind in ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate",
                     "BalanceUpdate", "MergedEvent")},
+    **{f"pools.{kind}.capacity": (20, 7, frame_pool) for kind in ("WsFrame", "ProviderRaw")},
 }  # fmt: skip
 RECORDED: dict[str, tuple[Any, Any]] = {
     "providers[].book.depth_levels": (1000, 5),

@@ -72,6 +72,8 @@ READ_NOW = {
     "dispatcher.backpressure.socket_pause_ms",
     "dispatcher.coalescable_types",
     "dispatcher.quantum_events",
+    "pools.WsFrame.capacity",
+    "pools.ProviderRaw.capacity",
     "pools.BookSnapshot.capacity",
     "pools.BookUpdate.capacity",
     "pools.Trade.capacity",
