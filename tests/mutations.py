@@ -30,6 +30,7 @@ _ROUTING = "tests/unit/dispatcher/test_routing.py::test_"
 _RUNNER = "tests/unit/consumers/test_runner.py::test_"
 _MAILBOX = "tests/unit/consumers/test_mailbox.py::test_"
 _BOOKS = "tests/unit/runtime/test_backpressure.py::test_"
+_CONTROL = "tests/unit/bus/test_control.py::test_"
 _POOLS = "tests/unit/pools/"
 _MERGE = "tests/unit/orchestrator/test_merge.py::test_"
 _MERGED = "tests/unit/orchestrator/test_merge_content.py::test_"
@@ -117,6 +118,23 @@ MUTATIONS: tuple[Mutation, ...] = (
              "tests/unit/dispatcher/test_throttle.py::test_bp_11_a_burst_passes_then_one_a_token"),
     Mutation("runner.first_failure_only", "CON-12", "only the first of several failures is reported",
              f"{_RUNNER}con_12_every_failure_of_a_batch_of_single_calls_is_reported"),
+    Mutation("mailbox.skip_told_once", "RTE-06", "the version filter skips what is told once and never again",
+             "tests/unit/consumers/test_flips.py::test_what_is_told_once_is_not_skipped_but_for_its_own_route"),
+    Mutation("backlog.drop_kept", "BP-10", "trades that may not be dropped are dropped like any other",
+             "tests/unit/runtime/test_never_drop.py::test_bp_10_no_trade_is_missing_while_the_spill_holds_them"),
+    # --- commands, who joins and who leaves
+    Mutation("control.result_first", "EVT-18", "a result is told before its acknowledgement",
+             f"{_CONTROL}evt_18_exactly_one_result_after_the_acknowledgement_of_success_and_none_after_a_refusal"),
+    Mutation("control.obey_repeats", "SUB-11", "a repeat within five minutes is obeyed again",
+             f"{_CONTROL}sub_11_the_same_message_id_within_five_minutes_gets_the_first_answer_and_changes_nothing"),
+    Mutation("switch.on", "CTL-14", "trading is on from the start",
+             "tests/unit/runtime/test_commands.py::"
+             "test_ctl_14_trading_is_off_until_it_is_switched_on_and_no_route_changes"),
+    Mutation("bus.keep_left", "SUB-12", "a consumer that left keeps its place on the bus",
+             "tests/unit/runtime/test_membership.py::"
+             "test_a_place_on_the_bus_that_was_left_takes_nothing_and_is_not_given_again"),
+    Mutation("demand.never_let_go", "SUB-09", "a symbol that nobody wants is never let go of",
+             "tests/system/test_control.py::test_sub_09_the_last_leaver_lets_a_symbol_go_after_a_while"),
     # --- memory
     Mutation("recycler.keep_fields", "MEM-05", "a slot keeps fields of its last life",
              f"{_POOLS}test_recycler.py::test_mem_05_a_recycled_slot_equals_a_fresh_one"),
@@ -128,6 +146,10 @@ MUTATIONS: tuple[Mutation, ...] = (
              f"{_POOLS}test_waiting.py::test_mem_12_market_data_finds_an_empty_pool_at_once"),
     Mutation("runner.leak_on_error", "MEM-15", "as above", f"{_POOLS}test_balance.py::test_mem_15_every_way_out_returns_the_slot"),
     # --- what operators see
+    Mutation("stages.reversed", "ARC-01", "the stages are stamped in the wrong order",
+             "tests/unit/observability/test_stages.py::test_a_followed_event_leaves_its_way_in_order"),
+    Mutation("stages.never", "ARC-01", "no stage is stamped",
+             "tests/unit/observability/test_stages.py::test_a_followed_event_leaves_its_way_in_order"),
     Mutation("telemetry.no_bound", "OBS-01", "the ring grows with what nobody reads",
              "tests/unit/runtime/test_observed.py::"
              "test_obs_01_a_reader_that_never_reads_costs_records_and_nothing_else"),

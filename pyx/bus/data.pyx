@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 
+from engine.base.plants cimport planted
 from engine.base.units cimport unlikely
 from engine.schema.event cimport retain
 from engine.schema.ports cimport FULL, EventPool, EventSink, FanoutPort
@@ -64,6 +65,8 @@ cdef class DataBus(FanoutPort):
 
     def remove(self, index: int) -> None:
         """A consumer has left, and no route leads to it: its place stays empty."""
+        if planted(b"bus.keep_left"):
+            return
         self._consumers[index] = self._nobody
         self._sinks[<uint32_t>index] = <PyObject*>self._nobody
 

@@ -90,7 +90,7 @@ cdef class Backlog:
                 self._is_folded = True
                 self._compact()
                 return self._put_saturated(event)
-            if slot.keep != KEEP_NONE:
+            if slot.keep != KEEP_NONE and not planted(b"backlog.drop_kept"):
                 return self._spill(slot, event)
             self._tell_full(event)
             victim = self._victim()

@@ -200,7 +200,7 @@ cdef class Mailbox(Backlog):
         if version >= self._flip_version or planted(b"mailbox.no_filter"):
             return False
         if self._has_version_filter and not (<Event>event).h.flags & FLAG_SYNTHETIC \
-                and not is_told_once((<Event>event).s.type):
+                and (not is_told_once((<Event>event).s.type) or planted(b"mailbox.skip_told_once")):
             return True                # a snapshot that was made for this consumer is none of the old routes' data
         slot = self._slots.find(<uint64_t>(<Event>event).h.instrument_id << 32 | ROUTE_BIT
                                 | <uint64_t>(<Event>event).s.type)

@@ -4,6 +4,7 @@ from libc.stdint cimport INT64_MAX, UINT32_MAX, int64_t, uint32_t, uint64_t
 
 from engine.base.clock cimport monotonic_ns
 from engine.base.ids cimport instrument_keys
+from engine.base.plants cimport planted
 from engine.observability.latency cimport LatencyHistogram
 from engine.schema.event cimport Event, uuid_text
 
@@ -44,9 +45,11 @@ cdef class StageTimer:
     cdef void mark(self, int stage) noexcept:
         """A stage of the timed frame is done."""
         cdef int64_t now = monotonic_ns()
+        if planted(b"stages.never"):
+            return
         (<LatencyHistogram>self.stages[stage]).record(now - self._last_ns, 1)
         self._last_ns = now
-        self._done_ns[stage] = now
+        self._done_ns[STAGE_DISPATCHER - stage if planted(b"stages.reversed") else stage] = now
 
     cdef void routed(self, PyObject* event) noexcept:
         """The timed frame's event has a route: follow it, unless one of its type is under way."""
