@@ -21,7 +21,9 @@ def serving(*args: object, **options: Any) -> Iterator[tuple[subprocess.Popen[st
     ) as process:
         try:
             assert process.stdout is not None
-            yield process, json.loads(process.stdout.readline())
+            addresses = json.loads(process.stdout.readline())
+            assert "error" not in addresses, addresses["error"]
+            yield process, addresses
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
