@@ -54,6 +54,8 @@ def storm(seconds: float) -> list[Rule]:
     is_full = seconds > _REFRESH_S
     for place, (name, keys) in enumerate(FAULTS.items()):
         first_s = began_s * place / len(FAULTS)
+        if name == "refuse":
+            first_s = 0.0              # it meets whoever comes back from a cut: it must be there before the first
         if name in CUTS:
             first_s = _CUT_AT * began_s + _EVERY_S * CUTS.index(name) / len(CUTS)
         last_s = seconds - (_NOTICED_WITHIN_S if name == "silence" else _LAST_S)
