@@ -68,11 +68,11 @@ class Runner(EventSink):
     ) -> None: ...
     def start(self) -> None:
         """Call on_start(ctx) and begin."""
-    def stop(self, within_s: float | None = None) -> None:
+    def stop(self, within_s: float = 5.0) -> None:
         """Deliver what is queued, then call on_stop(ctx). Idempotent.
 
         Args:
-            within_s: wait no longer for a callback of another thread; None = as it was made.
+            within_s: wait no longer for a callback of another thread, and what is queued.
         """
     def begin(self) -> None:
         """As start(), without waiting for on_start(ctx) where it runs elsewhere."""

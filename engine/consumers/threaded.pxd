@@ -19,7 +19,6 @@ cdef class ThreadRunner(Runner):
     cdef bint _stopping
     cdef bint _is_interrupted            # no callback is begun any more
     cdef bint _in_step                   # the engine waits at the end of each read until it has nothing left to do
-    cdef int64_t _stop_within_ns
     cdef object _thread
     cdef list _errors                    # what on_start or on_stop raised
 

@@ -12,8 +12,7 @@ class ThreadRunner(Runner):
     Args:
         in_step: the engine waits at the end of each read until this consumer has nothing left to do: for a replay,
             whose clock must stand while a callback looks at it.
-        stop_within_s: how long stop() waits for the callback in hand and what is queued.
         args, settings: as for :class:`~engine.consumers.runner.Runner`.
     """
 
-    def __init__(self, *args: Any, in_step: bool = False, stop_within_s: float = 5.0, **settings: Any) -> None: ...
+    def __init__(self, *args: Any, in_step: bool = False, **settings: Any) -> None: ...

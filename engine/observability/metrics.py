@@ -85,7 +85,7 @@ engine_fanout_size sizes | consumers an event was handed to
 engine_offered_total counter consumer_id | events offered to a consumer: the sum of the next five and those queued
 engine_delivered_total counter consumer_id | events whose callback was entered
 engine_coalesced_total counter consumer_id | events that others stand for
-engine_skipped_total counter consumer_id reason | events of an older routing, in a snapshot already, or cancelled
+engine_skipped_total counter consumer_id reason | of an older routing, in a snapshot already, suspended or cancelled
 engine_consumer_dropped_total counter consumer_id reason | events that found no place
 engine_consumer_pinned gauge consumer_id | events that a consumer holds now
 engine_mailbox_depth gauge consumer_id | events queued now

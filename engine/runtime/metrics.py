@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from engine.runtime.assembly import Engine
     from engine.runtime.loopwatch import LoopWatch
 
-_SKIPPED = {"skipped_version": "version", "skipped_dirty": "dirty", "cancelled": "cancelled"}
+_SKIPPED = {
+    "skipped_version": "version",
+    "skipped_dirty": "dirty",
+    "skipped_suspended": "suspended",
+    "cancelled": "cancelled",
+}
+"""Every cause of ``skipped``: its parts add up to it."""
 _STREAMS = {
     "received": "engine_events_total",
     "routed": "engine_routed_total",

@@ -28,8 +28,9 @@ cdef class EventSink:
     cdef int offer(self, PyObject* event) except -1
     # The read burst is over: deliver what is queued.
     cdef int flush(self) except -1
-    # flush() among others, no more than this sink's share of a round: *mono_ns* is a reading of the monotonic clock taken just now, 0 = none. Answers one taken
-    # at the end, or 0, so that sinks served one after the other need not each read the clock twice.
+    # flush() among others, no more than this sink's share of a round: *mono_ns* is a reading of the monotonic clock
+    # taken just now, 0 = none. Answers one taken at the end, or 0, so that sinks served one after the other need not
+    # each read the clock twice.
     cdef int64_t serve(self, int64_t mono_ns) except -1
     # Time has moved to now_ns: act on deadlines. Returns how many events moved.
     cdef int do_work(self, int64_t now_ns) except -1

@@ -20,7 +20,7 @@ cdef class InlineRunner(Runner):
         self._begin()
         self.state = "running"
 
-    def stop(self, within_s: float | None = None) -> None:
+    def stop(self, within_s: float = 5.0) -> None:
         """Deliver what is queued, then call on_stop(ctx). Idempotent; there is nobody to wait for."""
         if self.state == "stopped":
             return

@@ -131,11 +131,11 @@ cdef class Runner(EventSink):
         """Call on_start(ctx) and begin."""
         raise NotImplementedError(type(self).__name__)
 
-    def stop(self, within_s: float | None = None) -> None:
+    def stop(self, within_s: float = 5.0) -> None:
         """Deliver what is queued, then call on_stop(ctx). Idempotent.
 
         Args:
-            within_s: wait no longer for a callback of another thread; None = as it was made.
+            within_s: wait no longer for a callback of another thread, and what is queued.
         """
         raise NotImplementedError(type(self).__name__)
 

@@ -27,11 +27,10 @@ cdef class ThreadRunner(Runner):
     Args:
         in_step: the engine waits at the end of each read until this consumer has nothing left to do: for a replay,
             whose clock must stand while a callback looks at it.
-        stop_within_s: how long stop() waits for the callback in hand and what is queued.
         args, settings: as for :class:`~engine.consumers.runner.Runner`.
     """
 
-    def __init__(self, *args, in_step: bool = False, stop_within_s: float = 5.0, **settings):
+    def __init__(self, *args, in_step: bool = False, **settings):
         super().__init__(*args, **settings)
         self.mode = "thread"
         self.worker = f"engine-consumer-{self.consumer_id}"
@@ -39,7 +38,6 @@ cdef class ThreadRunner(Runner):
         self._rest = Wakeup()
         self._begun = Wakeup()
         self._in_step = in_step
-        self._stop_within_ns = <int64_t>(stop_within_s * 1e9)
         self._errors = []
 
     def begin(self) -> None:
@@ -84,7 +82,7 @@ cdef class ThreadRunner(Runner):
         if not self.has_ended:
             PyThreadState_SetAsyncExc(self._thread.ident, <PyObject*>ConsumerInterrupted)
 
-    def stop(self, within_s: float | None = None) -> None:
+    def stop(self, within_s: float = 5.0) -> None:
         """Deliver what is queued, call on_stop(ctx), end the thread. Idempotent.
 
         A thread whose callback does not return in time is left behind, as ``stalled``: what it holds stays out.
@@ -93,7 +91,7 @@ cdef class ThreadRunner(Runner):
             return
         if self._thread is not None:
             self.ask_to_stop()
-            self._thread.join(self._stop_within_ns / 1e9 if within_s is None else within_s)
+            self._thread.join(within_s)
             if self._thread.is_alive():
                 self.state = "stalled"
                 return

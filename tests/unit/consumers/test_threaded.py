@@ -144,10 +144,10 @@ def test_what_is_queued_at_the_stop_is_delivered_first(line: Line) -> None:
 
 def test_shut_03_a_callback_that_does_not_return_is_left_behind_as_stalled(line: Line) -> None:
     blocked = Blocked()
-    runner = threaded(line, blocked, stop_within_s=0.01)
+    runner = threaded(line, blocked)
     offer(line, 1)
     assert blocked.entered.wait(WITHIN_S)
-    runner.stop()
+    runner.stop(0.01)
     assert runner.state == "stalled"
     assert line.pools.statistics().out() == {"Trade": 1}
     blocked.go.set()

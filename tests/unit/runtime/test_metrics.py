@@ -47,6 +47,7 @@ def test_met_11_each_value_is_what_was_counted_outside() -> None:
         line.trade(8)                                    # too late
         line.engine.dispatcher.deliver()
         found = metrics(line.engine)
+        rows = line.engine.summary().consumers
     stream = ("binance", "Trade")
     assert values(found, "engine_events_total") == {stream: 10}
     assert values(found, "engine_duplicates_total") == {stream: 1}
@@ -58,6 +59,10 @@ def test_met_11_each_value_is_what_was_counted_outside() -> None:
     for name, outside in consumers.items():
         assert values(found, "engine_delivered_total")[name,] == outside.seen.total() == 8
         assert values(found, "engine_callback_failures_total")[name,] == 2
+        # Every cause of a skip that a consumer counts is told, so that the parts make up its equation.
+        causes = {key.removeprefix("skipped_") for key in rows[name] if key.startswith("skipped_")} | {"cancelled"}
+        told = {one["labels"]["reason"] for one in found["engine_skipped_total"] if one["labels"]["consumer_id"] == name}
+        assert told == causes
         assert values(found, "engine_offered_total")[name,] == 8
         (times,) = [sample for sample in found["engine_delivery_seconds"] if sample["labels"] == {"consumer_id": name}]
         assert times["count"] == 8
