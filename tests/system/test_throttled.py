@@ -6,6 +6,7 @@ subscriptions and takes them again, while the venues lose messages.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import msgspec
@@ -13,8 +14,8 @@ import pytest
 
 from engine.bench.service.world import PLAIN, THREE, engine_on, world
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
-SECONDS = 8
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+LONGEST_S = 60
 VENUES = (*THREE, *PLAIN)
 DESK = '''
 import pathlib
@@ -61,6 +62,8 @@ class Slow:
         if book.apply(event):
             state = hash((*book.bids(), 0, *book.asks()))
             self.mine.append((event.provider, (event.instrument_id, event.epoch, event.seq_provider), state))
+            with open("slow.rows", "a") as rows:
+                rows.write(event.provider + "\\n")
         if self.taken % 10 == 0:
             self.is_off = not self.is_off
             self.flips += 1
@@ -71,6 +74,11 @@ class Slow:
         found = {"rows": rows, "taken": self.taken, "folded": self.folded, "flips": self.flips}
         pathlib.Path("slow.notes").write_bytes(msgspec.json.encode(found))
 '''
+
+
+def has_enough(states: Counter[str]) -> bool:
+    """Whether the slow one has seen each venue's books in a few states, however fast this machine is."""
+    return states.total() > 80 and min(states[venue] for venue in VENUES) > 5
 
 
 def test_bp_05_one_event_in_a_hundred_is_enough_for_the_right_book_at_every_venue() -> None:
@@ -85,7 +93,10 @@ def test_bp_05_one_event_in_a_hundred_is_enough_for_the_right_book_at_every_venu
         ]  # fmt: skip
         with engine_on(place, consumers, engine={"shutdown_wait_ms": 20_000}) as run:
             place.ask("POST", "/faults", [{"fault": "drop", "stream": "book", "count": 0, "every_s": 0.8}])
-            run.pause(SECONDS)
+            rows, deadline = place.folder / "slow.rows", time.monotonic() + LONGEST_S
+            while not has_enough(Counter(rows.read_text().split()) if rows.exists() else Counter()):
+                assert time.monotonic() < deadline, rows.read_text()
+                run.pause(0.2)
             place.ask("DELETE", "/faults")
             ended = run.stop()
         found = msgspec.json.decode((place.folder / "slow.notes").read_bytes())
@@ -93,7 +104,7 @@ def test_bp_05_one_event_in_a_hundred_is_enough_for_the_right_book_at_every_venu
     row, source = (ended.report["consumers"][name] for name in ("slow", "source"))
     states, right = Counter(provider for provider, _ in found["rows"]), sum(is_right for _, is_right in found["rows"])
     assert right == len(found["rows"]) > 60
-    assert min(states[venue] for venue in VENUES) > 5, states
+    assert has_enough(states), states
     assert (found["folded"] > 10, found["flips"] > 5) == (True, True), found
     assert found["taken"] < source["delivered"] / 25
     assert row["coalesced"] > 1000
