@@ -168,8 +168,6 @@ class LiveEngine:
         await self._stack.__aenter__()
         for stage in (engine.orchestrator, engine.dispatcher):
             self._stack.callback(DeadlineTimer(stage, engine.clock).close)
-        self.watch = LoopWatch(engine.reporting.tell)
-        self._stack.callback(self.watch.close)
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
         await self._stack.enter_async_context(self.scope)
@@ -182,6 +180,9 @@ class LiveEngine:
         engine.commands.venues = venues
         self._stack.callback(setattr, engine.commands, "venues", NoVenues())
         self._stack.callback(venues.close)
+        # From here on: what opening the providers takes (their modules are imported then) holds up nobody yet.
+        self.watch = LoopWatch(engine.reporting.tell)
+        self._stack.callback(self.watch.close)
         return self
 
     def _session(self, feed: Feed, provider: ProviderConfig) -> Session:
