@@ -172,3 +172,21 @@ set_up_clients() {
     done
     exec 9>&-
 }
+
+# second_look OUT WORKERS COMMAND...: a pytest run, by WORKERS processes (1: in one), its output also in OUT. What failed
+# is run once more, alone: a test that passes then was disturbed by others, and is told by name. A crash is never put
+# down to that; after one, pytest-xdist ends by --dist load alone, by loadgroup it waits for ever.
+second_look() {
+    local out="$1" workers="$2" status=0 beside=()
+    shift 2
+    [ "$workers" -le 1 ] || beside=(-n "$workers" --dist load)
+    [ ! -t 1 ] || beside+=(--color=yes)
+    "$@" "${beside[@]}" | tee "$out" || status=$?
+    if [ "$status" -ne 1 ] || grep -qE "^worker '.*' crashed" "$out"; then
+        return "$status"
+    fi
+    say "once more, alone: what failed"
+    "$@" --last-failed --last-failed-no-failures none || return 1
+    say "flaky: failed at first, passed alone:"
+    grep -E '(FAILED|ERROR) ' "$out" | sed 's/ - .*//' >&2
+}
