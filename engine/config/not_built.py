@@ -54,8 +54,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "pools.acquire_timeout_ms": NotBuilt("waiting for a pooled object"),
     "pools.OrderRequest": NotBuilt(_ORDERS),
     "pools.ApprovedOrder": NotBuilt(_ORDERS),
-    "pools.ExecReport": NotBuilt(_ORDERS),
-    "pools.RiskControl": NotBuilt(_ORDERS),
     "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
     "consumers[].mode": NotBuilt("consumers outside this process", only=("process", "websocket")),
     "consumers[].token_env": NotBuilt(_SURFACE, off=(None,)),

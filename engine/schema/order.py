@@ -122,6 +122,14 @@ class RiskStatus(IntEnum):
     CLEARED = 2
 
 
+class RiskScope(msgspec.Struct, frozen=True):
+    """Whose orders something is about; None = all of them."""
+
+    provider: str | None = None
+    symbol: str | None = None
+    consumer_id: str | None = None
+
+
 OrderKey: TypeAlias = tuple[str, str]
 """(consumer_id, client_order_id): what makes an order one order (ORDM-05)."""
 

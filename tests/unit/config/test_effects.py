@@ -347,6 +347,8 @@ ELSEWHERE = {
     "log.format": "tests/unit/observability/test_logs.py::test_a_text_line",
     "pools.ControlAck.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
     "pools.ControlResult.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
+    "pools.ExecReport.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
+    "pools.RiskControl.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
     "providers[].kline_intervals": "tests/unit/providers/test_feeds.py::test_binance_names_its_streams_in_the_address",
     "providers[].book.diff_buffer_max": "tests/unit/config/test_effects.py::test_arc_29_diffs_wait_in_a_bounded_buffer",
     "providers[].book.snapshot_timeout_ms":

@@ -81,6 +81,8 @@ READ_NOW = {
     "pools.KlineSummary.capacity",
     "pools.InstrumentUpdate.capacity",
     "pools.BalanceUpdate.capacity",
+    "pools.ExecReport.capacity",
+    "pools.RiskControl.capacity",
     "pools.MergedEvent.capacity",
     "pools.ControlAck.capacity",
     "pools.ControlResult.capacity",
