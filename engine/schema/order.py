@@ -6,7 +6,7 @@ texts are of any precision, and the desk alone decides what they are in an order
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -130,6 +130,11 @@ class RiskScope(msgspec.Struct, frozen=True):
     consumer_id: str | None = None
 
 
+AVERAGE_DECIMALS = 6
+"""An average price has so many decimals more than the instrument's prices, 18 at most (INS-05)."""
+WIDE_CONTEXT = Context(prec=80)
+"""For products of two int64 and their quotients: none of their digits is rounded away unasked."""
+
 OrderKey: TypeAlias = tuple[str, str]
 """(consumer_id, client_order_id): what makes an order one order (ORDM-05)."""
 
@@ -203,6 +208,59 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     def qty(self) -> Decimal:
         """In base units."""
         return Decimal(self.qty_raw).scaleb(-self.qty_scale)
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as it stands (ORDM-03); a report makes a new value.
+
+    Attributes:
+        qty_raw: the whole of it; the request's, unless the venue changed it.
+        filled_qty_raw: never falls.
+        cum_notional: sum of price x quantity of its fills, exact.
+        fees: by asset, of all fills.
+        cancel_requested: its end was asked for.
+        order_report_seq: number of its last report, 0 = none yet.
+        last_reason: the newest a report gave.
+    """
+
+    request: OrderRequest
+    wire_order_id: str
+    qty_raw: int
+    created_ns: int
+    updated_ns: int
+    state: OrderState = OrderState.SUBMITTED
+    venue_order_id: str | None = None
+    filled_qty_raw: int = 0
+    cum_notional: Decimal = Decimal(0)
+    fees: tuple[Fee, ...] = ()
+    cancel_requested: bool = False
+    order_report_seq: int = 0
+    last_reason: Reason | None = None
+
+    @property
+    def key(self) -> OrderKey:
+        """What makes it one order."""
+        return self.request.key
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return not self.state.is_terminal
+
+    @property
+    def remaining_qty_raw(self) -> int:
+        """What is not filled."""
+        return self.qty_raw - self.filled_qty_raw
+
+    @property
+    def avg_fill_price(self) -> Decimal | None:
+        """Average price of what is filled, half-even; None while nothing is."""
+        if not self.filled_qty_raw:
+            return None
+        filled = Decimal(self.filled_qty_raw).scaleb(-self.request.qty_scale)
+        unit = Decimal(1).scaleb(-min(18, self.request.price_scale + AVERAGE_DECIMALS))
+        exact = WIDE_CONTEXT.divide(self.cum_notional, filled)
+        return exact.quantize(unit, ROUND_HALF_EVEN, WIDE_CONTEXT)
 
 
 class SubmitReason(msgspec.Struct, frozen=True, kw_only=True):
