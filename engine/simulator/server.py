@@ -13,7 +13,6 @@ from aiohttp import web
 
 from engine.observability.logs import Log
 from engine.simulator import binance_user, kraken_user
-from engine.simulator.accounts import SignedCall
 from engine.simulator.binance import BinanceVenue
 from engine.simulator.coinbase import CoinbaseVenue
 from engine.simulator.control import control_application
@@ -22,6 +21,7 @@ from engine.simulator.faults import Injection
 from engine.simulator.instruments import VENUES, default_coins, list_instruments
 from engine.simulator.kraken import KrakenVenue
 from engine.simulator.load import LoadReport, LoadRun
+from engine.simulator.messages import SignedCall
 from engine.simulator.pacing import Pacer
 from engine.simulator.plain import PlainVenue
 from engine.simulator.ports import Ports
@@ -279,14 +279,15 @@ class Simulator:
                     reply = venue.rest(request.path, request.query, call)
                     if reply.delay_us:
                         await asyncio.sleep(reply.delay_us / 1e6)
+                    if reply.is_lost and request.transport is not None:
+                        request.transport.abort()
                     return web.Response(
                         text=reply.body, status=reply.status, headers=reply.headers, content_type="application/json"
                     )
             raise web.HTTPNotFound(text=f"no venue's path; there are {', '.join(venue.rest_root for venue in roots)}")
 
         application = web.Application()
-        application.router.add_get("/{path:.*}", answer)
-        application.router.add_post("/{path:.*}", answer)
+        application.router.add_route("*", "/{path:.*}", answer)
         return application
 
     def _note_client(self, venue: Venue, request: web.Request) -> None:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.arrivals import Arrivals
 from engine.simulator.clock_faults import ClockFaults
+from engine.simulator.desk import Change, OrderDesk, OrderRules
 from engine.simulator.fault_rules import FaultRule, Point
 from engine.simulator.faults import FaultPlan
 from engine.simulator.frame_faults import FrameFaults
@@ -21,7 +21,9 @@ from engine.simulator.instruments import SimInstrument
 from engine.simulator.keys import KEYS
 from engine.simulator.limits import BANNED, TOO_MANY_REQUESTS, Block, Refusal, RestBudget
 from engine.simulator.market import MarketEvent, SymbolMarket
-from engine.simulator.messages import RestReply
+from engine.simulator.messages import RestReply, SignedCall
+from engine.simulator.order_faults import OrderGate, ReportFaults
+from engine.simulator.orders import SimAccount, Terms
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.telling import told_book, told_listing, told_trades
 from engine.simulator.timeline import Timeline
@@ -41,13 +43,15 @@ class MarketSetup(msgspec.Struct, frozen=True):
     """What makes a venue's market. The same setup and the same calls give the same bytes.
 
     *rate_frames_per_s* counts each frame of market data once however many clients get it, over the streams
-    that have a subscriber (an assumed two frames an event while there is none).
+    that have a subscriber (an assumed two frames an event while there is none). *limited*: whether the venue's limits
+    of calls, messages and orders stand.
     """
 
     seed: int
     rate_frames_per_s: float
     start_us: int
     depth_levels: int = DEFAULT_DEPTH_LEVELS
+    limited: bool = True
 
 
 class Venue(ABC):
@@ -62,6 +66,7 @@ class Venue(ABC):
     rest_root: ClassVar[str]
     """What the paths of its REST calls begin with."""
     wire_limits: ClassVar[WireLimits]
+    order_rules: ClassVar[OrderRules]
     one_order: ClassVar[bool] = False
     """Whether all frames of a connection are numbered together."""
     hidden_rank: int = 40
@@ -85,6 +90,10 @@ class Venue(ABC):
         self.old_images = OldImages()
         self.accounts = {key.api_key: SimAccount(key, instruments) for key in KEYS[self.name]}
         self.faults = FaultPlan(self.name, setup.seed, setup.start_us)
+        self.desk = OrderDesk(self.order_rules, self.markets, lambda: self.now_us, self.on_event, self._on_change)
+        self.limited = self.desk.limited = setup.limited
+        self.order_gate = OrderGate(self.desk, self.faults, self.timeline)
+        self._report_faults = ReportFaults(self.faults, self.timeline, self.on_change)
         self._frame_faults = FrameFaults(self.faults, self.timeline, self.deliver, self.one_order)
         self._clock_faults = ClockFaults(self, self.faults)
         self._gate = Gate(self.wire_limits)
@@ -120,7 +129,7 @@ class Venue(ABC):
 
     def admit(self) -> Refusal | None:
         """Why a connection is refused now, None where it is not."""
-        refusal = self._gate.connect(self.true_us())
+        refusal = self._gate.connect(self.true_us()) if self.limited else None
         if refusal is not None:
             self.breach(refusal.breach)
             return refusal
@@ -149,7 +158,7 @@ class Venue(ABC):
         """Count a message; whether it is within the venue's limit, which else does what it does."""
         if not session.is_open:
             return False
-        if self._gate.message(session, self.true_us()):
+        if not self.limited or self._gate.message(session, self.true_us()):
             return True
         self.breach("messages")
         self.on_too_many_messages(session)
@@ -217,7 +226,9 @@ class Venue(ABC):
         now_us = self.true_us()
         endpoint = path.removeprefix(self.rest_root)
         self.calls[endpoint] += 1
-        refusal = self._block.check(now_us) or self._budget.take(self.weight_of(endpoint, query), now_us)
+        refusal = self._block.check(now_us)
+        if refusal is None and self.limited:
+            refusal = self.charge(endpoint, query, call, now_us)
         if refusal is not None:
             self.breach(refusal.breach)
         else:
@@ -238,9 +249,9 @@ class Venue(ABC):
         status = BANNED if rule.fault == "banned" else TOO_MANY_REQUESTS
         return self._block.set(status, round(rule.retry_after_s * 1e6), now_us)
 
-    def weight_of(self, endpoint: str, query: Mapping[str, str]) -> int:
-        """What a call counts toward the limit."""
-        return 1
+    def charge(self, endpoint: str, query: Mapping[str, str], call: SignedCall | None, now_us: int) -> Refusal | None:
+        """Count a call toward its limit; why it is refused, None where it is not."""
+        return self._budget.take(1, now_us)
 
     @abstractmethod
     def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
@@ -267,11 +278,15 @@ class Venue(ABC):
     def trade_elsewhere(self, market: SymbolMarket) -> None:
         """Fill an order of somebody else on every account."""
         for account in self.accounts.values():
-            self.tell_account(account, account.buy_one_lot(market))
+            terms = Terms(f"web_{len(self.desk.orders) + 1}", True, None, market.instrument.lot_raw)
+            self.desk.place(account, market, terms, is_foreign=True)
+        self.desk.tell_all()
 
-    @abstractmethod
-    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
-        """Tell those who listen to an account of a fill, and of the balances after it."""
+    def _on_change(self, change: Change) -> None:
+        self._report_faults.pass_on(change)
+
+    def on_change(self, change: Change) -> None:  # noqa: B027 - a venue without accounts has none
+        """Tell those who listen to an account what happened to its order, and its balances."""
 
     def is_refused(self, symbol: str, stream: str) -> bool:
         """Whether a fault keeps a subscription from being granted."""
@@ -351,6 +366,7 @@ class Venue(ABC):
         """
         self._frozen = True
         self.flush()
+        self._report_faults.release()
         for session in self.sessions:
             self._frame_faults.release(session)
 
@@ -410,7 +426,11 @@ class Venue(ABC):
             return
         (symbol,) = self.rng.choices(self._symbols, cum_weights=self._symbol_weights)
         if self._quiet_until_us.get(symbol, 0) <= self.timeline.now_us:
-            self.on_event(self.markets[symbol].step(self.now_us))
+            event = self.markets[symbol].step(self.now_us)
+            # Where clients' orders stand, the market's own may have nothing left to take away.
+            if event.has_changes:
+                self.on_event(event)
+                self.desk.on_event(event)
         self._schedule_event(self._arrivals.gap_us(self._frames_since_last_event()))
 
     def _frames_since_last_event(self) -> float:

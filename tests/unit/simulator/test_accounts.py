@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from engine.simulator.accounts import SignedCall
 from engine.simulator.keys import ED25519, HMAC, KEYS, SimKey, is_api_sign, is_signed
+from engine.simulator.messages import SignedCall
 from engine.simulator.sessions import Session
 from engine.simulator.venue import Venue
 from tests.unit.simulator.clients import START_US, Tape, connect, make_venue, parse, say
@@ -121,7 +121,8 @@ def test_binance_an_ed25519_key_logs_on_and_hears_its_account() -> None:
     report, position = (message["event"] for message in tape.messages()[-2:])
     assert (report["e"], report["X"], report["s"]) == ("executionReport", "FILLED", "BTCUSDT")
     assert position["e"] == "outboundAccountPosition"
-    assert position["B"][0] == {"a": "BTC", "f": "10.00001000", "l": "0.50000000"}
+    # One lot, less the fee of a thousandth.
+    assert position["B"][0] == {"a": "BTC", "f": "10.00000999", "l": "0.50000000"}
     assert position["B"][1]["a"] == "USDT"
 
 
@@ -187,9 +188,11 @@ def test_coinbase_the_user_channel_is_for_who_has_a_token_of_now() -> None:
     assert "user" in ack["events"][0]["subscriptions"]
     assert snapshot["events"] == [{"type": "snapshot", "orders": []}]
     venue.trade_elsewhere(venue.markets["BTC-USD"])
-    (order,) = last(tape)["events"][0]["orders"]
-    assert (order["status"], order["product_id"]) == ("FILLED", "BTC-USD")
-    assert last(tape)["sequence_num"] == snapshot["sequence_num"] + 1
+    told = tape.messages()[-3:]
+    orders = [message["events"][0]["orders"][0] for message in told]
+    assert [order["status"] for order in orders] == ["PENDING", "OPEN", "FILLED"]
+    assert {order["product_id"] for order in orders} == {"BTC-USD"}
+    assert [message["sequence_num"] - snapshot["sequence_num"] for message in told] == [1, 2, 3]
 
 
 def test_coinbase_a_token_of_a_call_is_for_its_method_and_path() -> None:
@@ -247,9 +250,10 @@ def test_kraken_private_channels_open_by_a_token_of_the_last_15_minutes() -> Non
     assert last(other_tape)["error"] == "EAPI:Invalid token"
     # Where a channel stands the token lives on.
     venue.trade_elsewhere(venue.markets["BTC/USD"])
-    execution, ledger = tape.messages()[-2:]
-    assert (execution["channel"], execution["type"], execution["sequence"]) == ("executions", "update", 2)
-    assert execution["data"][0]["order_id"].startswith("O")
+    *executions, ledger = tape.messages()[-5:]
+    assert [message["sequence"] for message in executions] == [2, 3, 4, 5]
+    assert [message["data"][0]["exec_type"] for message in executions] == ["pending_new", "new", "trade", "filled"]
+    assert {message["data"][0]["order_id"][0] for message in executions} == {"O"}
     assert (ledger["channel"], ledger["sequence"]) == ("balances", 2)
     assert str(ledger["data"][0]["balance"]) == "10.50000001"
 
