@@ -24,7 +24,7 @@ from engine.simulator.keys import jwt_key
 from engine.simulator.limits import RateBudget, Refusal
 from engine.simulator.market import MarketEvent, SymbolMarket, Trade
 from engine.simulator.messages import RestReply, SignedCall, decoded, json_text
-from engine.simulator.orders import SimAccount
+from engine.simulator.orders import SimAccount, SimFill, SimOrder
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.tampering import tamper
 from engine.simulator.texts import rfc3339_ns, rfc3339_us
@@ -152,6 +152,14 @@ class CoinbaseVenue(Venue):
             session.account = None
             session.products.pop(_USER, None)
             self._acknowledge(session)
+
+    def order_name(self, order: SimOrder) -> str:
+        """As all calls name it."""
+        return reports.order_id(order)
+
+    def fill_name(self, fill: SimFill) -> str:
+        """As the list of fills names it."""
+        return reports.trade_id(fill)
 
     def on_change(self, change: Change) -> None:
         """The order as it stands; balances are told by REST alone."""

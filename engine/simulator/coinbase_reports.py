@@ -31,6 +31,11 @@ def order_id(order: SimOrder) -> str:
     return _ORDER_ID.format(order.number)
 
 
+def trade_id(fill: SimFill) -> str:
+    """The venue's name of a fill."""
+    return f"{fill.order.symbol}-{fill.trade_id}-{fill.number}"
+
+
 def number_of(name: str) -> int:
     """What an order's name was made of; 0 where it is none."""
     digits = name[-12:]
@@ -83,7 +88,7 @@ def rest_fill(fill: SimFill) -> dict[str, Any]:
     """A fill as REST has it."""
     order = fill.order
     return {
-        "entry_id": _FILL_ID.format(fill.number), "trade_id": f"{order.symbol}-{fill.trade_id}-{fill.number}",
+        "entry_id": _FILL_ID.format(fill.number), "trade_id": trade_id(fill),
         "order_id": order_id(order), "trade_time": rfc3339_us(fill.at_us), "trade_type": "FILL",
         "price": trimmed_text(fill.price_raw, fill.price_scale), "size": trimmed_text(fill.qty_raw, order.qty_scale),
         "commission": amount_text(fill.fee_raw), "product_id": order.symbol,

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from engine.simulator import kraken_payloads as payloads
+from engine.simulator import kraken_reports as reports
 from engine.simulator import kraken_user
 from engine.simulator.candles import MINUTE_US, SECOND_US
 from engine.simulator.checksum import book_checksum, checksum_of, checksum_told
@@ -28,6 +29,7 @@ from engine.simulator.kraken_user import KrakenUserApi
 from engine.simulator.limits import PRIVATE_REQUESTS, CounterBudget, Refusal
 from engine.simulator.market import MarketEvent, SymbolMarket
 from engine.simulator.messages import RestReply, SignedCall, decoded, json_text
+from engine.simulator.orders import SimFill, SimOrder
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.tampering import tamper
 from engine.simulator.texts import rfc3339_us
@@ -402,6 +404,14 @@ class KrakenVenue(Venue):
     def private_answer(self, endpoint: str, call: SignedCall) -> RestReply | None:
         """Answer a signed call."""
         return self._user.rest(endpoint, call)
+
+    def order_name(self, order: SimOrder) -> str:
+        """As executions name it."""
+        return reports.order_id(order)
+
+    def fill_name(self, fill: SimFill) -> str:
+        """As executions name it."""
+        return reports.exec_id(fill)
 
     def on_change(self, change: Change) -> None:
         """An execution, and ledger entries for a fill."""

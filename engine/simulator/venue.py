@@ -4,7 +4,6 @@ import random
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
 from typing import Any, ClassVar
 
 import msgspec
@@ -23,19 +22,14 @@ from engine.simulator.limits import BANNED, TOO_MANY_REQUESTS, Block, Refusal, R
 from engine.simulator.market import MarketEvent, SymbolMarket
 from engine.simulator.messages import RestReply, SignedCall
 from engine.simulator.order_faults import OrderGate, ReportFaults
-from engine.simulator.orders import SimAccount, Terms
+from engine.simulator.orders import SimAccount, SimFill, SimOrder, Terms
+from engine.simulator.running import MarketRun
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.telling import told_book, told_listing, told_trades
 from engine.simulator.timeline import Timeline
 
 DEFAULT_DEPTH_LEVELS = 250
 
-# What an event is taken to cost in frames while nobody is subscribed, and after a run of events that
-# touched no subscribed stream (so that a venue with one quiet listener does not spin).
-_UNHEARD_FRAMES = 2.0
-_LEAST_FRAMES = 0.25
-_SILENT_RUN = 24
-_FOR_EVER_US = 1 << 62
 _POLICY = 1008
 
 
@@ -99,17 +93,11 @@ class Venue(ABC):
         self._gate = Gate(self.wire_limits)
         self._budget = budget
         self._block = Block()
-        self._quiet_until_us: dict[str, int] = {}
-        self._symbols = list(self.markets)
-        # The first symbols are the busiest, as on a real venue.
-        self._symbol_weights = list(accumulate(1 / (rank + 3) for rank in range(len(self._symbols))))
-        self._arrivals = Arrivals(self._seeded("arrivals", setup.seed), setup.rate_frames_per_s)
-        self._published_count = 0
-        self._silent_events = 0
-        self._frozen = False
-        self._event_is_due = False
-        self._next_event_us = setup.start_us
-        self._schedule_event(self._arrivals.gap_us(_UNHEARD_FRAMES))
+        self._run = MarketRun(
+            self.markets, self.timeline, self.rng,
+            Arrivals(self._seeded("arrivals", setup.seed), setup.rate_frames_per_s),
+            self._on_market, lambda: self.has_subscribers, lambda: self.now_us,
+        )  # fmt: skip
 
     def _seeded(self, purpose: str, seed: int) -> random.Random:
         """A generator of its own for each purpose, so that one does not disturb another."""
@@ -299,6 +287,14 @@ class Venue(ABC):
             self.faults.strike(armed, self.timeline.now_us, symbol)
         return armed is not None
 
+    def order_name(self, order: SimOrder) -> str:
+        """The venue's own name of an order."""
+        return str(order.number)
+
+    def fill_name(self, fill: SimFill) -> str:
+        """The venue's own name of a fill."""
+        return str(fill.trade_id)
+
     # --- faults ---
 
     def arm(self, number: int, rule: FaultRule) -> None:
@@ -351,7 +347,7 @@ class Venue(ABC):
 
     def silence_market(self, symbol: str, for_us: int) -> None:
         """Let nothing happen in a symbol; 0 = for ever."""
-        self._quiet_until_us[symbol] = self.timeline.now_us + for_us if for_us else _FOR_EVER_US
+        self._run.silence(symbol, for_us)
 
     # --- the market ---
 
@@ -364,7 +360,7 @@ class Venue(ABC):
 
         Time goes on: heartbeats and clock-driven streams keep coming.
         """
-        self._frozen = True
+        self._run.freeze()
         self.flush()
         self._report_faults.release()
         for session in self.sessions:
@@ -372,10 +368,7 @@ class Venue(ABC):
 
     def thaw(self) -> None:
         """Let the market go on from where it was frozen."""
-        self._frozen = False
-        if not self._event_is_due:
-            self._next_event_us = self.timeline.now_us
-            self._schedule_event(self._arrivals.gap_us(_LEAST_FRAMES))
+        self._run.thaw()
 
     @abstractmethod
     def on_event(self, event: MarketEvent) -> None:
@@ -392,7 +385,7 @@ class Venue(ABC):
 
     def published(self) -> None:
         """Count one frame of market data toward the rate."""
-        self._published_count += 1
+        self._run.published()
 
     def books(self, symbol: str = "") -> dict[str, Any]:
         """The venue's own books, whole: sides of [price, quantity], best first, no trailing zeros.
@@ -415,31 +408,9 @@ class Venue(ABC):
         """What it lists, by its own spelling."""
         return {symbol: told_listing(market.instrument) for symbol, market in self.markets.items()}
 
-    def _schedule_event(self, gap_us: int) -> None:
-        self._event_is_due = True
-        self._next_event_us += gap_us
-        self.timeline.at(self._next_event_us, self._run_event)
-
-    def _run_event(self) -> None:
-        self._event_is_due = False
-        if self._frozen:
-            return
-        (symbol,) = self.rng.choices(self._symbols, cum_weights=self._symbol_weights)
-        if self._quiet_until_us.get(symbol, 0) <= self.timeline.now_us:
-            event = self.markets[symbol].step(self.now_us)
-            # Where clients' orders stand, the market's own may have nothing left to take away.
-            if event.has_changes:
-                self.on_event(event)
-                self.desk.on_event(event)
-        self._schedule_event(self._arrivals.gap_us(self._frames_since_last_event()))
-
-    def _frames_since_last_event(self) -> float:
-        if not self.has_subscribers:
-            return _UNHEARD_FRAMES
-        frames = float(self._published_count)
-        self._published_count = 0
-        self._silent_events = 0 if frames else self._silent_events + 1
-        return _LEAST_FRAMES if self._silent_events > _SILENT_RUN else frames
+    def _on_market(self, event: MarketEvent) -> None:
+        self.on_event(event)
+        self.desk.on_event(event)
 
 
 def _plain(symbol: str) -> str:
