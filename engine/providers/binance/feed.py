@@ -11,6 +11,7 @@ import msgspec
 from engine.base.decimals import to_raw
 from engine.base.jsontext import encode
 from engine.providers.assembler import BookAssembler
+from engine.providers.binance.gateway import BinanceGateway
 from engine.providers.binance.manifest import (
     REST_ACCOUNT,
     REST_ACCOUNT_WEIGHT,
@@ -34,6 +35,7 @@ from engine.providers.feed import (
     ConnectionPlan,
     Feed,
     FeedPorts,
+    PrivateHalf,
     RequestKind,
     SnapshotRequest,
     Wanted,
@@ -43,7 +45,6 @@ from engine.providers.feed import (
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.requests import RequestNumbers
 from engine.providers.sharding import chunks
-from engine.providers.userstream import UserStream
 from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument, Skipped
@@ -115,17 +116,17 @@ class BinanceFeed(Feed):
         url = f"{rest_endpoint or REST_ENDPOINT}{REST_ACCOUNT}?{query}"
         return PrivateCall(url, signer.headers, weight=REST_ACCOUNT_WEIGHT)
 
-    def user_streams(
+    def private_half(
         self,
         credentials: Credentials,
         ws_endpoint: str | None,
         rest_endpoint: str | None,
         venue_now_ns: Callable[[], int],
-    ) -> Callable[[], UserStream]:
+    ) -> PrivateHalf:
         """Over the WebSocket API; no call by REST is needed."""
-        stream = partial(BinanceUserStream, self.provider, credentials, ws_endpoint, venue_now_ns)
-        stream()  # a key of another type is refused here
-        return stream
+        signer = BinanceSigner(credentials)
+        stream = partial(BinanceUserStream, self.provider, signer, ws_endpoint, venue_now_ns)
+        return PrivateHalf(stream, lambda ways: BinanceGateway(ways, signer))
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """A symbol's streams stay together, so that its book is fed by one connection; at most 1024 streams."""

@@ -18,6 +18,11 @@ REST_LIMITS = RestLimits(weight=6000, within_s=60.0, instruments_weight=20)
 REST_TIME = "/api/v3/time"
 REST_ACCOUNT = "/api/v3/account"
 REST_ACCOUNT_WEIGHT = 20
+ORDER_WINDOWS = ((10.0, 50), (24 * 3600.0, 160_000))
+"""Orders within so many s that have not been filled, of the least account; answers tell the account's own."""
+ORDER_STATUS_WEIGHT, OPEN_ORDERS_WEIGHT, MY_TRADES_WEIGHT = 4, 80, 20
+MY_TRADES_MAX = 1000
+RECV_WINDOW_MS = 5000
 SOCKET_LIMITS = SocketLimits(
     control_gap_s=0.25,
     messages_per_s=5,

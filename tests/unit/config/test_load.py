@@ -290,3 +290,20 @@ def test_balances_are_of_a_provider_with_a_key_EVT_21(asks: list[str], is_right:
                 load(*sets, env=env)
     finally:
         forget_secrets()
+
+
+ORDERS_NEED = [
+    ("kraken", {"api_key_env": "A_KEY", "api_secret_env": "A_SECRET"}, None),
+    ("kraken", {}, "needs credentials"),
+    ("simulated", {"api_key_env": "A_KEY", "api_secret_env": "A_SECRET"}, "simulated has no accounts to send orders of"),
+]
+
+
+@pytest.mark.parametrize(("venue", "credentials", "fault"), ORDERS_NEED)
+def test_orders_are_sent_with_a_key_to_a_venue_that_has_accounts(
+    venue: str, credentials: dict[str, str], fault: str | None
+) -> None:
+    provider = {"name": "a", "venue": venue, "symbols": ["BTC-USD"], "credentials": credentials, "orders": {"enabled": True}}
+    told = [one for one in faults_with("providers", [provider], {"A_KEY": "a", "A_SECRET": "b"}) if "orders" in one.path]
+    assert [one.constraint for one in told if not one.constraint.startswith("not built yet")] == ([fault] if fault else [])
+    forget_secrets()
