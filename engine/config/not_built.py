@@ -57,7 +57,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
     "consumers[].mode": NotBuilt("consumers outside this process", only=("process", "websocket")),
     "consumers[].token_env": NotBuilt(_SURFACE, off=(None,)),
-    "consumers[].exec_reports": NotBuilt(_ORDERS),
     "orders": NotBuilt(_ORDERS),
     "journal": NotBuilt(_ORDERS),
     "risk": NotBuilt(_ORDERS),

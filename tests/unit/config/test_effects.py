@@ -299,6 +299,7 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[str, Any], Any]]] = {
     "consumers[].version_filter": (True, False, lambda path, value: running(path, value, skipped_at_a_flip)),
     "bus.critical_reserve": (64, 9, lambda path, value: running(path, value, lambda e: e.runners["mm1"].mailbox.critical_reserve)),
     "consumers[].consumer_id": ("mm1", "mm2", lambda path, value: running(path, value, lambda e: list(e.runners))),
+    "consumers[].exec_reports": ("own", "all", lambda path, value: running(path, value, lambda e: dict(e._audience._takes_all))),
     "consumers[].name": ("Maker", "Taker", lambda path, value: running(path, value, lambda e: dict(e.names))),
     "consumers[].handler": ("tests.unit.config.test_effects:Notes", "tests.unit.config.test_effects:Other",
                             lambda path, value: running(path, value, lambda e: type(e.runners["mm1"].handler).__name__)),

@@ -92,6 +92,7 @@ READ_NOW = {
     "bus.resume_at",
     "bus.spill_trades",
     "consumers[].consumer_id",
+    "consumers[].exec_reports",
     "consumers[].name",
     "consumers[].mode",
     "consumers[].handler",
