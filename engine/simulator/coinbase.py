@@ -395,7 +395,9 @@ class CoinbaseVenue(Venue):
         if not self._orders.knows(call.method, endpoint):
             return None
         token = call.headers.get("authorization", "").removeprefix("Bearer ")
-        key = jwt_key(self._keys, token, self.now_us // SECOND_US, f"{call.method} {_API_HOST}{call.path}")
+        # By the venue's name, or by that under which it was called.
+        uris = [f"{call.method} {host}{call.path}" for host in (_API_HOST, call.headers.get("host", _API_HOST))]
+        key = jwt_key(self._keys, token, self.now_us // SECOND_US, uris)
         if key is None:
             return RestReply(401, '"Unauthorized"')
         return self._orders.answer(self.accounts[key.api_key], endpoint, call)

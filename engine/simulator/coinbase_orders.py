@@ -95,7 +95,7 @@ class CoinbaseOrders:
         self._calls: dict[tuple[str, str], Callable[[SimAccount, SignedCall], RestReply]] = {
             ("POST", "orders"): self._create, ("POST", "orders/batch_cancel"): self._cancel,
             ("GET", "orders/historical/batch"): self._list, ("GET", "orders/historical/fills"): self._fills,
-            ("GET", "accounts"): self._accounts,
+            ("GET", "accounts"): self._accounts, ("GET", "transaction_summary"): self._summary,
         }  # fmt: skip
 
     def knows(self, method: str, endpoint: str) -> bool:
@@ -217,6 +217,9 @@ class CoinbaseOrders:
         return RestReply(200, json_text({
             "accounts": rows, "has_next": bool(cursor), "cursor": cursor, "size": len(rows),
         }))  # fmt: skip
+
+    def _summary(self, account: SimAccount, call: SignedCall) -> RestReply:
+        return RestReply(200, json_text(reports.fee_summary(self._venue.desk.rules)))
 
     # --- what a request says ---
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from engine.simulator.desk import Change, ChangeKind
+from engine.simulator.desk import Change, ChangeKind, OrderRules
 from engine.simulator.orders import Ended, SimAccount, SimFill, SimOrder, Status, Tif, amount_of, amount_text
 from engine.simulator.texts import ratio_raw, rfc3339_us, trimmed_text
 
@@ -109,6 +109,17 @@ def account_rows(account: SimAccount) -> list[dict[str, Any]]:
         }
         for asset, holding in account.holdings.items()
     ]  # fmt: skip
+
+
+def fee_summary(rules: OrderRules) -> dict[str, Any]:
+    """What trading costs."""
+    return {
+        "total_volume": 0, "total_fees": 0, "margin_rate": None, "goods_and_services_tax": None,
+        "fee_tier": {
+            "pricing_tier": "Sim", "usd_from": "0", "usd_to": "",
+            "taker_fee_rate": trimmed_text(rules.taker_ppm, 6), "maker_fee_rate": trimmed_text(rules.maker_ppm, 6),
+        },
+    }  # fmt: skip
 
 
 def configuration(order: SimOrder) -> msgspec.Raw:

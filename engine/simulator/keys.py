@@ -9,11 +9,16 @@ import base64
 import binascii
 import hashlib
 import hmac
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN, SIMULATED
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 HMAC, ED25519 = "hmac", "ed25519"
 
@@ -59,8 +64,15 @@ def is_api_sign(key: SimKey, path: str, nonce: str, body: bytes, signature: str)
     return hmac.compare_digest(base64.b64encode(wanted).decode(), signature)
 
 
-def jwt_key(keys: dict[str, SimKey], token: object, now_s: int, uri: str | None = None) -> SimKey | None:
-    """The key that a token of Coinbase is signed with; None where it is not taken: form, time, uri or signature."""
+def jwt_key(keys: dict[str, SimKey], token: object, now_s: int, uris: Collection[str] = ()) -> SimKey | None:
+    """The key that a token of Coinbase is signed with; None where it is not taken: form, time, uri or signature.
+
+    Args:
+        keys: by name.
+        token: as it came.
+        now_s: what the venue's clock shows.
+        uris: the call in each spelling that it may be told by, none for a subscription.
+    """
     try:
         header_text, claims_text, signature_text = str(token).split(".")
         header, claims = (msgspec.json.decode(_unpadded(part)) for part in (header_text, claims_text))
@@ -70,12 +82,18 @@ def jwt_key(keys: dict[str, SimKey], token: object, now_s: int, uri: str | None 
             and claims["iss"] == "cdp"
             and claims["sub"] == key.api_key
             and claims["nbf"] <= now_s < claims["exp"] <= claims["nbf"] + 120
-            and claims.get("uri") == uri
+            and _is_for(claims, uris)
         )
         signed = f"{header_text}.{claims_text}".encode()
         return key if right and _is_ed25519(key, signed, _unpadded(signature_text)) else None
     except (ValueError, KeyError, TypeError, msgspec.DecodeError):
         return None
+
+
+def _is_for(claims: dict[str, Any], uris: Collection[str]) -> bool:
+    """Whether a token's claims name a call, alone or among several; for a subscription, none."""
+    named = claims["uris"] if "uris" in claims else [claims["uri"]] if "uri" in claims else []
+    return any(uri in named for uri in uris) if uris else not named
 
 
 def _unpadded(part: str) -> bytes:
@@ -85,14 +103,19 @@ def _unpadded(part: str) -> bytes:
 def _is_ed25519(key: SimKey, text: bytes, signature: bytes) -> bool:
     # Only here: who brings no key does not wait for it at the start.
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    seed = base64.b64decode(key.secret)
     try:
-        Ed25519PrivateKey.from_private_bytes(seed).public_key().verify(signature, text)
+        _public_key(key).verify(signature, text)
     except InvalidSignature:
         return False
     return True
+
+
+@cache
+def _public_key(key: SimKey) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(key.secret)).public_key()
 
 
 def whole(value: Any) -> int | None:
