@@ -18,13 +18,17 @@ import msgspec
 from engine.simulator.instruments import BINANCE, COINBASE, KRAKEN, SIMULATED
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-HMAC, ED25519 = "hmac", "ed25519"
+HMAC, ED25519, ES256 = "hmac", "ed25519", "es256"
 
 
 class SimKey(NamedTuple):
-    """A key of an account: its public name, its kind, and the secret as its owner configures it."""
+    """A key of an account: its public name, its kind, and the secret as its owner configures it.
+
+    An es256 secret is the number that the key is made of; its owner configures the PEM that docs/simulator.md has.
+    """
 
     api_key: str
     kind: str
@@ -40,11 +44,20 @@ KEYS: dict[str, tuple[SimKey, ...]] = {
         SimKey("sim-binance-hmac", HMAC, _made(BINANCE, HMAC)),
         SimKey("sim-binance-ed25519", ED25519, _made(BINANCE, ED25519)),
     ),
-    COINBASE: (SimKey("organizations/sim/apiKeys/ed25519", ED25519, _made(COINBASE, ED25519)),),
+    COINBASE: (
+        SimKey("organizations/sim/apiKeys/ed25519", ED25519, _made(COINBASE, ED25519)),
+        SimKey("organizations/sim/apiKeys/es256", ES256, _made(COINBASE, ES256)),
+    ),
     KRAKEN: (SimKey("sim-kraken-hmac", HMAC, _made(KRAKEN, HMAC)),),
     SIMULATED: (),
 }
 """Of one account each."""
+
+
+_ES256_BYTES = 64
+# The second is what clients wrote before the first, and the venue takes it still.
+_ISSUERS = ("cdp", "coinbase-cloud")
+_ALGORITHMS = {ED25519: "EdDSA", ES256: "ES256"}
 
 
 def is_signed(key: SimKey, text: bytes, signature: str) -> bool:
@@ -78,14 +91,15 @@ def jwt_key(keys: dict[str, SimKey], token: object, now_s: int, uris: Collection
         header, claims = (msgspec.json.decode(_unpadded(part)) for part in (header_text, claims_text))
         key = keys[header["kid"]]
         right = (
-            header["alg"] == "EdDSA"
-            and claims["iss"] == "cdp"
+            header["alg"] == _ALGORITHMS[key.kind]
+            and claims["iss"] in _ISSUERS
             and claims["sub"] == key.api_key
             and claims["nbf"] <= now_s < claims["exp"] <= claims["nbf"] + 120
             and _is_for(claims, uris)
         )
         signed = f"{header_text}.{claims_text}".encode()
-        return key if right and _is_ed25519(key, signed, _unpadded(signature_text)) else None
+        check = _is_ed25519 if key.kind == ED25519 else _is_es256
+        return key if right and check(key, signed, _unpadded(signature_text)) else None
     except (ValueError, KeyError, TypeError, msgspec.DecodeError):
         return None
 
@@ -109,6 +123,30 @@ def _is_ed25519(key: SimKey, text: bytes, signature: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def _is_es256(key: SimKey, text: bytes, signature: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    if len(signature) != _ES256_BYTES:
+        return False
+    halves = signature[: _ES256_BYTES // 2], signature[_ES256_BYTES // 2 :]
+    try:
+        encoded = encode_dss_signature(*(int.from_bytes(half, "big") for half in halves))
+        _curve_key(key).verify(encoded, text, ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+@cache
+def _curve_key(key: SimKey) -> EllipticCurvePublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
+
+    return derive_private_key(int.from_bytes(base64.b64decode(key.secret), "big"), SECP256R1()).public_key()
 
 
 @cache

@@ -71,6 +71,7 @@ class Simulator:
         bases = default_coins(symbols) if isinstance(symbols, int) else list(symbols)
         if not bases or not venues:
             raise ValueError("a simulator needs at least one venue and one symbol")
+        self._is_of_now = start_us is None
         self._start_us = time.time_ns() // 1000 if start_us is None else start_us
         setup = MarketSetup(seed, rate_frames_per_s / len(venues), self._start_us, depth_levels, limited)
         listed = {name: list_instruments(name, bases) for name in venues}
@@ -109,7 +110,8 @@ class Simulator:
                 self.endpoints[name]["ws_private"] = f"{self._ports.ws_url}{PRIVATE_PATHS[name]}"
         self.endpoints["control"] = {"rest": self._ports.control_url}
         if not self._held:
-            self._pacer.start()
+            # A market of now is of now when it listens too: whoever signs by his own clock is not ahead of it.
+            self._pacer.start(time.time_ns() // 1000 - self._start_us if self._is_of_now else 0)
 
     async def work(self) -> None:
         """Run the load, where one is asked for; the market itself needs nobody to wait."""

@@ -6,10 +6,11 @@ import base64
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from engine.simulator.keys import ED25519, KEYS, SimKey
+from engine.simulator.keys import ED25519, ES256, KEYS, SimKey
 from tests.interop.kit import installed, running, trading, until
 
 pytestmark = [pytest.mark.system, pytest.mark.interop, pytest.mark.timeout(150)]
@@ -25,7 +26,7 @@ WRONG_SECRET = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("venue", ["binance-hmac", "binance-ed25519", "coinbase-ed25519", "kraken-hmac"])
+@pytest.mark.parametrize("venue", ["binance-hmac", "binance-ed25519", "coinbase-ed25519", "coinbase-es256", "kraken-hmac"])
 def test_its_orders_are_the_venues(venue: str, tmp_path: Path) -> None:
     name, _, kind = venue.partition("-")
     key = next(key for key in KEYS[name] if key.kind == kind)
@@ -69,10 +70,12 @@ def a_wrong_one(key: SimKey) -> SimKey:
 
 
 def written(key: SimKey) -> str:
-    """The secret as ccxt takes it: Binance's Ed25519 keys as PEM."""
-    if key.kind != ED25519 or key.api_key not in {one.api_key for one in KEYS["binance"]}:
-        return key.secret
-    pem = Ed25519PrivateKey.from_private_bytes(base64.b64decode(key.secret)).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    return pem.decode()
+    """The secret as ccxt takes it: Binance's Ed25519 keys and Coinbase's of the curve as PEM."""
+    raw = base64.b64decode(key.secret)
+    if key.kind == ES256:
+        curve_key = derive_private_key(int.from_bytes(raw, "big"), SECP256R1())
+        return curve_key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    if key.kind == ED25519 and key.api_key in {one.api_key for one in KEYS["binance"]}:
+        seed = Ed25519PrivateKey.from_private_bytes(raw)
+        return seed.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return key.secret
