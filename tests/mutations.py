@@ -159,4 +159,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("runner.stamp_late", "OBS-07", "the wait in the queue is not measured",
              "tests/unit/runtime/test_observed.py::"
              "test_obs_07_delivery_is_from_arrival_to_callback_with_the_wait_in_the_queue"),
+    # --- orders
+    Mutation("risk.no_concurrency", "ORDM-30", "any number of orders may be open at once",
+             "tests/unit/orders/test_risk.py::test_ordm_30_orders_open_at_once"),
+    Mutation("risk.free_twice", "RSK-06", "an order's room is freed as often as it is asked for",
+             "tests/unit/orders/test_risk.py::test_rsk_06_a_hundred_orders_that_come_to_nothing_leave_room_for_one"),
 )  # fmt: skip

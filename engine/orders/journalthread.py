@@ -261,11 +261,11 @@ class JournalThread:
                 self._rolled_back()
                 self.failures += 1
                 told = error if isinstance(error, EngineError) else _as_failure(error)
-                self._tell([(job.answer, told)] if job.answer is not None else [])
                 if _is_damage(error):
                     self._is_damaged = True
-                    self._failed(jobs[place + 1 :], _as_failure(error))
+                    self._failed(jobs[place:], _as_failure(error))
                     return
+                self._tell([(job.answer, told)] if job.answer is not None else [])
             else:
                 self._committed([job], monotonic_now() - started_ns)
                 self._tell(answers)

@@ -11,6 +11,7 @@ import pytest
 
 from engine.base.clock import ManualClock
 from engine.base.errors import ConflictError, JournalError
+from engine.orders import journalstore
 from engine.orders.journal import Journal
 from engine.orders.journalstore import connect
 from engine.orders.records import Intended, KillState, Position
@@ -232,6 +233,12 @@ def test_ordm_20_a_late_fill_changes_the_end_and_not_when_it_was(tmp_path: Path)
 
 
 # --- who waits for whom -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine, a stall ends when its test says so."""
+    monkeypatch.setattr(journalstore, "BUSY_TIMEOUT_S", 60.0)
 
 
 class Stall:
