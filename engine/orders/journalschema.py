@@ -14,6 +14,7 @@ from typing import Any
 from zlib import crc32
 
 from engine.base.errors import JournalError
+from engine.orders.journalwal import lost_commits
 
 APPLICATION_ID = 0x454E4A31
 """In the header of every file of ours: not any database is a journal."""
@@ -118,6 +119,8 @@ def examine(path: Path, schema: Schema) -> int | None:
     page_bytes = 65536 if page_bytes == 1 else page_bytes
     if page_bytes == 0 or size_bytes % page_bytes or size_bytes < page_bytes * int.from_bytes(header[28:32], "big"):
         raise damaged(f"{path.name} is shorter than it says")
+    if lost_commits(wal_of(path)):
+        raise damaged(f"{wal_of(path).name} is broken in the middle")
     try:
         reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     except sqlite3.Error as error:
@@ -184,6 +187,8 @@ def create(path: Path, schema: Schema) -> None:
             writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
             writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             writer.executescript(f"BEGIN;{schema.create}PRAGMA user_version = {schema.version};COMMIT;")
+            # Here and not at its first use: a death in the middle of that would leave a file that only a writer mends.
+            writer.execute("PRAGMA journal_mode = WAL").fetchall()
         finally:
             writer.close()
         fresh.chmod(0o600)

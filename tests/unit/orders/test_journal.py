@@ -399,7 +399,7 @@ def test_jrn_13_the_file_stays_bounded(tmp_path: Path) -> None:
     sizes: list[int] = []
 
     async def day(journal: Journal, number: int) -> None:
-        asked = [request(f"{number}-{each}", created_ns=clock.now()) for each in range(400)]
+        asked = [request(f"{number}-{each}", created_ns=clock.now()) for each in range(150)]
         await asyncio.gather(*(journal.intent(each, wire(each)) for each in asked))
         for each in asked:
             made = fill(each.client_order_id, 1, "0.01", clock.now())
@@ -407,19 +407,19 @@ def test_jrn_13_the_file_stays_bounded(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with opened(tmp_path, clock, retention_days=2) as (journal, _):
-            for number in range(12):
+            for number in range(10):
                 await day(journal, number)
                 clock.advance(DAY_NS)
-                wanted = max(0, (number - 1)) * 400
+                wanted = max(0, number - 1) * 150
                 while journal.statistics().purged < wanted:
                     await journal.settled()
                 sizes.append(rows(tmp_path, "PRAGMA page_count")[0][0])  # type: ignore[arg-type]
         async with opened(tmp_path, clock, retention_days=2) as (_, found):
-            assert found.positions[0].net_qty == Decimal(12 * 400).scaleb(-2)
-            assert found.positions[0].fees == (Fee("USD", Decimal("48.00")),)
+            assert found.positions[0].net_qty == Decimal(10 * 150).scaleb(-2)
+            assert found.positions[0].fees == (Fee("USD", Decimal("15.00")),)
 
     asyncio.run(story())
-    assert max(sizes[6:]) <= 1.1 * max(sizes[:6])
+    assert max(sizes[5:]) <= 1.1 * max(sizes[:5])
 
 
 def test_the_same_is_read_twice(tmp_path: Path) -> None:

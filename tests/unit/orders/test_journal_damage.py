@@ -108,6 +108,74 @@ def test_flipped_bytes_are_refused_or_change_nothing(folder: Path, tmp_path_fact
     assert min(outcomes.values()) > 10
 
 
+@pytest.fixture
+def unfinished(tmp_path: Path) -> Path:
+    """A journal as a death leaves it: orders in the WAL, one commit each."""
+    live, left = tmp_path / "live", tmp_path / "left"
+    live.mkdir()
+
+    async def story() -> None:
+        async with opened(live) as (journal, _):
+            for number in range(10):
+                asked = request(f"id-{number}")
+                await journal.intent(asked, wire(asked))
+                await journal.settled()
+            shutil.copytree(live, left)
+
+    asyncio.run(story())
+    (left / "orders.db-shm").unlink()
+    return left
+
+
+def test_a_wal_that_was_not_finished_is_read(unfinished: Path) -> None:
+    wal = unfinished / "orders.db-wal"
+    wal.write_bytes(wal.read_bytes()[:-100])
+    assert len(read(unfinished)["orders"]) == 9
+
+
+@pytest.mark.property
+def test_flipped_bytes_of_a_wal_are_refused_or_cost_its_last_commit_alone(unfinished: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    random = Random(15)
+    whole = (unfinished / "orders.db-wal").read_bytes()
+    refusals = 0
+    for number in range(100):
+        place = tmp_path_factory.mktemp(f"wal-{number}") / "journal"
+        shutil.copytree(unfinished, place)
+        damaged = bytearray(whole)
+        damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
+        (place / "orders.db-wal").write_bytes(damaged)
+        before = bytes_of(place)
+        try:
+            found = read(place)
+        except JournalError:
+            assert bytes_of(place) == before
+            refusals += 1
+        else:
+            assert len(found["orders"]) >= 9
+        shutil.rmtree(place)
+    assert 60 < refusals < 100
+
+
+def test_a_wal_in_its_second_use_is_read(tmp_path: Path) -> None:
+    """What an earlier use left behind the frames of this one is no damage."""
+    live, left = tmp_path / "live", tmp_path / "left"
+    live.mkdir()
+
+    async def story() -> None:
+        async with opened(live) as (journal, _):
+            for number in range(30):
+                await journal.intent(request(f"id-{number}"), wire(request(f"id-{number}")))
+            other = sqlite3.connect(live / "orders.db", isolation_level=None)
+            assert other.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0] == 0
+            other.close()
+            for number in range(30, 33):
+                await journal.intent(request(f"id-{number}"), wire(request(f"id-{number}")))
+            shutil.copytree(live, left)
+
+    asyncio.run(story())
+    assert len(read(left)["orders"]) == 33
+
+
 @pytest.mark.parametrize(
     "change",
     [
