@@ -39,11 +39,12 @@ _FILTERS = {
 
 
 class Failure(NamedTuple):
-    """What a call is answered with in place of a result."""
+    """What a call is answered with in place of a result. *retry_us*: when it may be asked again, where that is told."""
 
     status: int
     code: int
     message: str
+    retry_us: int = 0
 
 
 class Answer(NamedTuple):
@@ -95,8 +96,8 @@ class Traded(Protocol):
     true_us: Callable[[], int]
 
     @property
-    def now_us(self) -> int:
-        """What the venue's clock shows."""
+    def present_us(self) -> int:
+        """What the venue's clock shows at this instant, however late its market is."""
 
 
 Params = Mapping[str, Any]
@@ -150,7 +151,8 @@ class BinanceOrders:
         terms = self._terms(market, params)
         windows, now_us = self._windows(account), self._venue.true_us()
         if self._venue.limited and not all(window.has_room(now_us) for window in windows):
-            return Answer(_TOO_MANY)
+            full = next(window for window in windows if not window.has_room(now_us))
+            return Answer(_TOO_MANY._replace(retry_us=self._venue.present_us + full.left_us(now_us)))
         placed = self._venue.order_gate.place(account, market, terms)
         if isinstance(placed.order, SimOrder):
             for window in windows:
@@ -240,7 +242,7 @@ class BinanceOrders:
         return Answer({
             "makerCommission": rules.maker_ppm // 100, "takerCommission": rules.taker_ppm // 100,
             "accountType": "SPOT", "canTrade": True, "canWithdraw": False, "canDeposit": False,
-            "updateTime": self._venue.now_us // 1000, "balances": balances, "permissions": ["SPOT"],
+            "updateTime": self._venue.present_us // 1000, "balances": balances, "permissions": ["SPOT"],
         })  # fmt: skip
 
     def _rate_limits(self, account: SimAccount, params: Params) -> Answer:

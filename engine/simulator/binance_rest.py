@@ -54,6 +54,10 @@ class Served(Protocol):
     def now_us(self) -> int:
         """What the venue's clock shows."""
 
+    @property
+    def present_us(self) -> int:
+        """What the venue's clock shows at this instant, however late its market is."""
+
     def snapshot_fault(self, symbol: str) -> FaultRule | None:
         """The rule that strikes the snapshot about to be sent."""
 
@@ -65,7 +69,7 @@ class BinanceRest:
         self._venue = venue
         self._calls: dict[str, Callable[[Mapping[str, str]], RestReply]] = {
             "ping": lambda _: RestReply(200, "{}"),
-            "time": lambda _: RestReply(200, f'{{"serverTime":{venue.now_us // 1000}}}'),
+            "time": lambda _: RestReply(200, f'{{"serverTime":{venue.present_us // 1000}}}'),
             "exchangeInfo": self._exchange_info,
             "depth": self._depth,
             "trades": self._trades,

@@ -67,8 +67,8 @@ class Served(Protocol):
     true_us: Callable[[], int]
 
     @property
-    def now_us(self) -> int:
-        """What the venue's clock shows."""
+    def present_us(self) -> int:
+        """What the venue's clock shows at this instant, however late its market is."""
 
     def deliver(self, session: Session, kind: str, frame: bytes) -> None:
         """Send one frame and count it."""
@@ -106,7 +106,7 @@ class BinanceUserApi:
             limits = self._limits(session, method, params)
             self._venue.deliver(session, "reply", json_text({"id": number, **body, "rateLimits": limits}).encode())
 
-        body, rule = _body(answer.result), answer.rule
+        body, rule = _body(answer.result, self._venue.present_us), answer.rule
 
         def fail() -> None:
             code, text = UNKNOWN_OUTCOME
@@ -131,7 +131,8 @@ class BinanceUserApi:
 
     def _refused(self, refusal: Refusal) -> Answer:
         self._venue.breach(refusal.breach)
-        return Answer(Failure(refusal.status, -1003, "Too much request weight used."))
+        retry_us = self._venue.present_us + refusal.retry_after_s * 1_000_000
+        return Answer(Failure(refusal.status, -1003, "Too much request weight used.", retry_us))
 
     def _give_back(self, method: object, answer: Answer) -> None:
         if method in _FREE_WHEN_DONE and not isinstance(answer.result, Failure):
@@ -146,7 +147,7 @@ class BinanceUserApi:
 
     def _answer(self, session: Session, method: object, params: dict[str, Any]) -> Answer:
         if method == "time":
-            return Answer({"serverTime": self._venue.now_us // 1000})
+            return Answer({"serverTime": self._venue.present_us // 1000})
         if method == "userDataStream.subscribe":
             known = self._logged_on.get(session)
             return Answer(_KEY if known is None else self._listen(session, known))
@@ -166,7 +167,7 @@ class BinanceUserApi:
         if account.key.kind != ED25519:
             return _HMAC_LOGON
         self._logged_on[session] = account
-        now_ms = self._venue.now_us // 1000
+        now_ms = self._venue.present_us // 1000
         return {
             "apiKey": account.key.api_key, "authorizedSince": now_ms, "connectedSince": now_ms,
             "returnRateLimits": True, "serverTime": now_ms, "userDataStream": False,
@@ -200,7 +201,7 @@ class BinanceUserApi:
         sent_ms, window_ms = whole(params.get("timestamp")), whole(params.get("recvWindow", _WINDOW_MS))
         if sent_ms is None or window_ms is None or window_ms > _WINDOW_MAX_MS:
             return _MISSING
-        now_ms = self._venue.now_us // 1000
+        now_ms = self._venue.present_us // 1000
         if sent_ms >= now_ms + _AHEAD_MS:
             return _AHEAD
         return _LATE if now_ms - sent_ms > window_ms else None
@@ -231,7 +232,7 @@ class BinanceUserApi:
         answer = Answer(account) if isinstance(account, Failure) else self._orders.call(method, account, params)
         self._give_back(method, answer)
         self._venue.desk.tell_all()
-        reply = _rest_reply(answer.result)._replace(delay_us=answer.delay_us)
+        reply = _rest_reply(answer.result, self._venue.present_us)._replace(delay_us=answer.delay_us)
         if method == "order.place" and isinstance(account, SimAccount) and reply.status == 200:
             short, day = self._orders.order_counts(account)
             counted = {"X-MBX-ORDER-COUNT-10S": str(short), "X-MBX-ORDER-COUNT-1D": str(day)}
@@ -253,7 +254,7 @@ class BinanceUserApi:
         listeners = [session for session, listened in self._listeners.items() if listened is order.account]
         if not listeners:
             return
-        now_ms = self._venue.now_us // 1000
+        now_ms = self._venue.present_us // 1000
         instrument = order.instrument
         assets = (instrument.base, instrument.quote)
         for event in (
@@ -264,15 +265,20 @@ class BinanceUserApi:
                 self._venue.deliver(session, "user", frame)
 
 
-def _body(result: Any) -> dict[str, Any]:
+def _body(result: Any, now_us: int) -> dict[str, Any]:
     if isinstance(result, Failure):
-        return {"status": result.status, "error": {"code": result.code, "msg": result.message}}
+        error: dict[str, Any] = {"code": result.code, "msg": result.message}
+        if result.retry_us:
+            error["data"] = {"serverTime": now_us // 1000, "retryAfter": result.retry_us // 1000}
+        return {"status": result.status, "error": error}
     return {"status": 200, "result": result}
 
 
-def _rest_reply(result: Any) -> RestReply:
+def _rest_reply(result: Any, now_us: int) -> RestReply:
     if isinstance(result, Failure):
-        return RestReply(result.status, json_text({"code": result.code, "msg": result.message}))
+        wait_s = -(-(result.retry_us - now_us) // 1_000_000)
+        headers = {"Retry-After": str(wait_s)} if result.retry_us else {}
+        return RestReply(result.status, json_text({"code": result.code, "msg": result.message}), headers)
     return RestReply(200, json_text(result))
 
 

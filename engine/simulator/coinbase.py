@@ -134,7 +134,7 @@ class CoinbaseVenue(Venue):
 
     def _change_user(self, session: CoinbaseSession, message: Mapping[str, Any]) -> None:
         """The orders of an account, to whoever has a token of its key: the open ones, and then every change."""
-        key = jwt_key(self._keys, message.get("jwt"), self.now_us // SECOND_US)
+        key = jwt_key(self._keys, message.get("jwt"), self.present_us // SECOND_US)
         if key is None:
             self._refuse(session, "authentication failure")
             return
@@ -350,7 +350,7 @@ class CoinbaseVenue(Venue):
         """``time``, ``products``, ``product_book`` and what lies below a product, with or without ``market/``."""
         name, _, rest = endpoint.removeprefix("market/").partition("/")
         if name == "time":
-            now_us = self.now_us
+            now_us = self.present_us
             return RestReply(200, json_text({
                 "iso": rfc3339_us(now_us), "epochSeconds": str(now_us // SECOND_US),
                 "epochMillis": str(now_us // 1000),
@@ -397,7 +397,7 @@ class CoinbaseVenue(Venue):
         token = call.headers.get("authorization", "").removeprefix("Bearer ")
         # By the venue's name, or by that under which it was called.
         uris = [f"{call.method} {host}{call.path}" for host in (_API_HOST, call.headers.get("host", _API_HOST))]
-        key = jwt_key(self._keys, token, self.now_us // SECOND_US, uris)
+        key = jwt_key(self._keys, token, self.present_us // SECOND_US, uris)
         if key is None:
             return RestReply(401, '"Unauthorized"')
         return self._orders.answer(self.accounts[key.api_key], endpoint, call)

@@ -10,7 +10,7 @@ The venue's rules, as protocols tell them:
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -23,10 +23,11 @@ from engine.simulator.market import SymbolMarket
 from engine.simulator.messages import RestReply, SignedCall, decoded, json_text
 from engine.simulator.order_faults import OrderGate
 from engine.simulator.orders import SCALE, Ended, SimAccount, SimOrder, Status, Terms, Tif
-from engine.simulator.texts import rfc3339_us
 from engine.simulator.timeline import Timeline
 
 _CANCELS_MAX = 100
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER_US = 1 << 62
 _LISTED_MAX = 1000
 _TIFS = {
     "market_market_ioc": Tif.IOC, "limit_limit_gtc": Tif.GTC, "limit_limit_gtd": Tif.GTC, "limit_limit_fok": Tif.FOK,
@@ -177,7 +178,9 @@ class CoinbaseOrders:
             return _bad("OPEN cannot be combined with other statuses")
         is_open = statuses == ["OPEN"]
         names, products = set(query.get("order_ids", [])), set(query.get("product_ids", []))
-        start, end = query.get("start_date", [""])[0], query.get("end_date", ["~"])[0]
+        span = _span(query, "start_date", "end_date")
+        if span is None:
+            return _bad("start_date and end_date are times")
         source = account.open_orders if is_open else account.orders
         found = [
             order
@@ -185,7 +188,7 @@ class CoinbaseOrders:
             if (not statuses or reports.status_of(order) in statuses)
             and (not names or reports.order_id(order) in names)
             and (not products or order.symbol in products)
-            and start <= rfc3339_us(order.created_us) < end
+            and span[0] <= order.created_us < span[1]
             and not self._venue.order_gate.hides(order)
         ]
         page, cursor = _page(found, query)
@@ -200,14 +203,15 @@ class CoinbaseOrders:
         query = parse_qs(call.query)
         names = {*query.get("order_ids", []), *query.get("order_id", [])}
         products = {*query.get("product_ids", []), *query.get("product_id", [])}
-        start = query.get("start_sequence_timestamp", [""])[0]
-        end = query.get("end_sequence_timestamp", ["~"])[0]
+        span = _span(query, "start_sequence_timestamp", "end_sequence_timestamp")
+        if span is None:
+            return _bad("start_sequence_timestamp and end_sequence_timestamp are times")
         found = [
             fill
             for fill in reversed(account.fills)
             if (not names or reports.order_id(fill.order) in names)
             and (not products or fill.order.symbol in products)
-            and start <= rfc3339_us(fill.at_us) <= end
+            and span[0] <= fill.at_us <= span[1]
         ]
         page, cursor = _page(found, query)
         return RestReply(200, json_text({"fills": [reports.rest_fill(fill) for fill in page], "cursor": cursor}))
@@ -275,8 +279,8 @@ def _configured(given: dict[str, Any]) -> _Configured:
     end_us = 0
     if name == "limit_limit_gtd":
         try:
-            end_us = round(datetime.fromisoformat(str(values.get("end_time"))).timestamp() * 1e6)
-        except ValueError:
+            end_us = _time_us(str(values.get("end_time")))
+        except (ValueError, TypeError):
             raise _RefusedError("INVALID_REQUEST", "Invalid end_time") from None
     post_only = values.get("post_only") is True
     if post_only and _TIFS[name] is not Tif.GTC:
@@ -319,6 +323,21 @@ def _page(found: list[Any], query: dict[str, list[str]]) -> tuple[list[Any], str
     limit = min(int(limit_text), _LISTED_MAX) if limit_text.isdecimal() and int(limit_text) else _LISTED_MAX
     first = int(first_text) if first_text.isdecimal() else 0
     return found[first : first + limit], str(first + limit) if len(found) > first + limit else ""
+
+
+def _span(query: dict[str, list[str]], start: str, end: str) -> tuple[int, int] | None:
+    """From when to when a call asks, in microseconds; None where it names no times."""
+    try:
+        from_us = _time_us(query[start][0]) if start in query else 0
+        return from_us, _time_us(query[end][0]) if end in query else _NEVER_US
+    except (ValueError, TypeError):
+        return None
+
+
+def _time_us(text: str) -> int:
+    """Of an RFC 3339 text. Raises ValueError or TypeError where it is none."""
+    at = datetime.fromisoformat(text)
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def _book_of(product: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from engine.simulator.desk import Change, ChangeKind, OrderRules
+from engine.simulator.messages import json_text
 from engine.simulator.orders import Ended, SimAccount, SimFill, SimOrder, Status, Tif, amount_of, amount_text
 from engine.simulator.texts import ratio_raw, rfc3339_us, trimmed_text
 
@@ -124,7 +125,14 @@ def fee_summary(rules: OrderRules) -> dict[str, Any]:
 
 def configuration(order: SimOrder) -> msgspec.Raw:
     """As the client wrote it; of an order that came another way, as a client would have."""
-    return msgspec.Raw((order.terms.note or "{}").encode())
+    if order.terms.note:
+        return msgspec.Raw(order.terms.note.encode())
+    size = trimmed_text(order.qty_raw, order.qty_scale)
+    if order.price_raw is None:
+        return msgspec.Raw(json_text({"market_market_ioc": {"base_size": size}}).encode())
+    name = {Tif.GTC: "limit_limit_gtc", Tif.IOC: "sor_limit_ioc", Tif.FOK: "limit_limit_fok"}[order.tif]
+    limit = {"base_size": size, "limit_price": trimmed_text(order.price_raw, order.price_scale)}
+    return msgspec.Raw(json_text({name: limit}).encode())
 
 
 def _told(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
@@ -28,7 +28,8 @@ _CLIENT_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-
 # Of an account of the second of three tiers.
 _COUNT_MAX, _COUNT_DECAY = 125, 2.34
 _CANCEL_COUNTS = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
-_DEADLINE_US = (SECOND_US // 2, 60 * SECOND_US)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DEADLINE_MAX_US = 60 * SECOND_US
 _SELF_TRADES = {
     "cancel_newest": SelfTrade.TAKER, "cancel_oldest": SelfTrade.MAKER, "cancel_both": SelfTrade.BOTH,
 }  # fmt: skip
@@ -81,6 +82,10 @@ class Traded(Protocol):
     @property
     def now_us(self) -> int:
         """What the venue's clock shows."""
+
+    @property
+    def present_us(self) -> int:
+        """What the venue's clock shows at this instant, however late its market is."""
 
 
 class KrakenOrders:
@@ -179,13 +184,13 @@ class KrakenOrders:
         if deadline is None:
             return
         try:
-            at_us = round(datetime.fromisoformat(str(deadline)).timestamp() * 1e6)
-        except ValueError:
+            at_us = (datetime.fromisoformat(str(deadline)) - _EPOCH) // timedelta(microseconds=1)
+        except (ValueError, TypeError):
             raise _invalid("deadline") from None
-        left_us = at_us - self._venue.now_us
+        left_us = at_us - self._venue.present_us
         if left_us <= 0:
             raise RefusedError("EService:Deadline elapsed")
-        if left_us > _DEADLINE_US[1]:
+        if left_us > _DEADLINE_MAX_US:
             raise _invalid("deadline")
 
     def _terms(self, market: SymbolMarket, asked: Asked) -> Terms:

@@ -83,7 +83,7 @@ class KrakenUserApi:
         account.last_nonce = int(nonce)
         if name != _TOKEN_CALL:
             return self._rest.answer(name, account, params)
-        now_us = self._venue.now_us
+        now_us = self._venue.present_us
         self._tokens = {token: held for token, held in self._tokens.items() if held[1] >= now_us}
         token = self._venue.new_token()
         self._tokens[token] = (account, now_us + _TOKEN_US)
@@ -139,7 +139,7 @@ class KrakenUserApi:
         if held is not None and held[0] == token:
             return held[1]
         account, until_us = self._tokens.pop(token, (None, 0))
-        if account is None or self._venue.now_us > until_us:
+        if account is None or self._venue.present_us > until_us:
             return None
         self._holders[session] = (token, account)
         return account

@@ -76,6 +76,10 @@ class CountedWindow:
         """Whether one more is within the limit."""
         return self.count(now_us) < self._limit
 
+    def left_us(self, now_us: int) -> int:
+        """How long until the next window."""
+        return self._window_us - now_us % self._window_us
+
     def add(self, now_us: int) -> None:
         """Count one."""
         self._turn(now_us)

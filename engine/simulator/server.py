@@ -92,6 +92,7 @@ class Simulator:
         for venue in self.venues.values():
             venue.faults.told = self._tell
             venue.true_us = _true_us
+            venue.market_us = partial(self._present_us, venue)
         self.arm(rules)
 
     async def start(self) -> None:
@@ -303,6 +304,9 @@ class Simulator:
             "fault", fault=injection.fault, venue=injection.venue, symbol=injection.symbol, at_s=injection.at_s,
             connection=injection.connection, **injection.detail,
         )  # fmt: skip
+
+    def _present_us(self, venue: Venue) -> int:
+        return self._pacer.now_us() if self._pacer.is_running else venue.timeline.now_us
 
     # --- HTTP ---
 

@@ -70,6 +70,7 @@ class Venue(ABC):
         self.timeline = Timeline(setup.start_us)
         self.clock_offset_us = 0
         self.true_us: Callable[[], int] = lambda: self.timeline.now_us
+        self.market_us: Callable[[], int] = lambda: self.timeline.now_us
         self.rng = self._seeded("venue", setup.seed)
         self.markets: dict[str, SymbolMarket] = {}
         for instrument in instruments:
@@ -107,6 +108,11 @@ class Venue(ABC):
     def now_us(self) -> int:
         """What the venue's clock shows: the market's time, and what the clock is off."""
         return self.timeline.now_us + self.clock_offset_us
+
+    @property
+    def present_us(self) -> int:
+        """The same at this instant: where the market is behind its schedule, the venue's clock is not."""
+        return self.market_us() + self.clock_offset_us
 
     # --- clients ---
 

@@ -182,7 +182,10 @@ def test_orders_are_limited_until_they_trade(client: BinanceClient) -> None:
     waiting = [client.place(qty="0.00010")["status"] for _ in range(100)]
     assert waiting == [200] * 100
     reply = client.place(qty="0.00010")
-    assert (reply["status"], reply["error"]) == (429, TOO_MANY)
+    # Until the next ten seconds of the clock.
+    now_ms = START_US // 1000
+    retry = {"serverTime": now_ms, "retryAfter": now_ms + 10_000 - now_ms % 10_000}
+    assert (reply["status"], reply["error"]) == (429, TOO_MANY | {"data": retry})
     client.venue.desk.fill(client.venue.desk.orders[0], 3)
     client.venue.desk.tell_all()
     assert client.place(qty="0.00010")["status"] == 200
@@ -202,6 +205,14 @@ def test_what_is_placed_costs_no_weight_and_what_is_refused_does(client: Binance
     assert used() == before + 3
     client.rest("GET", "openOrders")
     assert used() == before + 84
+
+
+def test_who_asks_too_much_is_told_until_when(client: BinanceClient) -> None:
+    client.venue.true_us = lambda: START_US
+    reply = next(reply for reply in (client.ask("openOrders.status") for _ in range(100)) if reply["status"] != 200)
+    assert (reply["status"], reply["error"]["code"]) == (429, -1003)
+    assert reply["error"]["data"]["retryAfter"] - reply["error"]["data"]["serverTime"] in range(1000, 60_001, 1000)
+    assert client.venue.breaches["weight"] == 1
 
 
 def test_two_who_listen_hear_the_same_and_a_stranger_nothing() -> None:

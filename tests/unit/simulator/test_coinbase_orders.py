@@ -71,6 +71,20 @@ def test_the_channel_tells_sums_and_the_list_tells_fills(client: CoinbaseClient)
     assert client.rest("GET", "orders/historical/fills", start_sequence_timestamp=since)[1]["fills"] == fills
 
 
+def test_lists_begin_when_they_are_asked_to_however_it_is_written(client: CoinbaseClient) -> None:
+    client.place("early")
+    run(client.venue, 10)
+    client.place("late")
+    for start, names in (
+        ("2023-11-14T22:13:20Z", ["late", "early"]), ("2023-11-14T22:13:20.25Z", ["late", "early"]),
+        ("2023-11-14T22:13:20.250000001Z", ["late", "early"]), ("2023-11-14T22:13:20.250001+00:00", ["late"]),
+    ):  # fmt: skip
+        listed = client.rest("GET", "orders/historical/batch", start_date=start)[1]["orders"]
+        assert [order["client_order_id"] for order in listed] == names, start
+    assert client.rest("GET", "orders/historical/batch", start_date="yesterday")[0] == 400
+    assert client.rest("GET", "orders/historical/fills", start_sequence_timestamp="now")[0] == 400
+
+
 def test_lists_come_in_pages(client: CoinbaseClient) -> None:
     for number in range(5):
         client.place(f"n{number}")
