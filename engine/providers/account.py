@@ -52,6 +52,7 @@ class AccountWays:
         new_backoff: delays of attempts.
         random: spreads planned ends.
         measure_clock: takes the offset of the venue's clock.
+        glance_at_clock: the same, sooner.
         venue_now_ns: the time on the venue's clock when ours shows that.
         tell: telemetry.
         instruments: what the venue lists, by symbol.
@@ -64,6 +65,7 @@ class AccountWays:
     new_backoff: Callable[[], Backoff]
     random: Random
     measure_clock: Callable[[], Awaitable[None]]
+    glance_at_clock: Callable[[], Awaitable[None]]
     venue_now_ns: Callable[[int], int]
     tell: Callable[..., None]
     instruments: Callable[[], Mapping[str, Instrument]]
@@ -392,6 +394,11 @@ class Link:
         """The answer to a request of the gateway."""
         if self._account.gateway is not None:
             self._account.gateway.answered(number, message)
+
+    def throttled(self, said: str) -> None:
+        """Requests come too fast."""
+        if self._account.gateway is not None:
+            self._account.gateway.throttled(said)
 
     def unreadable(self, why: str) -> None:
         """A frame, or a part of it, is kept as a dead letter."""

@@ -50,6 +50,8 @@ from engine.schema.order import (
 ANSWER_WITHIN_S = 10.0
 """Of cancels and queries, which have no time-out of their own."""
 CLOSE_WITHIN_S = 2.0
+THROTTLED_S = 1.0
+"""Nothing is sent for so long after a venue has had enough, where it does not say for how long."""
 _ERRORS: Mapping[str, type[VenueError]] = {
     "auth": AuthError,
     "conflict": ConflictError,
@@ -79,7 +81,7 @@ class GatewayWays:
         scope: runs its tasks.
         sink: told of reports and of up and down.
         venue_now_ns: the time on the venue's clock.
-        measure_clock: takes the offset of the venue's clock.
+        glance_at_clock: takes the offset of the venue's clock.
         instruments: what the venue lists, by symbol.
         share: of the venue's limits that we use.
         dead_man_s: the venue is to cancel all orders when it has not heard of us for so long; 0 = never.
@@ -93,7 +95,7 @@ class GatewayWays:
     scope: TaskScope
     sink: ReportSink
     venue_now_ns: Callable[[], int]
-    measure_clock: Callable[[], Awaitable[None]]
+    glance_at_clock: Callable[[], Awaitable[None]]
     instruments: Callable[[], Mapping[str, Instrument]]
     share: float
     dead_man_s: int
@@ -197,6 +199,11 @@ class Gateway(ABC):
     def answered(self, number: int, message: dict[str, object]) -> None:
         """The answer to a request came over a connection."""
         self.questions.answered(number, message)
+
+    def throttled(self, said: str) -> None:
+        """The venue has left a request unanswered, it does not say which: what became of it is unknown in time."""
+        log.warning("%s has enough of requests: %s", self.provider, said)
+        self.pace.ban(self._now_s(), THROTTLED_S)
 
     def _ours(
         self, report: VenueReport, ts_recv_ns: int | None = None, source: ReportSource | None = None
@@ -304,8 +311,8 @@ class Gateway(ABC):
         if verdict.halts:
             self.halt(said)
         if verdict.code == "rate_limited":
-            self.pace.ban(asyncio.get_running_loop().time(), retry_after_s or 1.0)
-        reason = Reason(code=verdict.code, venue_code=venue_code, text=said) if verdict.code else None
+            self.pace.ban(asyncio.get_running_loop().time(), retry_after_s or THROTTLED_S)
+        reason = Reason(code=verdict.code, venue_code=venue_code, text=said)
         return SendOutcome(sent=verdict.sent, reason=reason, retry_after_s=retry_after_s)
 
     def _error(
@@ -365,7 +372,7 @@ class Gateway(ABC):
     async def _fresh_clock(self) -> None:
         """Take the offset of the venue's clock anew."""
         try:
-            await self.ways.measure_clock()
+            await self.ways.glance_at_clock()
         except (VenueError, ValidationError) as error:
             log.warning("%s clock was not read: %s", self.provider, error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -52,10 +52,17 @@ class WindowPace(OrderPace):
         share: of each limit that is used.
     """
 
-    def __init__(self, windows: Iterable[tuple[float, int]], share: float) -> None:
+    def __init__(self, windows: Sequence[tuple[float, int]], share: float) -> None:
         super().__init__()
         self._share = share
         self._windows = {length_s: _Window(length_s, limit) for length_s, limit in windows}
+
+    def only(self, windows: Sequence[tuple[float, int]]) -> None:
+        """These are all the limits there are; what was sent counts on."""
+        known, self._windows = self._windows, {}
+        for length_s, limit in windows:
+            window = self._windows[length_s] = known.get(length_s) or _Window(length_s, limit)
+            window.limit = limit
 
     def told(self, now_s: float, length_s: float, limit: int, count: int) -> None:
         """The venue says what it allows within *length_s*, and how many it has counted: fills give some back."""

@@ -74,7 +74,7 @@ def open_account(
                 scope=ways.scope,
                 sink=reports,
                 venue_now_ns=venue_now_ns,
-                measure_clock=ways.measure_clock,
+                glance_at_clock=ways.glance_at_clock,
                 instruments=ways.instruments,
                 share=settings.rest.limit_share,
                 dead_man_s=settings.orders.dead_man_s,

@@ -273,7 +273,8 @@ class Session:
         self._carry = carry
         ways = AccountWays(
             self.private_rest, self._clock, self._scope, self._socket, self._backoff, self._random,
-            self.upkeep.measure_clock, self.gate.clock.venue_now_ns, self._tell, lambda: self.listed or NOTHING_LISTED,
+            self.upkeep.measure_clock, self.upkeep.glance_at_clock, self.gate.clock.venue_now_ns, self._tell,
+            lambda: self.listed or NOTHING_LISTED,
         )  # fmt: skip
         self.account = open_account(self.feed, self.settings, ways, self.gate, self._reports)
         self._scope.start(self._come_up())

@@ -64,6 +64,9 @@ class AccountPort(Protocol):
     def answered(self, number: int, message: dict[str, Any]) -> None:
         """The frame answers a request that no login made."""
 
+    def throttled(self, said: str) -> None:
+        """The venue has left a request unanswered, for there were too many."""
+
     def unreadable(self, why: str) -> None:
         """A part of the frame could not be read; the rest of it is told."""
 

@@ -49,6 +49,7 @@ class Served(Protocol):
     old_images: OldImages
     recent_aggregates: dict[str, deque[payloads.Aggregate]]
     weights: WeightBudget
+    limited: bool
 
     @property
     def now_us(self) -> int:
@@ -121,7 +122,8 @@ class BinanceRest:
         wanted = self._wanted(query)
         if wanted is None:
             return _INVALID_SYMBOL
-        return RestReply(200, payloads.exchange_info([market.instrument for market in wanted], self._venue.now_us))
+        listed = [market.instrument for market in wanted]
+        return RestReply(200, payloads.exchange_info(listed, self._venue.now_us, limited=self._venue.limited))
 
     def _depth(self, query: Mapping[str, str]) -> RestReply:
         limit = _limit(query, 100)

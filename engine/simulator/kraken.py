@@ -42,6 +42,8 @@ _STREAM_OF_CHANNEL = {"book": "book", "trade": "trade", "ticker": "ticker", "ohl
 _OHLC_SNAPSHOT_CANDLES = 5
 _IDLE_US = 60 * SECOND_US
 _GOING_AWAY = 1001
+_NO_RATE_COUNT = 1_000_000_000
+"""What is told where the limits are lifted."""
 
 
 class _Stream(NamedTuple):
@@ -191,7 +193,7 @@ class KrakenVenue(Venue):
             self._refuse(session, "subscribe", reason, "", tail)
             return
         session.private_channels.add(channel)
-        counter = {"maxratecount": 125} if params.get("ratecounter") is True else {}
+        counter = {"maxratecount": 125 if self.limited else _NO_RATE_COUNT} if params.get("ratecounter") is True else {}
         result = json_text({"channel": channel, **counter, "snapshot": True})
         self.deliver(session, "reply", f'{{"method":"subscribe","result":{result},"success":true,{tail}}}'.encode())
         self._user.begin(session, channel, params)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.base.errors import ProtocolError, VenueError
@@ -12,6 +11,7 @@ from engine.providers.binance import manifest
 from engine.providers.binance.ordererrors import CLOCK, NO_SUCH_ORDER, refusal_of, verdict_of
 from engine.providers.binance.reports import fill_of, order_report
 from engine.providers.binance.signing import BinanceSigner
+from engine.providers.binance.symbols import order_counts
 from engine.providers.ordergateway import Gateway, GatewayWays, Placing
 from engine.providers.orderpacing import WindowPace
 from engine.providers.orderreading import NS_PER_MS
@@ -20,12 +20,6 @@ from engine.schema.instrument import OrderType
 from engine.schema.order import OrderRef, ReportSource, SendOutcome, Sent, VenueFill, VenueReport
 
 _OK = 200
-_INTERVALS_S: Mapping[str, timedelta] = {
-    "SECOND": timedelta(seconds=1),
-    "MINUTE": timedelta(minutes=1),
-    "HOUR": timedelta(hours=1),
-    "DAY": timedelta(days=1),
-}
 _SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 _QUERY = "order.query"
 
@@ -40,12 +34,22 @@ class BinanceGateway(Gateway):
     Args:
         ways: of the session.
         signer: of the key.
+        limits: (s, orders) of each limit, as the venue's metadata has them now.
     """
 
-    def __init__(self, ways: GatewayWays, signer: BinanceSigner) -> None:
-        self._windows = WindowPace(manifest.ORDER_WINDOWS, ways.share)
+    def __init__(
+        self, ways: GatewayWays, signer: BinanceSigner, limits: Callable[[], Sequence[tuple[float, int]]]
+    ) -> None:
+        self._windows = WindowPace(limits(), ways.share)
         super().__init__(ways, self._windows)
         self._signer = signer
+        self._limits = limits
+
+    def account_became(self, is_heard: bool, cause: str) -> None:
+        """By now the venue's metadata is known."""
+        if is_heard:
+            self._windows.only(self._limits())
+        super().account_became(is_heard, cause)
 
     # -- orders -----------------------------------------------------------------------------------------------
 
@@ -139,11 +143,8 @@ class BinanceGateway(Gateway):
 
     def _note_limits(self, message: Answer) -> None:
         """Take the venue's own limits and counts of orders."""
-        now_s = self._now_s()
-        for row in message.get("rateLimits") or ():
-            if row.get("rateLimitType") == "ORDERS" and row.get("interval") in _INTERVALS_S:
-                length_s = (_INTERVALS_S[row["interval"]] * row["intervalNum"]).total_seconds()
-                self._windows.told(now_s, length_s, row["limit"], row["count"])
+        for length_s, limit, count in order_counts(message.get("rateLimits")):
+            self._windows.told(self._now_s(), length_s, limit, count)
 
     def _retry_after_s(self, retry_ms: int | None) -> float | None:
         return None if retry_ms is None else max(0.0, (retry_ms - self.ways.venue_now_ns() // NS_PER_MS) / 1e3)

@@ -19,7 +19,9 @@ REST_TIME = "/api/v3/time"
 REST_ACCOUNT = "/api/v3/account"
 REST_ACCOUNT_WEIGHT = 20
 ORDER_WINDOWS = ((10.0, 50), (24 * 3600.0, 160_000))
-"""Orders within so many s that have not been filled, of the least account; answers tell the account's own."""
+"""(s, orders): so many within so long that have not been filled, of the least account; the venue tells its own."""
+INTERVALS_S = {"SECOND": 1.0, "MINUTE": 60.0, "HOUR": 3600.0, "DAY": 24 * 3600.0}
+"""Of what ``rateLimits`` says."""
 ORDER_STATUS_WEIGHT, OPEN_ORDERS_WEIGHT, MY_TRADES_WEIGHT = 4, 80, 20
 MY_TRADES_MAX = 1000
 RECV_WINDOW_MS = 5000

@@ -121,10 +121,10 @@ class CoinbaseGateway(Gateway):
         return [report for report in found.values() if report.kind not in _ENDS]
 
     async def fills(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueFill]:
-        """GET /orders/historical/fills, page by page."""
+        """GET /orders/historical/fills, page by page, newest first."""
         query = {"start_sequence_timestamp": to_rfc3339(since_ns)}
         rows = await self._pages(manifest.REST_FILLS, "fills", query)
-        read = [self._row(row, fill_of) for row in rows]
+        read = [self._row(row, fill_of) for row in reversed(rows)]
         found = [self._our_fill(fill) for fill in read if fill is not None]
         return sorted((fill for fill in found if fill.symbol in symbols), key=lambda fill: fill.ts_venue_ns)
 

@@ -39,8 +39,8 @@ CANCEL_FAILURES: Mapping[str, Verdict] = {
     "UNKNOWN_CANCEL_ORDER": Verdict(Sent.REFUSED, "not_found"),
     "ORDER_IS_FULLY_FILLED": Verdict(Sent.REFUSED, "conflict"),
     "ORDER_IS_BEING_REPLACED": Verdict(Sent.REFUSED, "conflict"),
-    # The first one is under way.
-    "DUPLICATE_CANCEL_REQUEST": Verdict(Sent.TAKEN, ""),
+    # The first one is under way, or done: how the order stands is to be asked.
+    "DUPLICATE_CANCEL_REQUEST": Verdict(Sent.REFUSED, "conflict"),
     "COMMANDER_REJECTED_CANCEL_ORDER": _RULES,
     "NOT_ALLOWED_TO_CANCEL": _RULES,
     **dict.fromkeys(("INVALID_CANCEL_REQUEST", "INVALID_CANCEL_PRODUCT_ID", "INVALID_CANCEL_PRICE"), _MALFORMED),

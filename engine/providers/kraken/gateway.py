@@ -17,7 +17,7 @@ from engine.base.jsontext import encode
 from engine.providers.asking import Answer
 from engine.providers.budget import CallClass
 from engine.providers.kraken import manifest
-from engine.providers.kraken.ordererrors import NEW_TOKEN, retry_after_s, verdict_of
+from engine.providers.kraken.ordererrors import NEW_TOKEN, is_about_clock, retry_after_s, verdict_of
 from engine.providers.kraken.reports import KrakenOrders, fill_of, order_report
 from engine.providers.kraken.signing import KrakenSigner, signed_call
 from engine.providers.kraken.symbols import rest_spellings
@@ -125,9 +125,12 @@ class KrakenGateway(Gateway):
     # -- orders -----------------------------------------------------------------------------------------------
 
     async def _place(self, placing: Placing) -> SendOutcome:
-        """``add_order``, which is void where it comes too late."""
-        params = _terms(placing, self.ways.venue_now_ns())
-        message = await self._ask("add_order", params, placing.end_s)
+        """``add_order``, which is void where it comes too late; once more with a fresh clock, for it was not placed."""
+        message = await self._ask("add_order", _terms(placing, self.ways.venue_now_ns()), placing.end_s)
+        if message.get("success") is not True and is_about_clock(_said(message)):
+            await self._fresh_clock()
+            if self._now_s() < placing.end_s:
+                message = await self._ask("add_order", _terms(placing, self.ways.venue_now_ns()), placing.end_s)
         if message.get("success") is not True:
             return self._refused(message)
         self._row(message, lambda told: self._orders.placed(told["result"]["order_id"], placing.wire_order_id))
@@ -209,6 +212,7 @@ class KrakenGateway(Gateway):
             offset += len(rows)
             if len(rows) < _PAGE:
                 wanted = [fill for fill in found.values() if fill.symbol in symbols and fill.ts_venue_ns >= since_ns]
+                wanted.reverse()
                 return sorted(wanted, key=lambda fill: fill.ts_venue_ns)
 
     def _fill(self, trade_id: str, row: dict[str, Any]) -> VenueFill:

@@ -69,3 +69,8 @@ def retry_after_s(said: str, venue_now_ns: int) -> float | None:
         return LOCKOUT_S
     until = _THROTTLED.match(said)
     return None if until is None else max(0.0, (int(until[1]) * 1_000_000_000 - venue_now_ns) / 1e9)
+
+
+def is_about_clock(said: str) -> bool:
+    """Whether a refusal is of a deadline: ours is by the venue's clock, as far as we know that."""
+    return said.startswith(("EService:Deadline", "EGeneral:Invalid arguments:deadline"))

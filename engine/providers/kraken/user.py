@@ -116,6 +116,8 @@ class KrakenUserStream(UserStream):
         elif method is not None:
             if isinstance(number := message.get("req_id"), int):
                 port.answered(number, message)
+        elif "Error" in message:
+            port.throttled(str(message["Error"]))
         elif "channel" in message:
             tell(self._channel(message, port))
 

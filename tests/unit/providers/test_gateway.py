@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
@@ -340,6 +341,7 @@ CANCEL_REFUSALS = [
     ("binance", error(-2011, "Unknown order sent."), "not_found"),
     ("coinbase", {"results": [{"success": False, "failure_reason": "UNKNOWN_CANCEL_ORDER", "order_id": "v-42"}]}, "not_found"),
     ("coinbase", {"results": [{"success": False, "failure_reason": "ORDER_IS_FULLY_FILLED", "order_id": "v-42"}]}, "conflict"),
+    ("coinbase", {"results": [{"success": False, "failure_reason": "DUPLICATE_CANCEL_REQUEST", "order_id": "v-42"}]}, "conflict"),
     ("kraken", {"error": "EOrder:Unknown order"}, "not_found"),
     ("kraken", {"error": "EOrder:Invalid order"}, "not_found"),
 ]
@@ -353,15 +355,6 @@ def test_a_cancel_of_what_is_not_open_is_refused(name: str, answer: Any, code: s
         assert (outcome.sent, outcome.reason.code if outcome.reason else "") == (Sent.REFUSED, code)
 
     run(name, monkeypatch, main)
-
-
-def test_a_second_cancel_at_coinbase_joins_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main(it: Trading) -> None:
-        row = {"success": False, "failure_reason": "DUPLICATE_CANCEL_REQUEST", "order_id": "v-42"}
-        it.venue.will("orders/batch_cancel", {"results": [row]})
-        assert await it.gateway.cancel(it.ref("v-42")) == SendOutcome(sent=Sent.TAKEN)
-
-    run("coinbase", monkeypatch, main)
 
 
 @pytest.mark.parametrize("name", VENUES)
@@ -407,17 +400,25 @@ def test_a_key_that_may_not_trade_halts_the_orders_ERR_11(name: str, answer: Any
     run(name, monkeypatch, main)
 
 
-@pytest.mark.parametrize("name", ["binance", "coinbase"])
+@pytest.mark.parametrize("name", VENUES)
 def test_a_clock_that_is_off_is_set_and_the_order_sent_once_more(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(it: Trading) -> None:
         it.venue.offset_ns = -20_000_000_000
-        refusal: Any = error(-1021, "Timestamp for this request is outside of the recvWindow.") if name == "binance" else 401
-        it.venue.will(PLACE[name], refusal, TAKEN[name])
+        refusals: dict[str, Any] = {
+            "binance": error(-1021, "Timestamp for this request is outside of the recvWindow."),
+            "coinbase": 401,
+            "kraken": {"error": "EService:Deadline elapsed"},
+        }
+        it.venue.will(PLACE[name], refusals[name], TAKEN[name])
         assert (await it.gateway.submit(it.order())).sent is Sent.TAKEN
         first, second = it.venue.of(PLACE[name])
         if name == "binance":
             assert 19_000 < first["params"]["timestamp"] - second["params"]["timestamp"] < 21_000
             assert first["params"]["newClientOrderId"] == second["params"]["newClientOrderId"]
+        elif name == "kraken":
+            sooner, later = (from_rfc3339(asked["params"]["deadline"]) for asked in (second, first))
+            assert 18 < (later - sooner) / 1e9 < 22
+            assert first["params"]["cl_ord_id"] == second["params"]["cl_ord_id"]
         else:
             assert {**first, "headers": 0} == {**second, "headers": 0}
             assert first["headers"]["Authorization"] != second["headers"]["Authorization"]
@@ -513,6 +514,35 @@ def test_a_venue_that_has_enough_is_left_alone_for_a_while(
         assert len(it.venue.of(PLACE[name])) == 2
 
     run(name, monkeypatch, main)
+
+
+def test_limits_of_the_metadata_of_binance_are_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(it: Trading) -> None:
+        rows = [{"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 10}, {"rateLimitType": "RAW_REQUESTS"}]
+        it.held.session.feed.read_instruments(json.dumps({"symbols": [], "rateLimits": rows}).encode())
+        it.client.transport.disconnect(graceful=False)
+        await reached(lambda: it.held.account.logins == 2)
+        sent = [(await it.gateway.submit(it.order())).sent for _ in range(9)]
+        assert sent == [Sent.TAKEN] * 8 + [Sent.NOT_SENT]
+        it.held.session.feed.read_instruments(b'{"symbols": [], "rateLimits": []}')
+        it.client.transport.disconnect(graceful=False)
+        await reached(lambda: it.held.account.logins == 3)
+        assert {(await it.gateway.submit(it.order())).sent for _ in range(200)} == {Sent.TAKEN}
+
+    run("binance", monkeypatch, main)
+
+
+def test_requests_that_kraken_leaves_unanswered_slow_us_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(it: Trading) -> None:
+        it.venue.will("add_order", SILENCE)
+        sending = asyncio.create_task(it.gateway.submit(it.order()))
+        await reached(lambda: bool(it.venue.orders))
+        it.client.send(b'{"Error":"Exceeded msg rate"}')
+        await reached(lambda: it.gateway.pace.wait_s(now_s(), "BTC-USDT") > 0.0)
+        assert (await it.gateway.submit(it.order())).sent is Sent.NOT_SENT
+        assert (await sending).sent is Sent.UNKNOWN
+
+    run("kraken", monkeypatch, main)
 
 
 def test_the_counter_of_kraken_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
