@@ -84,6 +84,7 @@ class GatewayWays:
         glance_at_clock: takes the offset of the venue's clock.
         instruments: what the venue lists, by symbol.
         share: of the venue's limits that we use.
+        tell: telemetry.
         dead_man_s: the venue is to cancel all orders when it has not heard of us for so long; 0 = never.
     """
 
@@ -98,6 +99,7 @@ class GatewayWays:
     glance_at_clock: Callable[[], Awaitable[None]]
     instruments: Callable[[], Mapping[str, Instrument]]
     share: float
+    tell: Callable[..., None]
     dead_man_s: int
 
 
@@ -203,7 +205,12 @@ class Gateway(ABC):
     def throttled(self, said: str) -> None:
         """The venue has left a request unanswered, it does not say which: what became of it is unknown in time."""
         log.warning("%s has enough of requests: %s", self.provider, said)
-        self.pace.ban(self._now_s(), THROTTLED_S)
+        self._hold_back(THROTTLED_S)
+
+    def _hold_back(self, for_s: float) -> None:
+        """Send no order for a while."""
+        self.pace.ban(self._now_s(), for_s)
+        self.ways.tell("rate_limit.hit", provider=self.provider, scope="orders", retry_after_ms=int(for_s * 1e3))
 
     def _ours(
         self, report: VenueReport, ts_recv_ns: int | None = None, source: ReportSource | None = None
@@ -229,6 +236,16 @@ class Gateway(ABC):
             return read_row(row, read)
         except ValidationError as error:
             raise ProtocolError(error.reason, op="order.read", provider=self.provider) from None
+
+    def _rows(self, answer: object) -> list[dict[str, Any]]:
+        """An answer that is a list.
+
+        Raises:
+            ProtocolError: it is none.
+        """
+        if not isinstance(answer, list):
+            raise ProtocolError("an answer is no list", op="order.read", provider=self.provider)
+        return answer
 
     def symbol_of(self, spelling: str) -> str:
         """Our symbol of a venue's spelling; empty where the venue does not list it."""
@@ -311,7 +328,7 @@ class Gateway(ABC):
         if verdict.halts:
             self.halt(said)
         if verdict.code == "rate_limited":
-            self.pace.ban(asyncio.get_running_loop().time(), retry_after_s or THROTTLED_S)
+            self._hold_back(retry_after_s or THROTTLED_S)
         reason = Reason(code=verdict.code, venue_code=venue_code, text=said)
         return SendOutcome(sent=verdict.sent, reason=reason, retry_after_s=retry_after_s)
 

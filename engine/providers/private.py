@@ -77,6 +77,7 @@ def open_account(
                 glance_at_clock=ways.glance_at_clock,
                 instruments=ways.instruments,
                 share=settings.rest.limit_share,
+                tell=ways.tell,
                 dead_man_s=settings.orders.dead_man_s,
             )
         )

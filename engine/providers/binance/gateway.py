@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from engine.base.errors import ProtocolError, VenueError
+from engine.base.errors import ProtocolError, RateLimitedError, VenueError
 from engine.providers.asking import Answer
 from engine.providers.binance import manifest
-from engine.providers.binance.ordererrors import CLOCK, NO_SUCH_ORDER, refusal_of, verdict_of
+from engine.providers.binance.ordererrors import CLOCK, NO_SUCH_ORDER, TOO_HEAVY, refusal_of, verdict_of
 from engine.providers.binance.reports import fill_of, order_report
 from engine.providers.binance.signing import BinanceSigner
 from engine.providers.binance.symbols import order_counts
-from engine.providers.ordergateway import Gateway, GatewayWays, Placing
+from engine.providers.budget import CallClass
+from engine.providers.ordergateway import THROTTLED_S, Gateway, GatewayWays, Placing
 from engine.providers.orderpacing import WindowPace
 from engine.providers.orderreading import NS_PER_MS
 from engine.schema.enums import Side
@@ -66,13 +67,14 @@ class BinanceGateway(Gateway):
         message = await self._timely(method, params, end_s)
         if message["status"] == _OK:
             # The answer to a cancel is told by the stream as well.
-            report = self._row(message["result"], self._taken) if method == "order.place" else None
+            report = self._row(message, self._taken) if method == "order.place" else None
             return SendOutcome(sent=Sent.TAKEN, report=report)
-        status, code, said, retry_ms = refusal_of(message)
+        self.ways.budget.spend(self._now_s(), manifest.FAILED_ORDER_WEIGHT)
+        status, code, said, retry_ms = self._row(message, refusal_of)
         return self._judged(verdict_of(status, code, said), str(code), said, self._retry_after_s(retry_ms))
 
-    def _taken(self, row: dict[str, Any]) -> VenueReport:
-        return self._ours(order_report(self.provider, row, ReportSource.REPLY))
+    def _taken(self, message: dict[str, Any]) -> VenueReport:
+        return self._ours(order_report(self.provider, message["result"], ReportSource.REPLY))
 
     # -- reconciliation ---------------------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class BinanceGateway(Gateway):
 
     async def open_orders(self) -> Sequence[VenueReport]:
         """``openOrders.status`` of all symbols, weight 80."""
-        rows = await self._asked("openOrders.status", {}, manifest.OPEN_ORDERS_WEIGHT)
+        rows = self._rows(await self._asked("openOrders.status", {}, manifest.OPEN_ORDERS_WEIGHT))
         return [self._row(row, self._read) for row in rows]
 
     async def fills(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueFill]:
@@ -99,7 +101,7 @@ class BinanceGateway(Gateway):
             place: Params = {"startTime": since_ns // NS_PER_MS}
             while True:
                 params: Params = {"symbol": self._spelling(symbol), "limit": manifest.MY_TRADES_MAX, **place}
-                rows = await self._asked("myTrades", params, manifest.MY_TRADES_WEIGHT)
+                rows = self._rows(await self._asked("myTrades", params, manifest.MY_TRADES_WEIGHT))
                 found += [self._our_fill(self._row(row, fill_of)) for row in rows]
                 if len(rows) < manifest.MY_TRADES_MAX:
                     break
@@ -118,8 +120,8 @@ class BinanceGateway(Gateway):
         await self._admitted(weight)
         message = await self._timely(method, params, self._end_s())
         if message["status"] == _OK:
-            return message["result"]
-        status, code, said, retry_ms = refusal_of(message)
+            return message.get("result")
+        status, code, said, retry_ms = self._row(message, refusal_of)
         raise self._error(verdict_of(status, code, said), _QUERY, str(code), said, self._retry_after_s(retry_ms))
 
     # -- details ----------------------------------------------------------------------------------------------
@@ -133,12 +135,20 @@ class BinanceGateway(Gateway):
         return message
 
     async def _ask(self, method: str, params: Params, end_s: float) -> Answer:
+        budget = self.ways.budget
+        if (banned_s := budget.banned_s(self._now_s(), CallClass.ORDERS)) > 0.0:
+            # Who carries on is banned for longer.
+            raise RateLimitedError("the venue said to wait", op=method, provider=self.provider, retry_after_s=banned_s)
         number = self.questions.next_number()
         frame = self._signer.request_frame(number, method, params, self.ways.venue_now_ns())
         message = await self.questions.ask(self.ways.link(), number, frame, end_s)
         if not isinstance(message.get("status"), int):
             raise ProtocolError("an answer has no status", op=method, provider=self.provider)
         self._note_limits(message)
+        if message["status"] in manifest.TOO_MUCH:
+            _, code, _, retry_ms = self._row(message, refusal_of)
+            if code == TOO_HEAVY:
+                budget.ban(self._now_s(), CallClass.ORDERS, self._retry_after_s(retry_ms) or THROTTLED_S)
         return message
 
     def _note_limits(self, message: Answer) -> None:

@@ -10,6 +10,7 @@ from engine.schema.order import Sent
 
 CLOCK = -1021
 NO_SUCH_ORDER = -2013
+TOO_HEAVY = -1003
 _UNKNOWN = Verdict(Sent.UNKNOWN, "network")
 _BUSY = Verdict(Sent.UNKNOWN, "unavailable")
 _RATE = Verdict(Sent.REFUSED, "rate_limited")
@@ -24,7 +25,7 @@ CODES: Mapping[int, Verdict] = {
     -1006: _UNKNOWN,
     -1007: _UNKNOWN,
     -1008: _BUSY,
-    **dict.fromkeys((-1003, -1015, -1034), _RATE),
+    **dict.fromkeys((TOO_HEAVY, -1015, -1034), _RATE),
     -1013: _RULES,
     **dict.fromkeys((-1020, *range(-1106, -1099), -1111, *range(-1121, -1114), -1128, -1130, -1131), _MALFORMED),
     # With a fresh offset the next one may pass: no reason to end.

@@ -69,9 +69,7 @@ class CoinbaseGateway(Gateway):
             return SendOutcome(sent=Sent.TAKEN, report=self._row(taken, self._taken))
         if answer.get("success") is not False:
             raise ProtocolError("an answer says neither yes nor no", op="order.send", provider=self.provider)
-        refusal = answer.get("error_response") or {}
-        failure = str(refusal.get("error") or answer.get("failure_reason") or "")
-        said = str(refusal.get("message") or refusal.get("error_details") or failure)
+        failure, said = self._row(answer, _refusal)
         return self._judged(verdict_of(failure), failure, said)
 
     def _taken(self, row: dict[str, Any]) -> VenueReport:
@@ -91,10 +89,9 @@ class CoinbaseGateway(Gateway):
                     code="not_found", text="the venue lists no such open order"))  # fmt: skip
             venue_order_id = found.venue_order_id
         answer = await self._post(manifest.REST_CANCEL, {"order_ids": [venue_order_id]})
-        row = self._row(answer, lambda told: told["results"][0])
-        if row.get("success"):
+        is_done, failure = self._row(answer, _cancelled)
+        if is_done:
             return SendOutcome(sent=Sent.TAKEN)
-        failure = str(row.get("failure_reason") or "")
         return self._judged(cancel_verdict_of(failure), failure, failure)
 
     # -- reconciliation ---------------------------------------------------------------------------------------
@@ -109,7 +106,7 @@ class CoinbaseGateway(Gateway):
             return self._row(answer, lambda told: self._read(told["order"]))
         since_ns = max(0, order.created_ns - _EARLIER_NS)
         rows = await self._pages(manifest.REST_LIST, "orders", {"start_date": to_rfc3339(since_ns)})
-        mine = [row for row in rows if row.get("client_order_id") == order.wire_order_id]
+        mine = [row for row in rows if isinstance(row, dict) and row.get("client_order_id") == order.wire_order_id]
         return self._row(mine[0], self._read) if mine else None
 
     async def open_orders(self) -> Sequence[VenueReport]:
@@ -196,6 +193,19 @@ class CoinbaseGateway(Gateway):
         return type(error)(error.reason, op=error.op, provider=self.provider, http_status=error.http_status,
                            venue_code=code, venue_message=said, raw=error.raw)  # fmt: skip
 
+
+
+def _refusal(answer: dict[str, Any]) -> tuple[str, str]:
+    """Code and words."""
+    told = answer.get("error_response") or {}
+    failure = str(told.get("error") or answer.get("failure_reason") or "")
+    return failure, str(told.get("message") or told.get("error_details") or failure)
+
+
+def _cancelled(answer: dict[str, Any]) -> tuple[bool, str]:
+    """Whether a cancel of one order was taken; else why not. Its reason says nothing where it was."""
+    (row,) = answer["results"]
+    return row["success"] is True, str(row.get("failure_reason") or "")
 
 
 def _configuration(placing: Placing) -> dict[str, dict[str, Any]]:

@@ -189,7 +189,8 @@ class KrakenGateway(Gateway):
     def _found(self, rows: Mapping[str, Any], order: OrderRef) -> VenueReport | None:
         """The order among what was listed: the venue's filters are not taken on trust."""
         for txid, row in rows.items():
-            if txid == order.venue_order_id or row.get("cl_ord_id") == order.wire_order_id:
+            named = row.get("cl_ord_id") if isinstance(row, dict) else None
+            if txid == order.venue_order_id or named == order.wire_order_id:
                 report = self._report(txid, row)
                 self._orders.placed(txid, order.wire_order_id)
                 return msgspec.structs.replace(report, wire_order_id=report.wire_order_id or order.wire_order_id)

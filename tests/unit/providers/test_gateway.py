@@ -270,9 +270,15 @@ UNKNOWNS = [
     ("binance", error(-2010, "Duplicate order sent."), "-2010"),
     ("binance", {"result": {"symbol": "BTCUSDT"}}, ""),
     ("binance", {"status": None}, ""),
+    ("binance", {"result": None}, ""),
+    ("binance", {"status": 400}, ""),
     ("coinbase", 500, ""),
     ("coinbase", 503, ""),
     ("coinbase", {"neither": 1}, ""),
+    ("coinbase", {"success": True, "success_response": {}}, ""),
+    ("coinbase", {"success": False, "error_response": ["what?"]}, ""),
+    ("coinbase", ["what?"], ""),
+    ("kraken", {"result": {}}, ""),
     ("coinbase", failed("DUPLICATE_CLIENT_ORDER_ID"), "DUPLICATE_CLIENT_ORDER_ID"),
     ("kraken", {"error": "EService:Unavailable"}, "EService:Unavailable"),
     ("kraken", {"error": "EService:Busy"}, "EService:Busy"),
@@ -507,6 +513,8 @@ def test_a_venue_that_has_enough_is_left_alone_for_a_while(
         else:
             assert outcome.retry_after_s is not None
             assert retry_s - 1.0 < outcome.retry_after_s <= retry_s
+        hits = [row for kind, row in it.held.told if kind == "rate_limit.hit"]
+        assert hits != []
         held_back = await it.gateway.submit(it.order())
         assert (held_back.sent, held_back.reason.code if held_back.reason else "") == (Sent.NOT_SENT, "rate_limited")
         await pass_s((retry_s or 1.0) + 0.1)
@@ -543,6 +551,21 @@ def test_requests_that_kraken_leaves_unanswered_slow_us_down(monkeypatch: pytest
         assert (await sending).sent is Sent.UNKNOWN
 
     run("kraken", monkeypatch, main)
+
+
+def test_an_address_that_has_asked_too_much_asks_nothing_more_BOOK_07(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(it: Trading) -> None:
+        until_ms = (START_NS + 30 * 10**9) // 10**6
+        it.venue.will("order.cancel", error(-1003, "Way too much request weight used; IP banned.", 418, retryAfter=until_ms))
+        assert (await it.gateway.cancel(it.ref())).sent is Sent.REFUSED
+        outcome = await it.gateway.cancel(it.ref())
+        assert (outcome.sent, outcome.reason.code if outcome.reason else "") == (Sent.NOT_SENT, "rate_limited")
+        assert outcome.retry_after_s is not None
+        assert 29.0 < outcome.retry_after_s <= 30.0
+        assert it.held.session.gate.budget.banned_s(now_s(), CallClass.REFRESH) > 29.0  # snapshots wait as well
+        assert len(it.venue.orders) == 1
+
+    run("binance", monkeypatch, main)
 
 
 def test_the_counter_of_kraken_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:

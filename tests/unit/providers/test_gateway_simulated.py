@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 import uvloop
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from engine.base.clock import SystemClock
 from engine.base.decimals import to_raw
@@ -30,7 +33,7 @@ from engine.schema.enums import Side
 from engine.schema.instrument import Instrument, OrderType, TimeInForce
 from engine.schema.order import OrderRef, OrderRequest, ReportKind, SendOutcome, Sent
 from engine.simulator.fault_rules import FaultRule
-from engine.simulator.keys import KEYS
+from engine.simulator.keys import ES256, KEYS, SimKey
 from engine.simulator.server import Simulator
 from tests.unit.providers.order_kit import Desk, StandIn
 from tests.unit.providers.socket_kit import until
@@ -142,12 +145,20 @@ class Live:
         await until(lambda: self.gateway.is_up)
 
 
+def configured(key: SimKey) -> str:
+    """The secret as the key's owner configures it: that of a curve as PEM."""
+    if key.kind != ES256:
+        return key.secret
+    made = ec.derive_private_key(int.from_bytes(base64.b64decode(key.secret), "big"), ec.SECP256R1())
+    return made.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
 @asynccontextmanager
 async def live(name: Any, monkeypatch: pytest.MonkeyPatch, *, kind: str = "", dead_man_s: int = 0) -> AsyncIterator[Live]:
     monkeypatch.setattr(ordergateway, "ApprovedOrder", StandIn)
     key = next(key for key in KEYS[name] if kind in ("", key.kind))
     monkeypatch.setenv("A_KEY", key.api_key)
-    monkeypatch.setenv("A_SECRET", key.secret)
+    monkeypatch.setenv("A_SECRET", configured(key))
     async with running(venues=[name], symbols=["BTC"], rate_frames_per_s=100) as simulator:
         addresses = simulator.endpoints[name]
         settings = ProviderConfig(
