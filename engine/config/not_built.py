@@ -45,11 +45,7 @@ _SURFACE = "the operator's HTTP and WebSocket surface"
 # None: this key is read although its section is not.
 NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "engine.instance_id": NotBuilt("what tells several engines apart"),
-    "engine.namespace": NotBuilt(_ORDERS),
-    "engine.state_dir": NotBuilt("parts that keep a state (journal, API token)"),
     "engine.idle": NotBuilt("the choice of an idle policy"),
-    "providers[].orders": NotBuilt(_ORDERS),
-    "providers[].orders.enabled": NotBuilt(_ORDERS, off=(False,)),
     "pools.escape_limit": NotBuilt("stopping a consumer for its escapes", off=(None,)),
     "pools.acquire_timeout_ms": NotBuilt("waiting for a pooled object"),
     "pools.OrderRequest": NotBuilt(_ORDERS),
@@ -57,9 +53,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
     "consumers[].mode": NotBuilt("consumers outside this process", only=("process", "websocket")),
     "consumers[].token_env": NotBuilt(_SURFACE, off=(None,)),
-    "orders": NotBuilt(_ORDERS),
-    "journal": NotBuilt(_ORDERS),
-    "risk": NotBuilt(_ORDERS),
     "bus": NotBuilt(_REPORTS),
     "bus.control_capacity": None,
     "bus.critical_reserve": None,

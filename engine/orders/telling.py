@@ -15,7 +15,6 @@ from engine.schema.enums import EventFlag, EventType
 from engine.schema.event import Event
 from engine.schema.execution import ExecReport
 from engine.schema.order import (
-    Anomaly,
     Breach,
     Reason,
     ReportKind,
@@ -146,7 +145,3 @@ class Teller:
         lease.publish()
         self._offer(lease)
 
-
-def is_quiet(done: Transition) -> bool:
-    """Whether what was odd is usual for this kind of order: it fills before anybody acknowledges it."""
-    return done.anomaly in (Anomaly.FILL_BEFORE_ACK, Anomaly.TERMINAL_BEFORE_ACK)

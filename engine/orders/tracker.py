@@ -61,6 +61,10 @@ class Tracker:
         self._open.pop(canonical(track.order.wire_order_id), None)
         self._ended.append((now_ns, track))
 
+    def knows(self, wire: str) -> bool:
+        """Whether an order of this wire id, in its canonical spelling, is known."""
+        return wire in self._by_wire
+
     def of_key(self, key: OrderKey) -> Track | None:
         """The order of an owner's id: the last one that had it."""
         return self._by_key.get(key)

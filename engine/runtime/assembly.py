@@ -102,7 +102,8 @@ class Engine:
         self._joined = 0
         self._own = OwnEvents(self.recycler, self.clock, self.bus, self.runners, self.reporting.tell, self.orchestrator,
                               self.timer, lambda: self.post, lambda: self.desk.refresh())  # fmt: skip
-        self._purses = Purses(self.recycler, self._own.offer_made, self.dispatcher.deliver, self.reporting,
+        self.offer_made = self._own.offer_made
+        self._purses = Purses(self.recycler, self.offer_made, self.dispatcher.deliver, self.reporting,
                               self.board.current_version, self.clock.now)  # fmt: skip
         self.catalogue = Catalogue(self._own.publish_instrument, self.clock.now)
         self.merging = Merging(self.orchestrator, self.catalogue.carriers)

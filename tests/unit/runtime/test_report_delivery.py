@@ -37,7 +37,7 @@ class Desk(TradeEngine):
         self.engine.add_consumer("mm1", self.owner, mode=mode)
         self.engine.add_consumer("watcher", self.all, mode=mode, takes_all_reports=True)
         self.engine.add_consumer("other", self.none, mode=mode)
-        self.teller = Teller(self.engine.recycler, lambda lease: self.engine._own.offer_made(lease), self.clock.now)
+        self.teller = Teller(self.engine.recycler, self.engine.offer_made, self.clock.now)
         self.kept: list[bytes] = []
 
     def tell(self, *reports: Any, **order: Any) -> None:
