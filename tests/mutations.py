@@ -130,6 +130,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("switch.on", "CTL-14", "trading is on from the start",
              "tests/unit/runtime/test_commands.py::"
              "test_ctl_14_trading_is_off_until_it_is_switched_on_and_no_route_changes"),
+    Mutation("orders.no_first_switch", "TRD-13", "the switch is not asked when an order is taken",
+             "tests/unit/orders/test_desk.py::test_trd_14_what_is_off_is_suppressed_before_anything_is_written"),
+    Mutation("orders.no_second_switch", "TRD-13", "the switch is not asked again before an order leaves",
+             "tests/unit/orders/test_desk.py::"
+             "test_trd_13_what_was_switched_off_while_the_journal_wrote_does_not_go_out"),
     Mutation("bus.keep_left", "SUB-12", "a consumer that left keeps its place on the bus",
              "tests/unit/runtime/test_membership.py::"
              "test_a_place_on_the_bus_that_was_left_takes_nothing_and_is_not_given_again"),

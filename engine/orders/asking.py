@@ -82,9 +82,9 @@ def _instrument(asked: SubmitRequest, instruments: Mapping[str, Instrument]) -> 
             )
         return found
     if len(instruments) != 1:
-        names = ", ".join(sorted(instruments)) or "no provider"
-        raise UnknownSymbolError(f"{names} take orders of {asked.symbol}: name one" if instruments else
-                                 f"no provider takes orders of {asked.symbol}", op=_OP, symbol=asked.symbol)  # fmt: skip
+        who = f"{', '.join(sorted(instruments))} take" if instruments else "no provider takes"
+        ask = ": name one" if instruments else ""
+        raise UnknownSymbolError(f"{who} orders of {asked.symbol}{ask}", op=_OP, symbol=asked.symbol)
     return next(iter(instruments.values()))
 
 

@@ -6,7 +6,8 @@ the filled quantity never falls, an end stays an end.
 1. What is filled is the greatest of what was known, what the report says in all, and the sum of all fills that have
    an id of their own. So a fill counts once, whether told by its id, within a total, or both.
 2. An ACK that carries fills acts as PARTIAL. Whatever leaves nothing remaining acts as FILLED.
-3. A fill of a known id that adds nothing is a duplicate, in every state.
+3. A fill of a known id that adds nothing is a duplicate, in every state. So is the answer to a submit that says what an
+   ACK of the stream has said: they race.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from engine.schema.order import (
     Order,
     OrderState,
     ReportKind,
+    ReportSource,
     VenueReport,
 )
 
@@ -125,11 +127,13 @@ class Track:
         order: as it stands.
         exec_ids: of the fills that are in it.
         identified_raw: sum of those fills.
+        is_acked: an ACK was told.
     """
 
     order: Order
     exec_ids: set[str] = field(default_factory=set)
     identified_raw: int = 0
+    is_acked: bool = False
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +196,9 @@ def apply(track: Track, report: VenueReport, now_ns: int) -> Transition:
     growth = _growth(order.filled_qty_raw, filled_raw, told_raw)
     if is_known and growth is not Growth.GREW and kind in (ReportKind.PARTIAL, ReportKind.FILLED):
         return Transition(order=order, report=kind, is_duplicate=True)
+    if kind is ReportKind.ACK and report.source is ReportSource.REPLY and track.is_acked and growth is not Growth.GREW:
+        return Transition(order=order, report=kind, is_duplicate=True)
+    track.is_acked |= kind is ReportKind.ACK
     is_whole = filled_raw == qty_raw
     kind, anomaly = _acting_as(order, kind, growth, is_whole, anomaly)
     cell = cell_of(order.state, kind, growth)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.orders.records import Intended, RecoveredOrder, ReportRecord
 from engine.schema.order import Breach, Fee, OrderRequest, Sent, SubmitReason
@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 class RefusalPort(Protocol):
     """Why an order is not sent (RSK-03)."""
 
-    breach: Breach
-    limit: Decimal | None
-    actual: Decimal | None
+    @property
+    def breach(self) -> Breach:
+        """Which check it failed."""
+
+    @property
+    def limit(self) -> Decimal | None:
+        """The number that was broken, where it is one."""
+
+    @property
+    def actual(self) -> Decimal | None:
+        """What it would have been."""
 
     @property
     def reason(self) -> SubmitReason:
@@ -27,8 +35,6 @@ class RefusalPort(Protocol):
 
 class RoomPort(Protocol):
     """Room that an order has taken (ORDM-32)."""
-
-    is_open: bool
 
     def fill(self, qty_raw: int, fees: tuple[Fee, ...] = ()) -> None:
         """So much more of it was filled; also after release()."""
@@ -43,7 +49,7 @@ class RiskPort(Protocol):
     def check(self, request: OrderRequest, is_trading: bool) -> RoomPort | RefusalPort:
         """Check an order and take its room, in one step."""
 
-    def approve(self, reservation: RoomPort, wire_order_id: str) -> ApprovedOrder:
+    def approve(self, reservation: Any, wire_order_id: str) -> ApprovedOrder:
         """The order that a gateway takes, once."""
 
     def adopt(self, request: OrderRequest, left_qty_raw: int) -> RoomPort:

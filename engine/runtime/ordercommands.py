@@ -25,7 +25,9 @@ Done = Callable[[Outcome], None]
 class Orders(Protocol):
     """What commands may ask of the orders; an engine without any has none to ask."""
 
-    def submit(self, asked: SubmitRequest, consumer_id: str, trace_id: str, done: Callable[[SubmitReply], None]) -> None:
+    def submit(
+        self, asked: SubmitRequest, consumer_id: str, trace_id: str, done: Callable[[SubmitReply], None]
+    ) -> None:
         """Take an order; done(reply) is called once.
 
         Raises:

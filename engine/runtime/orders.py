@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from engine.orders.tracker import Tracker
 from engine.orders.wireid import WireIds
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
+from engine.schema.approved import ApprovedOrder
 from engine.schema.codec import from_json
 from engine.schema.command import Outcome
 from engine.schema.gateway import OrderGateway, WireIdStyle
@@ -64,7 +65,7 @@ class NoGateway:
     def __init__(self, provider: str) -> None:
         self.provider = provider
 
-    async def submit(self, approved: object) -> SendOutcome:
+    async def submit(self, approved: ApprovedOrder) -> SendOutcome:
         """Nothing leaves."""
         return self._refusal()
 
@@ -82,7 +83,7 @@ class NoGateway:
         """As query()."""
         raise self._error()
 
-    async def fills(self, symbols: object, since_ns: int) -> list[VenueFill]:
+    async def fills(self, symbols: Sequence[str], since_ns: int) -> list[VenueFill]:
         """As query()."""
         raise self._error()
 
@@ -170,10 +171,11 @@ class LiveOrders:
     async def open(self) -> None:
         """Read the journal, before any submit is taken (JRN-06). One that cannot be read stops orders, nothing else."""
         try:
+            self.journal.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = await self.journal.open()
-        except JournalError as error:
-            log.error("%s; %s", error, error.hint)
-            self._engine.reporting.tell("journal.failed", operation="open", error=error.reason)
+        except (JournalError, OSError) as error:
+            log.error("%s", error)
+            self._engine.reporting.tell("journal.failed", operation="open", error=str(error))
             return
         self._is_open = True
         self._restore(found)
@@ -253,7 +255,8 @@ class LiveOrders:
         if self.risk.kill.is_on:
             return SubmitReason(code="unavailable", breach=Breach.KILL_SWITCH, text="the kill switch is on")
         if not self.gateways[request.provider].is_up:
-            return SubmitReason(code="unavailable", breach=Breach.PROVIDER_DOWN, text="the provider takes no orders now")
+            text = "the provider takes no orders now"
+            return SubmitReason(code="unavailable", breach=Breach.PROVIDER_DOWN, text=text)
         if not self.reconciler.is_settled(request.provider):
             text = "orders of this provider are being reconciled"
             return SubmitReason(code="unavailable", breach=Breach.RECONCILING, text=text)
@@ -284,7 +287,9 @@ class LiveOrders:
 
     # -- what commands ask ------------------------------------------------------------------------------------
 
-    def submit(self, asked: SubmitRequest, consumer_id: str, trace_id: str, done: Callable[[SubmitReply], None]) -> None:
+    def submit(
+        self, asked: SubmitRequest, consumer_id: str, trace_id: str, done: Callable[[SubmitReply], None]
+    ) -> None:
         """Take an order; done(reply) is called once.
 
         Raises:

@@ -33,16 +33,19 @@ class OrderGateway(Protocol):
     """One provider's way to its venue's orders. Used on the engine's loop.
 
     A call never raises for what a venue or a network does: it answers SendOutcome, or the error below.
-
-    Attributes:
-        provider: whose.
-        wire_id_style: how it writes wire ids.
-        answers_repeats: the venue answers a repeated id with the first order: an unknown one may be sent again.
     """
 
-    provider: str
-    wire_id_style: WireIdStyle
-    answers_repeats: bool
+    @property
+    def provider(self) -> str:
+        """Whose."""
+
+    @property
+    def wire_id_style(self) -> WireIdStyle:
+        """How it writes wire ids."""
+
+    @property
+    def answers_repeats(self) -> bool:
+        """The venue answers a repeated id with the first order: an unknown one may be sent again."""
 
     @property
     def is_up(self) -> bool:

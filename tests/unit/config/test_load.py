@@ -84,7 +84,6 @@ WRONG_LINES = [
     '22: consumers[1].consumer_id: must be unique among consumers (is "c1")',
     "22: consumers[1].handler: required with mode inline: module:class",
     "24: consumers[1].params.api_secret: a secret must not stand here; name its variable in api_secret_env",
-    "25: risk: not built yet: orders, their journal and their risk checks (is {limits: {max_position: 5}})",
     "25: risk.limits.max_position: must be a decimal above 0, of at most 40 characters, in quotes,"
     ' as "0.01" (is 5)',
 ]

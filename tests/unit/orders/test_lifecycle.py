@@ -96,6 +96,16 @@ def test_ordm_20_each_cell(
     check(order_track, before.filled_qty_raw)
 
 
+@pytest.mark.parametrize("filled", ["0", "2", "5"])
+def test_trd_25_an_answer_that_says_what_the_stream_has_said_is_told_to_nobody(filled: str) -> None:
+    order_track = track()
+    apply(order_track, report(K.ACK), 11)
+    apply(order_track, report(K.PARTIAL, filled), 11)
+    before = order_track.order
+    assert apply(order_track, report(K.ACK, source=ReportSource.REPLY), 11).is_duplicate
+    assert order_track.order == before
+
+
 def test_ordm_21_the_table_has_every_cell() -> None:
     assert set(TABLE) == set(product(Stage, ReportKind))
 
