@@ -12,7 +12,15 @@ import pytest
 pytest.importorskip("pytest_benchmark", reason="the extra [bench] is not installed")
 
 from bench import instructions
-from engine.bench import suite_growth, suite_libraries, suite_micro, suite_pipeline, suite_process, suite_socket
+from engine.bench import (
+    suite_growth,
+    suite_libraries,
+    suite_micro,
+    suite_orders,
+    suite_pipeline,
+    suite_process,
+    suite_socket,
+)
 from engine.bench.record import Row
 from engine.bench.sources import Sources
 
@@ -40,6 +48,11 @@ def measured(benchmark, rows: Iterable[Row], goals: set[str]) -> list[Row]:
 def test_micro(benchmark, sources):
     rows = measured(benchmark, suite_micro.run(sources, SECONDS, SCALE), {"G3", "G4", "G5", "G6", "G7"})
     assert all(row.baseline_figure for row in rows if row.goal in {"G3", "G4", "G5", "G7"})
+
+
+def test_orders(benchmark):
+    rows = measured(benchmark, suite_orders.run(SECONDS, SCALE), {"RSK-13"})
+    assert all(row.baseline_figure for row in rows)
 
 
 def test_pipeline(benchmark, sources):

@@ -45,10 +45,25 @@ if typing.TYPE_CHECKING:
         UpdateType,
     )
     from engine.schema.event import Event
-    from engine.schema.instrument import Instrument
+    from engine.schema.execution import ExecReport
+    from engine.schema.instrument import Instrument, OrderType, TimeInForce
     from engine.schema.market import BookSnapshot, BookUpdate, Levels, Trade
     from engine.schema.merged import MergedEvent
+    from engine.schema.order import (
+        Anomaly,
+        Breach,
+        Fee,
+        Liquidity,
+        OrderState,
+        Reason,
+        ReportKind,
+        ReportSource,
+        RiskControlKind,
+        RiskScope,
+        RiskStatus,
+    )
     from engine.schema.quotes import KlineSummary, Ticker
+    from engine.schema.risk import RiskControl
 
 _HOMES: dict[str, tuple[str, ...]] = {
     "engine.base.errors": (
@@ -86,20 +101,37 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "UpdateType",
     ),
     "engine.schema.event": ("Event",),
-    "engine.schema.instrument": ("Instrument",),
+    "engine.schema.execution": ("ExecReport",),
+    "engine.schema.instrument": ("Instrument", "OrderType", "TimeInForce"),
     "engine.schema.market": ("BookSnapshot", "BookUpdate", "Levels", "Trade"),
     "engine.schema.merged": ("MergedEvent",),
+    "engine.schema.order": (
+        "Anomaly",
+        "Breach",
+        "Fee",
+        "Liquidity",
+        "OrderState",
+        "Reason",
+        "ReportKind",
+        "ReportSource",
+        "RiskControlKind",
+        "RiskScope",
+        "RiskStatus",
+    ),
     "engine.schema.quotes": ("KlineSummary", "Ticker"),
+    "engine.schema.risk": ("RiskControl",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Anomaly",
     "BalanceCause",
     "BalanceUpdate",
     "Book",
     "BookReason",
     "BookSnapshot",
     "BookUpdate",
+    "Breach",
     "ChecksumState",
     "CloseReason",
     "ConfigError",
@@ -113,19 +145,32 @@ __all__ = [
     "EventFlag",
     "EventKind",
     "EventType",
+    "ExecReport",
+    "Fee",
     "Handler",
     "Instrument",
     "InstrumentUpdate",
     "InternalError",
     "KlineSummary",
     "Levels",
+    "Liquidity",
     "MergedEvent",
     "MisuseError",
+    "OrderState",
+    "OrderType",
+    "Reason",
     "ReplayResult",
+    "ReportKind",
+    "ReportSource",
+    "RiskControl",
+    "RiskControlKind",
+    "RiskScope",
+    "RiskStatus",
     "Served",
     "Side",
     "Subscription",
     "Ticker",
+    "TimeInForce",
     "Trade",
     "UnknownSymbolError",
     "UpdateType",

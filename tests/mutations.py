@@ -130,6 +130,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("switch.on", "CTL-14", "trading is on from the start",
              "tests/unit/runtime/test_commands.py::"
              "test_ctl_14_trading_is_off_until_it_is_switched_on_and_no_route_changes"),
+    Mutation("orders.no_first_switch", "TRD-13", "the switch is not asked when an order is taken",
+             "tests/unit/orders/test_desk.py::test_trd_14_what_is_off_is_suppressed_before_anything_is_written"),
+    Mutation("orders.no_second_switch", "TRD-13", "the switch is not asked again before an order leaves",
+             "tests/unit/orders/test_desk.py::"
+             "test_trd_13_what_was_switched_off_while_the_journal_wrote_does_not_go_out"),
     Mutation("bus.keep_left", "SUB-12", "a consumer that left keeps its place on the bus",
              "tests/unit/runtime/test_membership.py::"
              "test_a_place_on_the_bus_that_was_left_takes_nothing_and_is_not_given_again"),
@@ -159,4 +164,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("runner.stamp_late", "OBS-07", "the wait in the queue is not measured",
              "tests/unit/runtime/test_observed.py::"
              "test_obs_07_delivery_is_from_arrival_to_callback_with_the_wait_in_the_queue"),
+    # --- orders
+    Mutation("risk.no_concurrency", "ORDM-30", "any number of orders may be open at once",
+             "tests/unit/orders/test_risk.py::test_ordm_30_orders_open_at_once"),
+    Mutation("risk.free_twice", "RSK-06", "an order's room is freed as often as it is asked for",
+             "tests/unit/orders/test_risk.py::test_rsk_06_a_hundred_orders_that_come_to_nothing_leave_room_for_one"),
 )  # fmt: skip

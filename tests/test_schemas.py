@@ -23,7 +23,7 @@ from engine.schema.codec import to_json
 from engine.schema.enums import EventType
 from engine.schema.event import Event
 from tests.system.test_run_cli import endpoints, simulator
-from tests.unit.event_kit import BUILT, SAMPLES, fields_of
+from tests.unit.event_kit import BUILT, fields_of, sample
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
 NAMES = ("bench", "check", "config", "demo", "error", "event", "instruments", "record", "replay", "run", "run-ready")
@@ -31,7 +31,7 @@ NAMES = ("bench", "check", "config", "demo", "error", "event", "instruments", "r
 
 def full_event(event_type: EventType) -> Event:
     """An event with a value in every field."""
-    values = {name: SAMPLES[name] for name in fields_of(event_type)}
+    values = {name: sample(event_type, name) for name in fields_of(event_type)}
     if event_type is EventType.MERGED_EVENT:
         values["provider"] = "merged:btc"
     return BUILT[event_type].from_dict(values)

@@ -5,6 +5,7 @@ from engine.bench import (
     suite_growth,
     suite_libraries,
     suite_micro,
+    suite_orders,
     suite_pipeline,
     suite_process,
     suite_service,
@@ -31,6 +32,7 @@ def run(suite: str, sources: Sources, seconds: float, note: Note) -> Iterator[Ro
         raise ValueError(f"suite {suite} is not one of {', '.join((*BUILT, ALL))}")
     if suite in ("micro", ALL):
         yield from suite_micro.run(sources, seconds)
+        yield from suite_orders.run(seconds)
         yield from suite_libraries.run(sources, seconds, note)
     if suite in ("pipeline", ALL):
         yield from suite_pipeline.run(sources, seconds, note)

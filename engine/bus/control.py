@@ -71,7 +71,8 @@ class ControlBus:
             if error is None:
                 outcome = self._obey(command, is_id_taken=known is not None)
         except EngineError as refused:
-            error = refused
+            # Without its frames: they would keep those that called, and what a callback has in hand with them.
+            error = refused.with_traceback(None)
         ack = Ack(
             message_id=_text(command.message_id),
             consumer_id=_text(command.consumer_id),

@@ -80,6 +80,9 @@ def register(app: typer.Typer) -> None:
         held: Annotated[
             bool, typer.Option("--held", help="Let no time pass before POST /resume: the same bytes each time.")
         ] = False,
+        unlimited: Annotated[
+            bool, typer.Option("--unlimited", help="Lift the venues' limits of calls, messages and orders.")
+        ] = False,
         scenario: Annotated[
             Path | None, typer.Option("--scenario", metavar="FILE", help="A fault plan, as YAML.")
         ] = None,
@@ -110,6 +113,7 @@ def register(app: typer.Typer) -> None:
             symbols=symbols,
             start_us=start_us,
             held=held,
+            limited=not unlimited,
             rules=fault_plan([name for name in (faults or "").split(",") if name], scenario),
             log_level=flags.log_level or "info",
         )

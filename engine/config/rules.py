@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.config.document import Document
 from engine.config.faults import Fault, PathKey, is_secret_key, shown_value
-from engine.config.venues import BOOK_DEPTHS, KLINE_INTERVALS
+from engine.config.venues import BOOK_DEPTHS, KLINE_INTERVALS, VENUES_WITHOUT_ACCOUNTS
 
 Rule = Callable[[Document], Iterator[Fault]]
 
@@ -156,6 +156,19 @@ def _subscriptions(document: Document) -> Iterator[Fault]:
                 )
 
 
+def _order_accounts(document: Document) -> Iterator[Fault]:
+    """Orders are sent with a key, to a venue that has accounts."""
+    for path, provider in _items(document, "providers"):
+        orders, credentials = provider.get("orders"), provider.get("credentials")
+        if not isinstance(orders, dict) or orders.get("enabled") is not True:
+            continue
+        venue = provider.get("venue")
+        if venue in VENUES_WITHOUT_ACCOUNTS:
+            yield document.fault((*path, "orders", "enabled"), f"{venue} has no accounts to send orders of", "true")
+        elif not isinstance(credentials, dict) or not credentials.get("api_key_env"):
+            yield document.fault((*path, "orders", "enabled"), "needs credentials", "true")
+
+
 def _literal_secrets(document: Document) -> Iterator[Fault]:
     """A handler's parameters hold no secret themselves."""
     for path, consumer in _items(document, "consumers"):
@@ -173,6 +186,7 @@ _RULES: tuple[Rule, ...] = (
     _handlers,
     _merge_rules,
     _subscriptions,
+    _order_accounts,
     _literal_secrets,
 )
 

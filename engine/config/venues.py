@@ -14,3 +14,6 @@ KLINE_INTERVALS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "kraken": ("1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "15d"),
     "simulated": ("1m", "5m", "15m", "30m", "1h", "4h", "1d"),
 })  # fmt: skip
+
+VENUES_WITHOUT_ACCOUNTS = frozenset({"simulated"})
+"""Their feeds are public alone; a simulated account is had by naming a real venue and the simulator's endpoints."""

@@ -102,6 +102,48 @@ class Context:
         """Switch one's own trading on or off; off counts from the acknowledgement."""
         return self._give("set_trading_mode", {"enabled": enabled}, message_id)
 
+    def submit(
+        self,
+        client_order_id: str,
+        symbol: str,
+        *,
+        side: str,
+        qty: str,
+        order_type: str = "limit",
+        price: str | None = None,
+        provider: str | None = None,
+        tif: str | None = None,
+        post_only: bool = False,
+        timeout_ms: int | None = None,
+        decision_id: str | None = None,
+        message_id: str | None = None,
+    ) -> Reply:
+        """Ask for an order; price and quantity are decimal texts. What it came to is the answer to the submit
+        (``status``: submitted, suppressed, duplicate, rejected), what becomes of the order comes as ExecReports.
+
+        A *client_order_id* is taken until an hour after its order ended: the same one again sends nothing.
+        """
+        payload = {
+            "client_order_id": client_order_id, "symbol": symbol, "side": side, "order_type": order_type, "qty": qty,
+            "price": price, "provider": provider, "tif": tif, "post_only": post_only, "timeout_ms": timeout_ms,
+            "decision_id": decision_id,
+        }  # fmt: skip
+        return self._give("submit_order", payload, message_id)
+
+    def cancel(self, client_order_id: str, *, message_id: str | None = None) -> Reply:
+        """Ask for an order's end; it has ended when a report says so. What it came to is the order as it stands."""
+        return self._give("cancel_order", {"client_order_id": client_order_id}, message_id)
+
+    def cancel_all(
+        self, *, provider: str | None = None, symbol: str | None = None, message_id: str | None = None
+    ) -> Reply:
+        """Ask for the end of all of one's own orders; what it came to says how many."""
+        return self._give("cancel_all", {"provider": provider, "symbol": symbol}, message_id)
+
+    def query(self, client_order_id: str, *, message_id: str | None = None) -> Reply:
+        """Ask how an order stands, at its venue where it has not ended."""
+        return self._give("query_order", {"client_order_id": client_order_id}, message_id)
+
     def _ask(
         self,
         kind: str,

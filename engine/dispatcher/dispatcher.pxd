@@ -29,6 +29,7 @@ cdef class Dispatcher(EventSink):
     cdef int64_t _next_deadline_ns
     cdef int64_t _overrun_ns
     cdef object _on_telemetry, _on_limited, _on_late
+    cdef public object audience              # called as audience(event): an array of the consumers an addressed event goes to
     cdef public object on_deadline           # called as on_deadline() when next_deadline_ns has come nearer, or None
     cdef readonly uint64_t flush_overruns
     cdef readonly LatencyHistogram gap_hold
@@ -41,6 +42,7 @@ cdef class Dispatcher(EventSink):
     cdef int _wake_at(self, int64_t deadline_ns) except -1
     cdef int _let_go(self, int64_t now_ns, bint is_last_call) except -1
     cdef int _hand_on(self, PyObject* event, StreamState* stream, const uint16_t* consumers, uint32_t count) except -1
+    cdef int _address(self, PyObject* event, StreamState* stream) except -1
     cdef int _drain(self, uint32_t index, StreamState* stream) except -1
     cdef int _release_lowest(self, uint32_t index, StreamState* stream, int64_t now_ns) except -1
     cdef StreamState* _stream(self, uint32_t index, PyObject* first) except NULL

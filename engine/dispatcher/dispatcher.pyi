@@ -1,3 +1,4 @@
+from array import array
 from collections.abc import Callable
 from typing import final
 
@@ -39,6 +40,8 @@ class Dispatcher(EventSink):
     flush_overruns: int
     gap_hold: LatencyHistogram
     on_deadline: Callable[[], None] | None
+    audience: Callable[[Event], array[int]] | None
+    """Consumers that an addressed event goes to: reports of orders, risk."""
     def __init__(
         self,
         pool: EventPool,

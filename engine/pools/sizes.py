@@ -22,9 +22,11 @@ FLOORS: Mapping[str, Mapping[EventType, int]] = {
         EventType.KLINE_SUMMARY: 300,
         EventType.INSTRUMENT_UPDATE: 300,
         EventType.BALANCE_UPDATE: 300,
+        EventType.EXEC_REPORT: 20,
         EventType.MERGED_EVENT: 50,
         EventType.CONTROL_ACK: 20,
         EventType.CONTROL_RESULT: 20,
+        EventType.RISK_CONTROL: 20,
     },
     "throughput": {
         EventType.BOOK_SNAPSHOT: 4096,
@@ -34,9 +36,11 @@ FLOORS: Mapping[str, Mapping[EventType, int]] = {
         EventType.KLINE_SUMMARY: 4096,
         EventType.INSTRUMENT_UPDATE: 4096,
         EventType.BALANCE_UPDATE: 4096,
+        EventType.EXEC_REPORT: 1024,
         EventType.MERGED_EVENT: 1024,
         EventType.CONTROL_ACK: 1024,
         EventType.CONTROL_RESULT: 1024,
+        EventType.RISK_CONTROL: 1024,
     },
 }
 FRAME_FLOORS: Mapping[str, dict[str, int]] = {
@@ -44,7 +48,9 @@ FRAME_FLOORS: Mapping[str, dict[str, int]] = {
     "throughput": {"WsFrame": 1024, "ProviderRaw": 1024},
 }
 """Slots of the pools of venue bytes. ProviderRaw grows with the books that may keep diffs (MEM-02)."""
-RESERVES: Mapping[EventType, int] = dict.fromkeys((EventType.CONTROL_ACK, EventType.CONTROL_RESULT), CRITICAL_RESERVE)
+RESERVES: Mapping[EventType, int] = dict.fromkeys(
+    (EventType.EXEC_REPORT, EventType.CONTROL_ACK, EventType.CONTROL_RESULT, EventType.RISK_CONTROL), CRITICAL_RESERVE
+)
 
 
 @dataclass(frozen=True)

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 from engine.base.clock import Clock
 from engine.base.errors import AuthError, NetworkError, ScaleOverflowError, ValidationError, VenueError
 from engine.base.workers import TaskScope
-from engine.config.sections_providers import ProviderConfig
 from engine.providers.backoff import Backoff
 from engine.providers.balances import BalanceSheet
 from engine.providers.connection import Connection, SocketSettings, State
-from engine.providers.credentials import read_credentials
 from engine.providers.feed import ConnectionPlan, Feed
 from engine.providers.handover import replace_in_time
 from engine.providers.listener import FrameRelay
+from engine.providers.ordergateway import Gateway
 from engine.providers.rest import RestClient
 from engine.providers.userstream import Holding, UserStream
 from engine.schema.enums import BalanceCause
+from engine.schema.instrument import Instrument
+from engine.schema.order import VenueReport
 
 LOGIN_WITHIN_S = 10.0
 """A login that is not answered by then is tried anew on another connection."""
@@ -44,15 +45,17 @@ class AccountWays:
     """What an account needs of its session.
 
     Attributes:
-        rest: calls at the venue.
+        rest: private calls at the venue.
         clock: stamps frames.
         scope: runs its tasks.
         socket: what its connections are made with.
         new_backoff: delays of attempts.
         random: spreads planned ends.
         measure_clock: takes the offset of the venue's clock.
+        glance_at_clock: the same, sooner.
         venue_now_ns: the time on the venue's clock when ours shows that.
         tell: telemetry.
+        instruments: what the venue lists, by symbol.
     """
 
     rest: RestClient
@@ -62,30 +65,10 @@ class AccountWays:
     new_backoff: Callable[[], Backoff]
     random: Random
     measure_clock: Callable[[], Awaitable[None]]
+    glance_at_clock: Callable[[], Awaitable[None]]
     venue_now_ns: Callable[[int], int]
     tell: Callable[..., None]
-
-
-def open_account(feed: Feed, settings: ProviderConfig, ways: AccountWays) -> Account | None:
-    """The account of a provider's key, not started; None where it has no key.
-
-    Raises:
-        ConfigError: one half of the key is missing.
-    """
-    credentials = read_credentials(feed.provider, settings.credentials)
-    if credentials is None:
-        return None
-    account = Account(feed, ways)
-    try:
-        account.new_stream = feed.user_streams(
-            credentials,
-            settings.ws_private_endpoint,
-            settings.rest_endpoint,
-            lambda: ways.venue_now_ns(ways.clock.now()),
-        )
-    except AuthError as error:
-        account.refuse(error)
-    return account
+    instruments: Callable[[], Mapping[str, Instrument]]
 
 
 class Account:
@@ -110,7 +93,9 @@ class Account:
         self.logins = 0
         """That the venue has taken."""
         self.orders_told = 0
-        """Orders that no consumer of ours can have sent."""
+        """Reports of orders that no consumer of ours can have sent."""
+        self.gateway: Gateway | None = None
+        """The way to the venue's orders, where they are enabled."""
         self.sheet = BalanceSheet(feed.provider)
         self._links: list[Link] = []
         self._numbers = 0
@@ -125,9 +110,13 @@ class Account:
         link = self._new_link()
         self.ways.scope.start(self._keep(link))
         self.ways.scope.start(self._ask())
+        if self.gateway is not None:
+            self.gateway.start()
 
     async def close(self) -> None:
-        """Close every connection. Idempotent."""
+        """Part from the venue's orders, which stay as they are, and close every connection. Idempotent."""
+        if self.gateway is not None:
+            await self.gateway.close()
         for link in self._links:
             await link.connection.close()
 
@@ -170,12 +159,25 @@ class Account:
             if new in self._links:
                 self._links.remove(new)
             return False
+        await self._hear_out(old)
         await old.connection.close()
         return True
 
+    async def _hear_out(self, old: Link) -> None:
+        """Have what is on its way over *old*: reports of orders, and answers to what was asked over it."""
+        with suppress(NetworkError, TimeoutError):
+            async with asyncio.timeout(LOGIN_WITHIN_S):
+                await old.connection.round_trip()
+                if self.gateway is not None:
+                    await self.gateway.questions.all_answered(old)
+
+    def open_link(self) -> Link | None:
+        """The connection that logged in last."""
+        return next((one for one in reversed(self._links) if one.is_open.is_set()), None)
+
     def is_heard(self, link: Link) -> bool:
         """Whether the account's stream is taken from *link*: from the last one that logged in."""
-        return next((one for one in reversed(self._links) if one.is_open.is_set()), None) is link
+        return self.open_link() is link
 
     async def prepare(self, stream: UserStream) -> None:
         """Have what the next login needs.
@@ -231,6 +233,8 @@ class Account:
         if self.state == "refused" or state == self.state:
             return
         self.state, self.cause = state, cause
+        if self.gateway is not None:
+            self.gateway.account_became(state == "up", cause)
         self.ways.tell("connection.state", provider=self.feed.provider, conn=PRIVATE, state=state, cause=cause,
                        attempts=attempts, down_ms=0)  # fmt: skip
         if state != "refused":
@@ -289,7 +293,7 @@ class Link:
 
     def __init__(self, account: Account, number: int) -> None:
         self._account = account
-        self._stream = account.new_stream()
+        self.stream = account.new_stream()
         self.is_open = asyncio.Event()
         self._frame = b""
         self._ts_recv_ns = 0
@@ -297,7 +301,7 @@ class Link:
         self.connection = Connection(
             account.feed.provider,
             number,
-            ConnectionPlan(self._stream.url),
+            ConnectionPlan(self.stream.url),
             FrameRelay(self._take),
             ways.clock,
             settings=ways.socket,
@@ -310,15 +314,17 @@ class Link:
 
     async def prepare(self) -> None:
         """A new stream for a new connection."""
-        self._stream = self._account.new_stream()
-        await self._account.prepare(self._stream)
+        self.stream = self._account.new_stream()
+        await self._account.prepare(self.stream)
 
     def frames(self) -> tuple[bytes, ...]:
         """What logs in."""
-        return self._stream.frames()
+        return self.stream.frames()
 
     def _state_changed(self, connection: Connection, state: State, cause: str) -> None:
         self.is_open.clear()
+        if state != "up" and self._account.gateway is not None:
+            self._account.gateway.link_lost(self, cause)
         if state == "up":
             asyncio.get_running_loop().call_later(LOGIN_WITHIN_S, self._check_login, connection.stood_from_s)
         elif state == "down":
@@ -339,11 +345,9 @@ class Link:
     def _take(self, frame: bytes, ts_recv_ns: int, conn: int) -> None:
         self._frame, self._ts_recv_ns = frame, ts_recv_ns
         try:
-            self._stream.take(frame, self)
+            self.stream.take(frame, self)
         except ValidationError as error:
-            provider = self._account.feed.provider
-            log.debug("%s private frame refused: %s", provider, error.reason)
-            self._account.feed.ports.on_reject(provider, "bad_value", None, frame, len(frame))
+            self.unreadable(error.reason)
 
     def opened(self) -> None:
         """The venue has taken the login."""
@@ -372,10 +376,39 @@ class Link:
         if self._account.is_heard(self) or not self.is_open.is_set():
             self._account.take_holdings(holdings, cause, ts_venue_ns, self._ts_recv_ns)
 
+    def reported(self, reports: Sequence[VenueReport]) -> None:
+        """How orders stand: heard of every connection, for none may be missed; what comes twice is known by its id."""
+        gateway = self._account.gateway
+        if gateway is not None:
+            gateway.take_reports(reports, self._ts_recv_ns)
+            return
+        for report in reports:
+            self.order_told(report.venue_order_id or "")
+
     def order_told(self, venue_order_id: str) -> None:
-        """An order, heard of one connection alone."""
+        """An order of others, heard of one connection alone."""
         if self._account.is_heard(self) or not self.is_open.is_set():
             self._account.take_order(venue_order_id, self._frame)
+
+    def answered(self, number: int, message: dict[str, Any]) -> None:
+        """The answer to a request of the gateway."""
+        if self._account.gateway is not None:
+            self._account.gateway.answered(number, message)
+
+    def throttled(self, said: str) -> None:
+        """Requests come too fast."""
+        if self._account.gateway is not None:
+            self._account.gateway.throttled(said)
+
+    def unreadable(self, why: str) -> None:
+        """A frame, or a part of it, is kept as a dead letter."""
+        provider = self._account.feed.provider
+        log.debug("%s private frame refused: %s", provider, why)
+        self._account.feed.ports.on_reject(provider, "bad_value", None, self._frame, len(self._frame))
+
+    def post(self, frame: bytes) -> bool:
+        """Send a request at once."""
+        return self.connection.post(frame)
 
     def holdings_doubted(self) -> None:
         """Balances may have changed."""

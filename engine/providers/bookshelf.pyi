@@ -15,5 +15,7 @@ class BookShelf(BookSource):
         """Put a book where its instrument is looked for."""
     def is_valid(self, instrument_id: int) -> bool:
         """Whether there is a book that is in force."""
+    def best_prices(self, instrument_id: int) -> tuple[int, int, int] | None:
+        """(best bid, best ask, price scale) of a valid book that has both; None where there is none."""
     def offer_to(self, sink: EventSink, instrument_id: int, reason: int) -> tuple[int, int] | None:
         """Hand a book's snapshot to one consumer; (epoch, number) of the state it holds, None where there is none."""

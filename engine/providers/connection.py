@@ -229,6 +229,10 @@ class Connection:
             self._outbox.extend(frames)
             self._send_due()
 
+    def post(self, frame: bytes) -> bool:
+        """Send at once what no pace of control frames concerns: an order. False where nothing has left."""
+        return self._listener is not None and self._listener.send(frame)
+
     def hear(self, sink: FrameSink) -> None:
         """Hand the frames to *sink* from now on."""
         self.sink = sink

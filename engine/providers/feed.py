@@ -16,6 +16,7 @@ from engine.providers.balances import Balance
 from engine.providers.budget import RestLimits
 from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.limits import SocketLimits
+from engine.providers.ordergateway import Gateway, GatewayWays
 from engine.providers.sharding import shards
 from engine.providers.userstream import UserStream
 from engine.providers.venuestream import VenueStream
@@ -94,12 +95,27 @@ class SnapshotRequest:
     weight: int = 1
 
 
+@dataclass(frozen=True)
+class PrivateHalf:
+    """A venue's private half, for one key.
+
+    Attributes:
+        new_stream: the account's stream, for each connection anew.
+        new_gateway: the way to its orders, which all of them share.
+    """
+
+    new_stream: Callable[[], UserStream]
+    new_gateway: Callable[[GatewayWays], Gateway]
+
+
 class Feed(ABC):
     """One provider. Owned by the runtime; used on the engine's loop."""
 
     venue: ClassVar[str]
     socket_limits: ClassVar[SocketLimits]
     rest_limits: ClassVar[RestLimits]
+    private_limits: ClassVar[RestLimits | None] = None
+    """Of private calls, where the venue counts them by key; None = they count as this address's."""
     has_positions: ClassVar[bool] = False
     """Whether the venue numbers the states of a book, and gives snapshots with such a number by REST."""
     stream: VenueStream
@@ -249,14 +265,14 @@ class Feed(ABC):
         """
 
     @abstractmethod
-    def user_streams(
+    def private_half(
         self,
         credentials: Credentials,
         ws_endpoint: str | None,
         rest_endpoint: str | None,
         venue_now_ns: Callable[[], int],
-    ) -> Callable[[], UserStream]:
-        """Makes the private half of each connection of one account.
+    ) -> PrivateHalf:
+        """What makes streams and orders of one account.
 
         Args:
             credentials: its key.

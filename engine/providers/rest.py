@@ -99,11 +99,12 @@ class RestClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         *,
+        timeout_s: float | None = None,
         weight: int = 1,
         call: CallClass = CallClass.ORDERS,
     ) -> bytes:
         """As get(), with a body and headers."""
-        return await self._call("POST", url, None, weight, call, body, headers)
+        return await self._call("POST", url, timeout_s, weight, call, body, headers)
 
     async def delete(self, url: str, *, weight: int = 1, call: CallClass = CallClass.ORDERS) -> bytes:
         """As get(), to take something back."""
@@ -126,7 +127,7 @@ class RestClient:
         headers: Mapping[str, str] | None,
     ) -> bytes:
         while True:
-            await self._admitted(weight, call)
+            await self.admitted(weight, call)
             # What waits for a connection is not under way yet: it stays behind when the venue refuses meanwhile.
             async with self._slots:
                 if self._spend(weight, call):
@@ -170,8 +171,12 @@ class RestClient:
 
     # -- limits -----------------------------------------------------------------------------------------------
 
-    async def _admitted(self, weight: int, call: CallClass) -> None:
-        """Wait until the call is within the limit; a ban is not waited for."""
+    async def admitted(self, weight: int, call: CallClass) -> None:
+        """Wait until a call is within the limit; a ban is not waited for.
+
+        Raises:
+            RateLimitedError: there is one.
+        """
         if self._budget is None:
             return
         loop = asyncio.get_running_loop()
@@ -235,3 +240,8 @@ class RestClient:
             retry_after_s=wait_s,
             raw=body,
         )
+
+
+def may_have_left(error: NetworkError) -> bool:
+    """Whether bytes of a request that failed so may have gone out: of all that fails, only a connect has sent none."""
+    return not isinstance(error.__cause__, aiohttp.ClientConnectorError)

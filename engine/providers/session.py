@@ -13,20 +13,24 @@ from engine.base.clock import Clock
 from engine.base.errors import ProtocolError, UnknownSymbolError, ValidationError, VenueError
 from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
-from engine.providers.account import Account, AccountWays, open_account
+from engine.providers.account import Account, AccountWays
 from engine.providers.backoff import Backoff
 from engine.providers.brake import Brake
 from engine.providers.connection import FINAL_REFUSALS, Connection, State
 from engine.providers.feed import ConnectionPlan, Feed, SnapshotRequest, Wanted
 from engine.providers.fleet import Fleet
 from engine.providers.gate import VenueGate, socket_settings
+from engine.providers.listing import NOTHING_LISTED, pick
 from engine.providers.network import tls_context, wait_to_retry
+from engine.providers.ordergateway import Gateway
+from engine.providers.private import open_account, private_rest
 from engine.providers.refresh import BookRefresh
 from engine.providers.refusals import Refusals
 from engine.providers.rest import RestClient
 from engine.providers.snapshots import SnapshotDesk
 from engine.providers.upkeep import Upkeep
 from engine.schema.enums import BookReason
+from engine.schema.gateway import ReportSink
 from engine.schema.instrument import Instrument
 from engine.schema.ports import FrameSink
 
@@ -59,6 +63,7 @@ class Session:
         pause_ms: how long reading stops at a time where places are short; 0 = it does not.
         gate: what this provider shares with others at the same venue; None = it is alone there.
         tape: told of all that goes to and comes from the venue but frames, which pass through *sink*.
+        reports: told of orders, where they are enabled; None = they are none of this engine's.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Session:
         gate: VenueGate | None = None,
         pause_ms: int = 0,
         tape: Tape | None = None,
+        reports: ReportSink | None = None,
     ) -> None:
         self.feed = feed
         self.settings = settings
@@ -86,6 +92,8 @@ class Session:
             tls=tls,
             tell=tell,
         )
+        self.private_rest = private_rest(feed, settings, self.gate, tls, tell)
+        self._reports = reports
         self._clock = clock
         self._tell = tell
         self._tape = tape
@@ -177,11 +185,14 @@ class Session:
             return
         self._closed = True
         self.brake.release()
+        if self.gateway is not None:
+            await self.gateway.close()
         self._scope.cancel()
         await self.fleet.close()
         if self.account is not None:
             await self.account.close()
         await self.rest.close()
+        await self.private_rest.close()
         self.ended.set()
 
     async def stop(self) -> None:
@@ -193,6 +204,11 @@ class Session:
         self.feed.stream.read_end()
         self.listed = None
         self._provider_state("stopped", "stopped by an operator")
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """The way to the venue's orders, from start() on; None where they are not enabled, or the key is no key."""
+        return None if self.account is None else self.account.gateway
 
     def now_ns(self) -> int:
         """Our clock."""
@@ -241,24 +257,7 @@ class Session:
         Raises:
             VenueError: as for load_instruments().
         """
-        return self._pick(await self.load_instruments(), self.settings.symbols)
-
-    def _pick(
-        self, instruments: Sequence[Instrument], symbols: Sequence[str]
-    ) -> tuple[list[Instrument], list[UnknownSymbolError]]:
-        listed: dict[str, Instrument] = {}
-        for instrument in instruments:
-            for alias in instrument.aliases:
-                listed.setdefault(alias, instrument)
-            listed[instrument.symbol] = instrument
-        missing = [
-            UnknownSymbolError(
-                f"{symbol} is not listed", op="instruments.load", provider=self.feed.provider, symbol=symbol
-            )
-            for symbol in symbols
-            if symbol not in listed
-        ]
-        return [listed[symbol] for symbol in symbols if symbol in listed], missing
+        return pick(self.feed.provider, await self.load_instruments(), self.settings.symbols)
 
     # -- all of it, whatever the venue does -------------------------------------------------------------------
 
@@ -272,9 +271,12 @@ class Session:
             carry: takes each instrument before any frame of it comes.
         """
         self._carry = carry
-        ways = AccountWays(self.rest, self._clock, self._scope, self._socket, self._backoff, self._random,
-                           self.upkeep.measure_clock, self.gate.clock.venue_now_ns, self._tell)  # fmt: skip
-        self.account = open_account(self.feed, self.settings, ways)
+        ways = AccountWays(
+            self.private_rest, self._clock, self._scope, self._socket, self._backoff, self._random,
+            self.upkeep.measure_clock, self.upkeep.glance_at_clock, self.gate.clock.venue_now_ns, self._tell,
+            lambda: self.listed or NOTHING_LISTED,
+        )  # fmt: skip
+        self.account = open_account(self.feed, self.settings, ways, self.gate, self._reports)
         self._scope.start(self._come_up())
 
     async def _come_up(self) -> None:

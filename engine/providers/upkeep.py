@@ -90,11 +90,18 @@ class Upkeep:
             VenueError: the venue does not answer.
             ValidationError: it answers with something else.
         """
+        await self._measure(SAMPLES, CallClass.RESYNC)
+
+    async def glance_at_clock(self) -> None:
+        """The same by one round trip, for an order that waits for it; raises as measure_clock()."""
+        await self._measure(1, CallClass.ORDERS)
+
+    async def _measure(self, count: int, call: CallClass) -> None:
         url, weight = self._feed.time_url(self._rest_endpoint), self._feed.rest_limits.time_weight
         samples = []
-        for _ in range(SAMPLES):
+        for _ in range(count):
             sent_ns = self._clock.now()
-            body = await self._rest.get(url, weight=weight, call=CallClass.RESYNC)
+            body = await self._rest.get(url, weight=weight, call=call)
             received_ns = self._clock.now()
             samples.append(OffsetSample(sent_ns, received_ns, *self._feed.read_time(body)))
         self._offset.take(samples)

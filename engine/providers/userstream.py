@@ -13,6 +13,7 @@ import msgspec
 from engine.base.errors import AuthError, ValidationError, VenueError
 from engine.providers.rest import RestClient
 from engine.schema.enums import BalanceCause
+from engine.schema.order import VenueReport
 
 CHECK_HINT = "engine-run check --online asks the venue about the key alone"
 _OP = "account.open"
@@ -54,8 +55,20 @@ class AccountPort(Protocol):
     def holds(self, holdings: Sequence[Holding], cause: BalanceCause, ts_venue_ns: int = 0) -> None:
         """So much is there of these assets now."""
 
+    def reported(self, reports: Sequence[VenueReport]) -> None:
+        """The frame tells how orders stand, their symbols in the venue's spelling."""
+
     def order_told(self, venue_order_id: str) -> None:
-        """The frame tells of an order."""
+        """The frame tells of a list of orders, which is never ours."""
+
+    def answered(self, number: int, message: dict[str, Any]) -> None:
+        """The frame answers a request that no login made."""
+
+    def throttled(self, said: str) -> None:
+        """The venue has left a request unanswered, for there were too many."""
+
+    def unreadable(self, why: str) -> None:
+        """A part of the frame could not be read; the rest of it is told."""
 
     def holdings_doubted(self) -> None:
         """The balances may have changed, and the stream does not tell all of it."""

@@ -31,6 +31,7 @@ from engine.providers.assembler import BookAssembler
 from engine.providers.bookshelf import BookShelf
 from engine.providers.feed import BookRules, Feed, FeedPorts
 from engine.providers.registry import open_feed
+from engine.runtime.audience import Audience
 from engine.runtime.catalogue import Catalogue
 from engine.runtime.commands import Commands
 from engine.runtime.handlers import load_handler
@@ -92,6 +93,8 @@ class Engine:
         self.feeds: dict[str, Feed] = {}
         self.runners: dict[str, Runner] = {}
         self.names: dict[str, str] = {}
+        self._audience = Audience(self.runners)
+        self.dispatcher.audience = self._audience.of
         self.leaving: dict[str, Runner] = {}
         """Consumers that were cut off and have not ended yet."""
         self.departed: Counter[str] = Counter()
@@ -99,7 +102,8 @@ class Engine:
         self._joined = 0
         self._own = OwnEvents(self.recycler, self.clock, self.bus, self.runners, self.reporting.tell, self.orchestrator,
                               self.timer, lambda: self.post, lambda: self.desk.refresh())  # fmt: skip
-        self._purses = Purses(self.recycler, self._own.offer_made, self.dispatcher.deliver, self.reporting,
+        self.offer_made = self._own.offer_made
+        self._purses = Purses(self.recycler, self.offer_made, self.dispatcher.deliver, self.reporting,
                               self.board.current_version, self.clock.now)  # fmt: skip
         self.catalogue = Catalogue(self._own.publish_instrument, self.clock.now)
         self.merging = Merging(self.orchestrator, self.catalogue.carriers)
@@ -200,6 +204,7 @@ class Engine:
         version_filter: bool = True,
         budget_ms: int = 50,
         may_trade: bool = False,
+        takes_all_reports: bool = False,
     ) -> Runner:
         """Connect a consumer, at any time; it gets events once it is subscribed and :meth:`start` was called.
 
@@ -214,6 +219,7 @@ class Engine:
             version_filter: what was routed to it before its own routes changed is skipped.
             budget_ms: a longer callback is told as slow.
             may_trade: how its trading switch stands at first.
+            takes_all_reports: it gets reports of the orders of others as well.
 
         Raises:
             ConfigError: the name is taken, or the handler has no method to call.
@@ -248,6 +254,7 @@ class Engine:
         self.runners[consumer_id] = runner
         self.names[consumer_id] = name or consumer_id
         self.switches.add(consumer_id, enabled=may_trade)
+        self._audience.add(consumer_id, takes_all=takes_all_reports)
         self.control.forget_issuer(consumer_id)
         self.reporting.names[index] = consumer_id
         return runner
@@ -275,6 +282,7 @@ class Engine:
         self.merging.left(self.desk.unregister(consumer_id), self.desk)
         self.commands.venues.review()
         self.switches.remove(consumer_id)
+        self._audience.remove(consumer_id)
         runner = self.leaving[consumer_id] = self.runners.pop(consumer_id)
         return runner
 
@@ -311,6 +319,7 @@ class Engine:
                 version_filter=consumer.version_filter,
                 budget_ms=consumer.callback_budget_ms,
                 may_trade=consumer.trading_switch == "enabled",
+                takes_all_reports=consumer.exec_reports == "all",
             )
             for wanted in consumer.subscriptions:
                 self.desk.subscribe(

@@ -25,6 +25,8 @@ class Catalogue:
     def __init__(self, publish: Publisher, clock_ns: Callable[[], int]) -> None:
         self._publish = publish
         self._clock_ns = clock_ns
+        self.on_kept: Callable[[Instrument], None] = lambda record: None
+        """Called with each record that is new or has changed, before anybody is told."""
         self._records: dict[tuple[str, str], Instrument] = {}
         self._resting: set[tuple[str, str]] = set()
 
@@ -79,6 +81,10 @@ class Catalogue:
             if name == symbol and (provider, name) not in self._resting
         }
 
+    def of_symbol(self, symbol: str) -> dict[str, Instrument]:
+        """The records of those that carry *symbol*, by provider."""
+        return {provider: self._records[provider, symbol] for provider in self.carriers(symbol)}
+
     def rest(self, provider: str, symbol: str) -> None:
         """A provider does not carry a symbol any more, until it is added again."""
         self._resting.add((provider, symbol))
@@ -88,6 +94,7 @@ class Catalogue:
     ) -> None:
         record = msgspec.structs.replace(record, updated_ns=self._clock_ns())
         self._records[key] = record
+        self.on_kept(record)
         self._publish(record, change, changed)
 
     @staticmethod

@@ -15,6 +15,7 @@ from engine.pools.recycler import Recycler
 from engine.providers.bookshelf import BookShelf
 from engine.runtime.catalogue import Catalogue
 from engine.runtime.merging import Merging
+from engine.runtime.ordercommands import OrderCommands
 from engine.schema.command import Command, Handler, Outcome, Result
 from engine.schema.enums import BookReason, EventType
 from engine.schema.event import Event
@@ -123,6 +124,7 @@ class Commands:
         self._tell_result = tell_result
         self._version = version
         self.venues: Venues = NoVenues()
+        self.orders = OrderCommands(runners, finish)
 
     def handlers(self) -> dict[str, Handler]:
         """By type of command."""
@@ -138,6 +140,7 @@ class Commands:
             "set_debug": self._set_debug,
             "set_log_level": self._set_log_level,
             "drain_dlq": self._drain_dlq,
+            **self.orders.handlers(),
         }
 
     # -- subscriptions ------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from engine.runtime.assembly import Engine
 from engine.runtime.commands import NoVenues
 from engine.runtime.demand import LiveVenues
 from engine.runtime.loopwatch import LoopWatch
+from engine.runtime.orders import LiveOrders
 
 Result = TypeVar("Result")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -155,6 +156,8 @@ class LiveEngine:
         self._by_name: dict[str, Session] = {}
         self.scope = TaskScope()
         """For tasks that end with the sessions."""
+        self.orders: LiveOrders | None = None
+        """What sends orders, where a provider may."""
         self.watch: LoopWatch | None = None
         """How late the loop's turns come; None before it runs."""
 
@@ -170,7 +173,13 @@ class LiveEngine:
             self._stack.callback(DeadlineTimer(stage, engine.clock).close)
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
+        if any(provider.orders.enabled for provider in self._providers):
+            self.orders = LiveOrders(engine, self._by_name, self.scope)
+            await self.orders.open()
+            self._stack.push_async_callback(self.orders.close)
         await self._stack.enter_async_context(self.scope)
+        if self.orders is not None:
+            self.orders.start()
         for provider in self._providers:
             feed = engine.open_provider(provider.venue, provider.name, book_rules(provider))
             self._by_name[provider.name] = await self._stack.enter_async_context(self._session(feed, provider))
@@ -199,12 +208,17 @@ class LiveEngine:
             tell=engine.reporting.tell,
             gate=gate,
             pause_ms=engine.config.dispatcher.backpressure.socket_pause_ms,
+            reports=self.orders.desk if self.orders is not None and provider.orders.enabled else None,
         )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+        try:
+            if self.orders is not None:
+                await self.orders.part()
+        finally:
+            await self._stack.__aexit__(kind, error, trace)
 
     async def prepare(self) -> None:
         """Learn from each venue the instruments of the configuration, and carry them.

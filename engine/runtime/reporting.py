@@ -45,13 +45,22 @@ class Reporting:
 
         *trace_id* is that of the event that caused it, where there is one.
         """
+        self._tell(kind, metadata, trace_id, None)
+
+    def tell_as(self, severity: Severity, kind: str, **metadata: Any) -> None:
+        """The same of a row whose severity varies."""
+        self._tell(kind, metadata, None, severity)
+
+    def _tell(
+        self, kind: str, metadata: Mapping[str, Any], trace_id: str | None, severity: Severity | None
+    ) -> None:
         row = _TYPES[kind]
         known = {key: metadata.get(key) for key in row.required}
         known.update({key: value for key, value in metadata.items() if value is not None})
         with self._lock:
             for watch in self.watchers:
                 watch(kind, metadata)
-            self._emit(row, known, trace_id)
+            self._emit(row, known, trace_id, severity)
 
     def pool_problem(self, kind: str, **metadata: Any) -> None:
         """A pool tells something; it knows consumers by their index."""
@@ -100,11 +109,13 @@ class Reporting:
             kind = str(error).partition(" read after")[0].rpartition(" ")[2]
             self.tell("recycler.use_after_recycle", trace_id=trace_id, pool=kind, type=kind, stacks=str(error))
 
-    def _emit(self, row: TelemetryType, metadata: Mapping[str, Any], trace_id: str | None) -> None:
+    def _emit(
+        self, row: TelemetryType, metadata: Mapping[str, Any], trace_id: str | None, severity: Severity | None = None
+    ) -> None:
         """A warning or an error is a line of the log as well; what is folded into one record is one line (CON-18)."""
-        record = self._telemetry.emit(row, metadata, trace_id=trace_id)
-        if record is not None and row.severity is not Severity.INFO and row not in _LOGGED_WHERE_IT_HAPPENS:
-            level = logging.ERROR if row.severity is Severity.ERROR else logging.WARNING
+        record = self._telemetry.emit(row, metadata, trace_id=trace_id, severity=severity)
+        if record is not None and record.severity is not Severity.INFO and row not in _LOGGED_WHERE_IT_HAPPENS:
+            level = logging.ERROR if record.severity is Severity.ERROR else logging.WARNING
             told = {key: value for key, value in metadata.items() if key != "stack" and value is not None}
             shown = " ".join(f"{key}={value}" for key, value in told.items())
             stack = {"stack": metadata["stack"]} if metadata.get("stack") else {}

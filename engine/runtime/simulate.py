@@ -46,6 +46,7 @@ class SimulatorOptions:
         symbols: how many instruments a venue.
         start_us: the market's first moment; None = now.
         held: whether no time passes before the control port says so.
+        limited: whether the venues' limits of calls, messages and orders stand.
         rules: the fault plan.
         log_level: from which level lines go to stderr.
     """
@@ -59,6 +60,7 @@ class SimulatorOptions:
     symbols: int
     start_us: int | None
     held: bool
+    limited: bool
     rules: Sequence[FaultRule]
     log_level: str
 
@@ -171,6 +173,7 @@ def _simulator(options: SimulatorOptions, tls: ssl.SSLContext | None) -> Simulat
             port=options.port,
             start_us=options.start_us,
             held=options.held,
+            limited=options.limited,
             rules=options.rules,
             tls=tls,
             load_frames=options.load_frames,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -22,14 +24,30 @@ from engine.schema.enums import (
     UpdateType,
     wire_name,
 )
-from engine.schema.instrument import Instrument
+from engine.schema.instrument import Instrument, OrderType, TimeInForce
 from engine.schema.merged import MergedEvent
+from engine.schema.order import (
+    Anomaly,
+    Breach,
+    Fee,
+    Liquidity,
+    OrderState,
+    Reason,
+    ReportKind,
+    ReportSource,
+    RiskControlKind,
+    RiskScope,
+    RiskStatus,
+)
 
 _OP = "event.decode"
 INSTANTS = frozenset({
     "ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "open_time_ns", "close_time_ns", "window_open_ns", "window_close_ns",
+    "until_ns",
 })  # fmt: skip
 LEVELS = frozenset({"bids", "asks"})
+DECIMALS = frozenset({"cum_notional", "avg_fill_price"})
+"""Exact decimals that say their own scale."""
 _QTY_WORDS = ("qty", "volume")
 ENUMS: dict[str, Any] = {
     "checksum_state": ChecksumState,
@@ -40,8 +58,21 @@ ENUMS: dict[str, Any] = {
     "change": InstrumentChange,
     "cause": BalanceCause,
     "close_reason": CloseReason,
+    "report": ReportKind,
+    "order_state": OrderState,
+    "order_type": OrderType,
+    "tif": TimeInForce,
+    "liquidity": Liquidity,
+    "anomaly": Anomaly,
+    "source": ReportSource,
+    "status": RiskStatus,
+    "control": RiskControlKind,
+    "breach": Breach,
 }
-_DERIVED = frozenset({"type", "kind", "schema_version", "merge_id", "venue_meta", "interval"})
+_DERIVED = frozenset({
+    "type", "kind", "schema_version", "merge_id", "venue_meta", "interval", "remaining_qty_raw", "is_open",
+})  # fmt: skip
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
 
 
 def json_name(field: str) -> str:
@@ -74,6 +105,14 @@ def _encoded(name: str, value: Any, scales: tuple[int, int]) -> Any:
         return to_rfc3339(value) if value or name != "ts_venue_ns" else None
     if name == "flags":
         return [flag.name.lower() for flag in EventFlag if flag in value]
+    if name in DECIMALS:
+        return f"{value:f}"
+    if name == "fees":
+        return [{"asset": fee.asset, "amount": f"{fee.amount:f}"} for fee in value]
+    if name == "scope":
+        return msgspec.to_builtins(value)
+    if isinstance(value, Reason):
+        return {"code": value.code, "venue_code": value.venue_code or None, "text": value.text}
     if name in ENUMS or name in ("type", "kind"):
         return wire_name(value)
     if name == "instrument":
@@ -145,9 +184,23 @@ def _decoded(name: str, value: Any, scales: tuple[int, int]) -> Any:
         return Instrument.from_record(value)
     if name == "fragments":
         return [_from_object(fragment) for fragment in value]
+    if name in DECIMALS:
+        return _decimal(value)
+    if name == "fees":
+        return tuple(Fee(fee["asset"], _decimal(fee["amount"])) for fee in value)
+    if name == "scope":
+        return RiskScope(value["provider"], value["symbol"], value["consumer_id"])
+    if name == "reason" and isinstance(value, Mapping):
+        return Reason(code=value["code"], venue_code=value["venue_code"] or "", text=value["text"])
     if name in ENUMS:
         return ChecksumState.NOT_APPLICABLE if value == "n/a" else ENUMS[name][value.upper()]
     return value
+
+
+def _decimal(text: str) -> Decimal:
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError(f"{text!r} is no decimal")
+    return Decimal(text)
 
 
 def _scales(fields: Mapping[str, Any]) -> tuple[int, int]:

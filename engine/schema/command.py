@@ -27,35 +27,31 @@ class CommandKind:
     Attributes:
         by_consumer, by_operator: who may give it.
         has_outcome: whether a result follows the acknowledgement of success.
-        missing: the part that would obey it, where that is not built yet.
     """
 
     by_consumer: bool = True
     by_operator: bool = True
     has_outcome: bool = True
-    missing: str = ""
 
 
 _OWN = CommandKind(by_operator=False)
 _OPERATORS = CommandKind(by_consumer=False)
-_ORDER = CommandKind(missing="orders and their journal")
-_RISK = CommandKind(by_consumer=False, missing="risk checks")
 COMMANDS: Mapping[str, CommandKind] = {
     "subscribe": _OWN,
     "unsubscribe": _OWN,
     "merged_subscribe": _OWN,
     "merged_unsubscribe": _OWN,
     "set_trading_mode": CommandKind(has_outcome=False),
-    "submit_order": _ORDER,
-    "cancel_order": _ORDER,
-    "query_order": _ORDER,
-    "cancel_all": _ORDER,
+    "submit_order": CommandKind(),
+    "cancel_order": CommandKind(),
+    "query_order": CommandKind(),
+    "cancel_all": CommandKind(),
     "request_snapshot": CommandKind(),
     "provider_start": _OPERATORS,
     "provider_stop": _OPERATORS,
-    "set_risk_limits": _RISK,
-    "set_kill_switch": _RISK,
-    "clear_breaker": _RISK,
+    "set_risk_limits": _OPERATORS,
+    "set_kill_switch": _OPERATORS,
+    "clear_breaker": _OPERATORS,
     "set_debug": _OPERATORS,
     "set_log_level": _OPERATORS,
     "drain_dlq": _OPERATORS,
@@ -92,7 +88,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Refuse what nobody could obey.
 
         Raises:
-            ValidationError: a field of the wrong kind or length, an unknown type, or one whose part is not built yet.
+            ValidationError: a field of the wrong kind or length, an unknown type.
             NotPermittedError: it is not the issuer's to give.
         """
         for name in ("message_id", "type", "consumer_id", "operator", "trace_id"):
@@ -110,8 +106,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if not (kind.by_consumer if self.consumer_id else kind.by_operator):
             whose = "an operator's" if self.consumer_id else "a consumer's"
             raise NotPermittedError(f"{self.type} is {whose} to give", op=self.type)
-        if kind.missing:
-            raise ValidationError(f"{self.type} is not built yet: {kind.missing}", op=self.type)
 
     def read(self, shape: Shape[Payload]) -> Payload:
         """The payload as *shape*.

@@ -119,6 +119,11 @@ cdef inline bint is_told_once(int event_type) noexcept nogil:
     return event_type == INSTRUMENT_UPDATE or event_type == BALANCE_UPDATE
 
 
+cdef inline bint is_addressed(int event_type) noexcept nogil:
+    """Whether events of a type go to whom they are about, without a subscription: reports of orders, risk."""
+    return event_type == EXEC_REPORT or event_type == RISK_CONTROL
+
+
 cdef inline void publish(PyObject* event) noexcept:
     """Freeze a leased event: from here on nobody writes but the stages that stamp."""
     (<Event>event).s.state = SLOT_PUBLISHED

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.base.errors import InternalError
 from engine.schema.classes import Event, class_of
-from engine.schema.codec import ENUMS, INSTANTS, LEVELS, json_name
+from engine.schema.codec import DECIMALS, ENUMS, INSTANTS, LEVELS, json_name
 from engine.schema.enums import (
     KIND_OF_TYPE,
     MERGEABLE_TYPES,
@@ -20,6 +20,7 @@ from engine.schema.enums import (
     EventFlag,
     EventType,
     OrderingMode,
+    Side,
     wire_name,
 )
 from engine.schema.instrument import (
@@ -29,6 +30,7 @@ from engine.schema.instrument import (
     OrderType,
     TimeInForce,
 )
+from engine.schema.order import Breach
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -58,7 +60,13 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+def _record(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
 PROVIDER: Schema = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,31}$"}
+
+CONSUMER: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,31}$"}
 
 _FIELDS: dict[str, Schema] = {
     "event_id": TEXT,
@@ -88,15 +96,10 @@ _FIELDS: dict[str, Schema] = {
     "trade_count": _whole(64),
     "is_closed": SWITCH,
     "message_id": {"type": "string", "minLength": 1, "maxLength": 64},
-    "consumer_id": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,31}$"},
+    "consumer_id": CONSUMER,
     "command_type": TEXT,
     "success": SWITCH,
-    "error": {
-        "type": "object",
-        "properties": {"code": TEXT, "message": TEXT},
-        "required": ["code", "message"],
-        "additionalProperties": False,
-    },
+    "error": _record(code=TEXT, message=TEXT),
     "result": {"type": "object"},
     "account": PROVIDER,
     "asset": TEXT,
@@ -109,14 +112,32 @@ _FIELDS: dict[str, Schema] = {
     "fragments": _many({"oneOf": [{"$ref": f"#/$defs/{one.class_name}"} for one in MERGEABLE_TYPES]}),
     "fragment_count": _whole(32, 1),
     "is_complete": SWITCH,
+    "client_order_id": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+    "wire_order_id": {"type": "string", "pattern": "^[0-9a-f-]{32,36}$"},
+    "venue_order_id": {"type": "string", "minLength": 1},
+    "exec_id": {"type": "string", "minLength": 1},
+    "order_report_seq": _whole(32, 1),
+    "fees": {**_many(_record(asset=TEXT, amount=DECIMAL)), "maxItems": 4},
+    "is_open": SWITCH,
+    "scope": _record(provider=_or_null(PROVIDER), symbol=_or_null(SYMBOL), consumer_id=_or_null(CONSUMER)),
+    "breach_count": _whole(32),
+    "operator": TEXT,
+    "text": TEXT,
 }
 """By attribute name; instants, money, levels and enums are told by the codec."""
+
+_OF_TYPE: dict[tuple[EventType, str], Schema] = {
+    (EventType.EXEC_REPORT, "side"): _one_of((Side.BUY, Side.SELL)),
+    (EventType.EXEC_REPORT, "reason"): _or_null(_record(code=TEXT, venue_code=_or_null(TEXT), text=TEXT)),
+    (EventType.EXEC_REPORT, "price_raw"): _or_null(DECIMAL),
+}
+"""Where a type means something of its own by a name."""
 
 _MAY_BE_NULL = frozenset({
     "symbol", "ts_venue_ns", "merge_id", "decision_id", "venue_meta", "first_update_id", "final_update_id", "checksum",
     "invalid_reason", "last_price_raw", "bid_price_raw", "bid_qty_raw", "ask_price_raw", "ask_qty_raw", "open_24h_raw",
     "high_24h_raw", "low_24h_raw", "volume_24h_raw", "trade_count", "error",
-    "delta_raw",
+    "delta_raw", "venue_order_id", "exec_id", "avg_fill_price", "breach", "until_ns", "operator",
 })  # fmt: skip
 
 _INSTRUMENT: dict[str, Schema] = {
@@ -197,7 +218,7 @@ def _of_type(event_type: EventType) -> Schema:
     return {
         "type": "object",
         "description": _summary(cls),
-        "properties": {json_name(name): fixed.get(name) or _of_field(name) for name in names},
+        "properties": {json_name(name): fixed.get(name) or _of_field(name, event_type) for name in names},
         "required": [json_name(name) for name in names],
         "additionalProperties": False,
     }
@@ -215,22 +236,25 @@ def _of_merged(cls: type[Event], names: list[str]) -> Schema:
     return {
         "type": "object",
         "description": _summary(cls),
-        "properties": {json_name(name): fixed.get(name) or _of_field(name) for name in names},
+        "properties": {json_name(name): fixed.get(name) or _of_field(name, EventType.MERGED_EVENT) for name in names},
         "required": [json_name(name) for name in names],
         "additionalProperties": False,
     }
 
 
-def _of_field(name: str) -> Schema:
+def _of_field(name: str, event_type: EventType) -> Schema:
+    if (event_type, name) in _OF_TYPE:
+        return _OF_TYPE[event_type, name]
     if name in LEVELS:
         pair = {"type": "array", "prefixItems": [DECIMAL, DECIMAL], "items": False, "minItems": 2}
         schema: Schema = _many(pair)
-    elif name.endswith("_raw"):
+    elif name.endswith("_raw") or name in DECIMALS:
         schema = DECIMAL
     elif name in INSTANTS:
         schema = INSTANT
     elif name in ENUMS:
-        schema = _one_of(member for member in ENUMS[name] if member is not BookReason.NONE)
+        nothing = (BookReason.NONE, Breach.NONE)
+        schema = _one_of(member for member in ENUMS[name] if not any(member is none for none in nothing))
     elif name in _FIELDS:
         schema = _FIELDS[name]
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -55,6 +55,66 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """provider_start, provider_stop."""
 
     provider: str
+
+
+class SubmitRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """submit_order: an order as it is asked for (ORDM-01). Price and quantity are decimal texts.
+
+    Attributes:
+        consumer_id: whose order; an operator names it, a consumer may name itself.
+        provider: None = the one that takes orders of this symbol.
+        tif: None = gtc for a limit order, ioc for a market order.
+    """
+
+    client_order_id: str
+    symbol: str
+    side: Literal["buy", "sell"]
+    order_type: Literal["limit", "market"]
+    qty: str
+    price: str | None = None
+    provider: str | None = None
+    tif: Literal["gtc", "ioc", "fok"] | None = None
+    post_only: bool = False
+    timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] | None = None
+    decision_id: str | None = None
+    consumer_id: str | None = None
+
+
+class OrderRequestId(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """cancel_order, query_order; an operator names the consumer."""
+
+    client_order_id: str
+    consumer_id: str | None = None
+
+
+class CancelAllRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """cancel_all: of a consumer's own orders; an operator's without a consumer is of all."""
+
+    provider: str | None = None
+    symbol: str | None = None
+    consumer_id: str | None = None
+
+
+class RiskLimitsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """set_risk_limits: by the names of `risk.limits`, null takes a limit away; without a scope for everyone."""
+
+    limits: Annotated[dict[str, Any], Meta(min_length=1)]
+    provider: str | None = None
+    symbol: str | None = None
+    consumer_id: str | None = None
+
+
+class KillSwitchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """set_kill_switch."""
+
+    on: bool
+    text: Annotated[str, Meta(max_length=256)] = ""
+
+
+class ClearBreakerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """clear_breaker."""
+
+    consumer_id: str
 
 
 class DebugRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

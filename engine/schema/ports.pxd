@@ -111,9 +111,17 @@ cdef class VersionPort:
     cdef uint64_t oldest           # no event that is still held before the fan-out carries a lower one
 
 
+cdef struct TopOfBook:
+    int64_t bid_raw
+    int64_t ask_raw
+    int price_scale
+
+
 cdef class BookSource:
     """Assembled books by instrument; this base has none."""
 
+    # The best prices of a valid book that has both; False = there is none. Whoever holds the GIL may call it.
+    cdef bint top(self, uint32_t instrument_id, TopOfBook* out) noexcept
     # The published part of a valid book as an event with one reference, which is the caller's: reason is a
     # BookReasonC. NULL = the book is not valid, or there is no slot. Whoever holds the GIL may call it.
     cdef PyObject* snapshot(self, uint32_t instrument_id, int reason) except? NULL

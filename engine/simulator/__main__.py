@@ -28,6 +28,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--depth-levels", type=int, default=DEFAULT_DEPTH_LEVELS, help="of a side of a book")
     parser.add_argument("--start-us", type=int, help="the market's first moment, us since 1970 (now)")
     parser.add_argument("--held", action="store_true", help="let no time pass before POST /resume")
+    parser.add_argument("--unlimited", action="store_true", help="lift the limits of calls, messages and orders")
     parser.add_argument("--faults", default="", metavar="NAME[,..]", help="bad weather, again and again")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input ends")
     return parser.parse_args()
@@ -43,6 +44,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         depth_levels=arguments.depth_levels,
         start_us=arguments.start_us,
         held=arguments.held,
+        limited=not arguments.unlimited,
         rules=named_rules(filter(None, arguments.faults.split(","))),
     )
     stopped = asyncio.Event()

@@ -16,18 +16,18 @@ from typing import NamedTuple
 
 from engine.simulator import binance_payloads as payloads
 from engine.simulator import binance_user
-from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.binance_payloads import Aggregate
 from engine.simulator.binance_rest import INTERVALS_US, BinanceRest
 from engine.simulator.binance_user import BinanceUserApi
 from engine.simulator.candles import DAY_US, SECOND_US
+from engine.simulator.desk import BINANCE_RULES, Change
 from engine.simulator.fault_rules import Point
 from engine.simulator.gate import BINANCE_LIMITS
 from engine.simulator.images import image_of
 from engine.simulator.instruments import BINANCE, SimInstrument
 from engine.simulator.limits import Refusal, WeightBudget
 from engine.simulator.market import MarketEvent, SymbolMarket
-from engine.simulator.messages import RestReply, decoded, json_text
+from engine.simulator.messages import RestReply, SignedCall, decoded, json_text
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.tampering import tamper
 from engine.simulator.venue import MarketSetup, Venue
@@ -94,9 +94,11 @@ class BinanceVenue(Venue):
     name = BINANCE
     rest_root = "/api/v3/"
     wire_limits = BINANCE_LIMITS
+    order_rules = BINANCE_RULES
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
-        super().__init__(instruments, setup, WeightBudget())
+        self.weights = WeightBudget()
+        super().__init__(instruments, setup, self.weights)
         self._rest = BinanceRest(self)
         self._user = BinanceUserApi(self)
         self._subscribers: dict[str, dict[BinanceSession, None]] = {}
@@ -133,6 +135,11 @@ class BinanceVenue(Venue):
     def _end_of_day(self, session: BinanceSession) -> None:
         if session.is_open:
             session.close(_GOING_AWAY, "24 h")
+
+    def may_speak(self, session: Session) -> bool:
+        """Requests of the WebSocket API are counted by their weight alone."""
+        assert isinstance(session, BinanceSession)
+        return session.is_open if session.is_api else super().may_speak(session)
 
     def on_message(self, session: Session, frame: bytes) -> None:
         """Answer a control frame."""
@@ -357,9 +364,10 @@ class BinanceVenue(Venue):
 
     # --- REST ---
 
-    def weight_of(self, endpoint: str, query: Mapping[str, str]) -> int:
-        """What a call counts toward the weight of the minute."""
-        return self._rest.weight_of(endpoint, query)
+    def charge(self, endpoint: str, query: Mapping[str, str], call: SignedCall | None, now_us: int) -> Refusal | None:
+        """Count a call's weight toward that of the minute."""
+        method = self._user.method_of(endpoint, call)
+        return self._user.charge(method, query) if method else self._rest.charge(endpoint, query, now_us)
 
     def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
         """Answer a call below ``/api/v3/``."""
@@ -369,9 +377,9 @@ class BinanceVenue(Venue):
         """Answer a signed call."""
         return self._user.rest(endpoint, call)
 
-    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
+    def on_change(self, change: Change) -> None:
         """An executionReport and an outboundAccountPosition."""
-        self._user.tell(account, fill)
+        self._user.tell(change)
 
     def refused(self, refusal: Refusal) -> RestReply:
         """What the venue says over a limit."""

@@ -164,12 +164,12 @@ def mini_ticker(market: SymbolMarket, at_us: int) -> str:
     )
 
 
-def exchange_info(instruments: Iterable[SimInstrument], at_us: int) -> str:
-    """The body of ``GET /api/v3/exchangeInfo``."""
+def exchange_info(instruments: Iterable[SimInstrument], at_us: int, *, limited: bool = True) -> str:
+    """The body of ``GET /api/v3/exchangeInfo``; limits that do not stand are not in it."""
     return json_text({
         "timezone": "UTC",
         "serverTime": at_us // 1000,
-        "rateLimits": [
+        "rateLimits": [] if not limited else [
             {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
             {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
             {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200000},

@@ -10,7 +10,7 @@ from engine.simulator import binance_payloads as payloads
 from engine.simulator.candles import MINUTE_US, SECOND_US
 from engine.simulator.fault_rules import FaultRule
 from engine.simulator.images import OldImages, image_of
-from engine.simulator.limits import BANNED, Refusal
+from engine.simulator.limits import BANNED, Refusal, WeightBudget
 from engine.simulator.market import SymbolMarket
 from engine.simulator.messages import RestReply, json_text
 
@@ -22,7 +22,7 @@ INTERVALS_US = {
 _DEPTH_LIMIT_MAX = 5000
 _KLINES_MAX = 1000
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (_DEPTH_LIMIT_MAX, 250))
-_WEIGHTS = {"account": 20, "exchangeInfo": 20, "trades": 25, "aggTrades": 4, "klines": 2, "avgPrice": 2}
+_WEIGHTS = {"exchangeInfo": 20, "trades": 25, "aggTrades": 4, "klines": 2, "avgPrice": 2}
 # One symbol, more than one.
 _TICKER_WEIGHTS = {"ticker/24hr": (2, 80), "ticker/price": (2, 4), "ticker/bookTicker": (2, 4)}
 
@@ -48,10 +48,16 @@ class Served(Protocol):
     markets: dict[str, SymbolMarket]
     old_images: OldImages
     recent_aggregates: dict[str, deque[payloads.Aggregate]]
+    weights: WeightBudget
+    limited: bool
 
     @property
     def now_us(self) -> int:
         """What the venue's clock shows."""
+
+    @property
+    def present_us(self) -> int:
+        """What the venue's clock shows at this instant, however late its market is."""
 
     def snapshot_fault(self, symbol: str) -> FaultRule | None:
         """The rule that strikes the snapshot about to be sent."""
@@ -64,7 +70,7 @@ class BinanceRest:
         self._venue = venue
         self._calls: dict[str, Callable[[Mapping[str, str]], RestReply]] = {
             "ping": lambda _: RestReply(200, "{}"),
-            "time": lambda _: RestReply(200, f'{{"serverTime":{venue.now_us // 1000}}}'),
+            "time": lambda _: RestReply(200, f'{{"serverTime":{venue.present_us // 1000}}}'),
             "exchangeInfo": self._exchange_info,
             "depth": self._depth,
             "trades": self._trades,
@@ -81,8 +87,12 @@ class BinanceRest:
         call = self._calls.get(endpoint)
         return _NO_ENDPOINT if call is None else call(query)
 
-    def weight_of(self, endpoint: str, query: Mapping[str, str]) -> int:
-        """What a call counts toward the weight of the minute."""
+    def charge(self, endpoint: str, query: Mapping[str, str], now_us: int) -> Refusal | None:
+        """Count a call's weight toward that of the minute; why it is refused, None where it is not."""
+        return self._venue.weights.take(self._weight_of(endpoint, query), now_us)
+
+    @staticmethod
+    def _weight_of(endpoint: str, query: Mapping[str, str]) -> int:
         if endpoint == "depth":
             limit = _limit(query, 100) or 1
             return next((weight for most, weight in _DEPTH_WEIGHTS if limit <= most), _DEPTH_WEIGHTS[-1][1])
@@ -112,7 +122,8 @@ class BinanceRest:
         wanted = self._wanted(query)
         if wanted is None:
             return _INVALID_SYMBOL
-        return RestReply(200, payloads.exchange_info([market.instrument for market in wanted], self._venue.now_us))
+        listed = [market.instrument for market in wanted]
+        return RestReply(200, payloads.exchange_info(listed, self._venue.now_us, limited=self._venue.limited))
 
     def _depth(self, query: Mapping[str, str]) -> RestReply:
         limit = _limit(query, 100)

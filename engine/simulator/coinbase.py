@@ -13,18 +13,21 @@ from functools import partial
 from typing import Any
 
 from engine.simulator import coinbase_payloads as payloads
-from engine.simulator.accounts import SCALE, SignedCall, SimAccount, SimFill
+from engine.simulator import coinbase_reports as reports
 from engine.simulator.candles import SECOND_US
+from engine.simulator.coinbase_orders import CoinbaseOrders
+from engine.simulator.desk import COINBASE_RULES, Change
 from engine.simulator.fault_rules import Point
 from engine.simulator.gate import COINBASE_LIMITS
 from engine.simulator.instruments import COINBASE, SimInstrument
 from engine.simulator.keys import jwt_key
 from engine.simulator.limits import RateBudget, Refusal
 from engine.simulator.market import MarketEvent, SymbolMarket, Trade
-from engine.simulator.messages import RestReply, decoded, json_text
+from engine.simulator.messages import RestReply, SignedCall, decoded, json_text
+from engine.simulator.orders import SimAccount, SimFill, SimOrder
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.tampering import tamper
-from engine.simulator.texts import rfc3339_ns, rfc3339_us, trimmed_text
+from engine.simulator.texts import rfc3339_ns, rfc3339_us
 from engine.simulator.venue import MarketSetup, Venue
 
 _TRADES_PERIOD_US = 250_000
@@ -34,6 +37,8 @@ _SPEAK_WITHIN_US = 5 * SECOND_US
 _QUIET_US = 90 * SECOND_US
 _GOING_AWAY = 1001
 _POLICY = 1008
+_SNAPSHOT_ORDERS = 50
+_PRIVATE_CALLS_PER_S = 30
 _API_HOST = "api.coinbase.com"
 _STREAM_OF_CHANNEL = {
     "level2": "book", "market_trades": "trade", "ticker": "ticker", "ticker_batch": "ticker", "candles": "candle",
@@ -62,11 +67,15 @@ class CoinbaseVenue(Venue):
     name = COINBASE
     rest_root = "/api/v3/brokerage/"
     wire_limits = COINBASE_LIMITS
+    order_rules = COINBASE_RULES
     one_order = True
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
         super().__init__(instruments, setup, RateBudget())
         self._started_us = setup.start_us
+        self._keys = {api_key: account.key for api_key, account in self.accounts.items()}
+        self._orders = CoinbaseOrders(self)
+        self._private_budget = RateBudget(_PRIVATE_CALLS_PER_S)
         self._subscribers: dict[tuple[str, str], dict[CoinbaseSession, None]] = {}
         self._clocked: set[tuple[str, str]] = set()
         self._updates_count: dict[str, int] = dict.fromkeys(self.markets, 0)
@@ -124,9 +133,8 @@ class CoinbaseVenue(Venue):
         self._acknowledge(session)
 
     def _change_user(self, session: CoinbaseSession, message: Mapping[str, Any]) -> None:
-        """The orders of an account, to whoever has a token of its key; none are open."""
-        keys = {api_key: account.key for api_key, account in self.accounts.items()}
-        key = jwt_key(keys, message.get("jwt"), self.now_us // SECOND_US)
+        """The orders of an account, to whoever has a token of its key: the open ones, and then every change."""
+        key = jwt_key(self._keys, message.get("jwt"), self.present_us // SECOND_US)
         if key is None:
             self._refuse(session, "authentication failure")
             return
@@ -135,23 +143,35 @@ class CoinbaseVenue(Venue):
             session.account = self.accounts[key.api_key]
             session.products[_USER] = {key.api_key.rpartition("/")[2]: 0}
             self._acknowledge(session)
-            self._reply(session, _USER, '[{"type":"snapshot","orders":[]}]')
+            open_orders = [reports.user_snapshot(order) for order in reversed(session.account.open_orders.values())]
+            # The last message has fewer than a full one, and so says that it is the last.
+            for first in range(0, len(open_orders) + 1, _SNAPSHOT_ORDERS):
+                part = open_orders[first : first + _SNAPSHOT_ORDERS]
+                self._reply(session, _USER, json_text([{"type": "snapshot", "orders": part}]))
         else:
             session.account = None
             session.products.pop(_USER, None)
             self._acknowledge(session)
 
-    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
+    def order_name(self, order: SimOrder) -> str:
+        """As all calls name it."""
+        return reports.order_id(order)
+
+    def fill_name(self, fill: SimFill) -> str:
+        """As the list of fills names it."""
+        return reports.trade_id(fill)
+
+    def on_change(self, change: Change) -> None:
         """The order as it stands; balances are told by REST alone."""
-        order = {
-            "order_id": f"sim-{fill.number:06d}", "client_order_id": f"web-{fill.number}", "status": "FILLED",
-            "product_id": fill.market.instrument.venue_symbol, "order_side": "BUY", "order_type": "Market",
-            "cumulative_quantity": fill.qty_text, "leaves_quantity": "0", "avg_price": fill.price_text,
-            "total_fees": "0", "creation_time": rfc3339_us(self.now_us),
-        }  # fmt: skip
-        for session in self.sessions:
-            if isinstance(session, CoinbaseSession) and session.account is account:
-                self._reply(session, _USER, json_text([{"type": "update", "orders": [order]}]))
+        listeners = [
+            session
+            for session in self.sessions
+            if isinstance(session, CoinbaseSession) and session.account is change.order.account
+        ]
+        if listeners:
+            events = json_text([{"type": "update", "orders": [reports.user_order(change)]}])
+            for session in listeners:
+                self._reply(session, _USER, events)
 
     def _refuse(self, session: CoinbaseSession, reason: str) -> None:
         self.deliver(session, "error", json_text({"type": "error", "message": reason}).encode())
@@ -330,7 +350,7 @@ class CoinbaseVenue(Venue):
         """``time``, ``products``, ``product_book`` and what lies below a product, with or without ``market/``."""
         name, _, rest = endpoint.removeprefix("market/").partition("/")
         if name == "time":
-            now_us = self.now_us
+            now_us = self.present_us
             return RestReply(200, json_text({
                 "iso": rfc3339_us(now_us), "epochSeconds": str(now_us // SECOND_US),
                 "epochMillis": str(now_us // 1000),
@@ -365,24 +385,22 @@ class CoinbaseVenue(Venue):
             return RestReply(200, json_text({"candles": rows}))
         return _not_found("no such endpoint") if what else RestReply(200, json_text(payloads.product(market)))
 
+    def charge(self, endpoint: str, query: Mapping[str, str], call: SignedCall | None, now_us: int) -> Refusal | None:
+        """Count a call toward those of the address, or of the key's owner."""
+        is_private = call is not None and self._orders.knows(call.method, endpoint)
+        return self._private_budget.take(1, now_us) if is_private else super().charge(endpoint, query, call, now_us)
+
     def private_answer(self, endpoint: str, call: SignedCall) -> RestReply | None:
-        """``accounts`` with a bearer's token for just this call; None for any other."""
-        if endpoint != "accounts":
+        """Calls of accounts and orders with a bearer's token for just this call; None for any other."""
+        if not self._orders.knows(call.method, endpoint):
             return None
-        keys = {api_key: account.key for api_key, account in self.accounts.items()}
         token = call.headers.get("authorization", "").removeprefix("Bearer ")
-        key = jwt_key(keys, token, self.now_us // SECOND_US, f"{call.method} {_API_HOST}{call.path}")
+        # By the venue's name, or by that under which it was called.
+        uris = [f"{call.method} {host}{call.path}" for host in (_API_HOST, call.headers.get("host", _API_HOST))]
+        key = jwt_key(self._keys, token, self.present_us // SECOND_US, uris)
         if key is None:
             return RestReply(401, '"Unauthorized"')
-        rows = [
-            {
-                "uuid": f"sim-{asset.lower()}", "name": f"{asset} Wallet", "currency": asset, "active": True,
-                "available_balance": {"value": trimmed_text(holding.free_raw, SCALE), "currency": asset},
-                "hold": {"value": trimmed_text(holding.locked_raw, SCALE), "currency": asset},
-            }
-            for asset, holding in self.accounts[key.api_key].holdings.items()
-        ]  # fmt: skip
-        return RestReply(200, json_text({"accounts": rows, "has_next": False, "cursor": "", "size": len(rows)}))
+        return self._orders.answer(self.accounts[key.api_key], endpoint, call)
 
     def refused(self, refusal: Refusal) -> RestReply:
         """What the venue says over a limit; it does not say how long to wait."""

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from engine.simulator.fault_rules import FaultRule, KeyFault, read_rule
+from engine.simulator.messages import decoded
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -45,6 +46,21 @@ class Controlled(Protocol):
 
     def time(self) -> dict[str, int]:
         """The market's time and the machine's clock at one instant."""
+
+    def orders(self, venue: str, account: str) -> dict[str, Any]:
+        """Every order by venue and account; empty texts mean all."""
+
+    def fills(self, venue: str, account: str) -> dict[str, Any]:
+        """Every fill by venue and account; empty texts mean all."""
+
+    def balances(self, venue: str, account: str) -> dict[str, Any]:
+        """What there is by venue, account and asset; empty texts mean all."""
+
+    def place(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Place an order of somebody else on an account; the order."""
+
+    def act(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Fill, cancel or expire an order; the order."""
 
     def arm(self, rules: Sequence[FaultRule]) -> list[int]:
         """Add rules to the plan; returns their numbers."""
@@ -80,6 +96,19 @@ def control_application(target: Controlled) -> web.Application:
     async def time(_: web.Request) -> web.Response:
         return _json(target.time())
 
+    def by_account(told: Callable[[str, str], dict[str, Any]]) -> Handler:
+        async def tell(request: web.Request) -> web.Response:
+            return _json(told(request.query.get("venue", ""), request.query.get("account", "")))
+
+        return tell
+
+    def with_body(act: Callable[[dict[str, Any]], dict[str, Any]]) -> Handler:
+        async def do(request: web.Request) -> web.Response:
+            body = decoded(await request.read())
+            return _json({"error": ["not a JSON object"]}, 400) if body is None else _json(act(body))
+
+        return do
+
     async def pause(_: web.Request) -> web.Response:
         target.pause()
         return _json({"paused": True})
@@ -106,9 +135,14 @@ def control_application(target: Controlled) -> web.Application:
     for path, handler in (
         ("/books", books), ("/trades", trades), ("/subscriptions", subscriptions), ("/counts", counts),
         ("/symbols", symbols), ("/lateness", lateness), ("/time", time), ("/faults", faults),
+        ("/orders", by_account(target.orders)), ("/fills", by_account(target.fills)),
+        ("/balances", by_account(target.balances)),
     ):  # fmt: skip
         application.router.add_get(path, _telling(handler))
-    for path, handler in (("/pause", pause), ("/resume", resume), ("/faults", arm)):
+    for path, handler in (
+        ("/pause", pause), ("/resume", resume), ("/faults", arm), ("/orders", with_body(target.place)),
+        ("/orders/act", with_body(target.act)),
+    ):  # fmt: skip
         application.router.add_post(path, _telling(handler))
     application.router.add_delete("/faults", _telling(disarm))
     return application

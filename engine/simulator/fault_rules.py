@@ -31,6 +31,12 @@ class Point(StrEnum):
     """A new connection."""
     SUBSCRIBE = "subscribe"
     """A subscription, for one symbol."""
+    ORDER = "order"
+    """A request to place or cancel an order."""
+    QUERY = "query"
+    """A question about orders."""
+    REPORT = "report"
+    """What an account is told of an order."""
     CLOCK = "clock"
     """Nothing but the market's time."""
 
@@ -46,6 +52,8 @@ class FaultKind(NamedTuple):
 
 _STREAMS = ("book", "snapshot", "trade", "ticker", "candle", "any")
 _STATES = ("trading", "halted", "cancel_only")
+_CALLS = ("place", "cancel", "any")
+_ACCOUNTS = (BINANCE, COINBASE, KRAKEN)
 
 FAULTS: dict[str, FaultKind] = {
     "drop": FaultKind(Point.FRAME, "a frame is not sent", params={"stream": "book"}),
@@ -79,6 +87,32 @@ FAULTS: dict[str, FaultKind] = {
     "refuse_subscription": FaultKind(
         Point.SUBSCRIBE, "a subscription is not granted", (COINBASE, KRAKEN), {"stream": "book"}
     ),
+    "lost_request": FaultKind(
+        Point.ORDER, "a request about an order never comes to the venue; it is not answered", _ACCOUNTS,
+        {"call": "place"},
+    ),
+    "lost_reply": FaultKind(Point.ORDER, "a request is done and not answered", _ACCOUNTS, {"call": "place"}),
+    "late_reply": FaultKind(
+        Point.ORDER, "a request is done and answered late", _ACCOUNTS, {"call": "place", "for_s": 1.0}
+    ),
+    "failed_reply": FaultKind(
+        Point.ORDER, "a request is done, and the answer says that nobody knows", _ACCOUNTS,
+        {"call": "place", "status": 503},
+    ),
+    "disconnect_after_accept": FaultKind(
+        Point.ORDER, "a request is done, and the connection cut in place of the answer", _ACCOUNTS, {"call": "place"}
+    ),
+    "reject_order": FaultKind(Point.ORDER, "an order is refused for no reason of its own", _ACCOUNTS),
+    "partial_fill": FaultKind(Point.ORDER, "an order that would wait is half filled at once", _ACCOUNTS),
+    "cancel_race": FaultKind(Point.ORDER, "an order is filled just before its cancel comes", _ACCOUNTS),
+    "hidden_order": FaultKind(Point.QUERY, "a query does not find an order that is there", _ACCOUNTS),
+    "delay_open_orders": FaultKind(
+        Point.QUERY, "the list of open orders comes late", _ACCOUNTS, {"for_s": 2.0}
+    ),
+    "late_fill": FaultKind(Point.REPORT, "a fill is reported late, after what came later", _ACCOUNTS, {"for_s": 2.0}),
+    "duplicate_report": FaultKind(Point.REPORT, "a report comes twice", _ACCOUNTS),
+    "swap_reports": FaultKind(Point.REPORT, "a report changes places with the account's next", _ACCOUNTS),
+    "lost_report": FaultKind(Point.REPORT, "a report is not sent", _ACCOUNTS),
     "shutdown": FaultKind(
         Point.CLOCK, "a notice where the venue has one, then every connection of that time ends",
         params={"for_s": 10.0},
@@ -93,8 +127,7 @@ FAULTS: dict[str, FaultKind] = {
     ),
     "quiet": FaultKind(Point.CLOCK, "nothing happens in a symbol", params={"symbol": "", "for_s": 60.0}),
     "trade_elsewhere": FaultKind(
-        Point.CLOCK, "an order of somebody else is filled on every account", (BINANCE, COINBASE, KRAKEN),
-        {"symbol": ""},
+        Point.CLOCK, "an order of somebody else is filled on every account", _ACCOUNTS, {"symbol": ""}
     ),
 }
 
@@ -119,6 +152,7 @@ class FaultRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         tick: new tick as decimal text; empty = ten times the present one.
         state: trading, halted or cancel_only.
         rank: how many levels behind the best; 0 = behind what the venue's checks cover.
+        call: which requests: place, cancel or any.
     """
 
     fault: str
@@ -137,6 +171,7 @@ class FaultRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tick: str = ""
     state: str = ""
     rank: int = 0
+    call: str = ""
 
     @property
     def kind(self) -> FaultKind:
@@ -218,7 +253,7 @@ def _constraint(kind: FaultKind, key: str, value: object) -> str:
         return ""
     if not isinstance(value, str):
         return "must be a text"
-    choices = {"venue": kind.venues, "stream": _STREAMS, "state": _STATES}.get(key)
+    choices = {"venue": kind.venues, "stream": _STREAMS, "state": _STATES, "call": _CALLS}.get(key)
     if choices is not None and value not in choices:
         return _choice(choices, value)
     if key == "tick" and not _is_tick(value):

@@ -13,20 +13,23 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from engine.simulator import kraken_payloads as payloads
+from engine.simulator import kraken_reports as reports
 from engine.simulator import kraken_user
-from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.candles import MINUTE_US, SECOND_US
 from engine.simulator.checksum import book_checksum, checksum_of, checksum_told
+from engine.simulator.desk import KRAKEN_RULES, Change
 from engine.simulator.fault_rules import FaultRule, Point
 from engine.simulator.gate import KRAKEN_LIMITS
 from engine.simulator.images import image_of
 from engine.simulator.instruments import KRAKEN, SimInstrument
 from engine.simulator.kraken_book import DepthView
+from engine.simulator.kraken_private_rest import HISTORY_CALLS, ORDER_CALLS
 from engine.simulator.kraken_rest import KrakenRest
 from engine.simulator.kraken_user import KrakenUserApi
-from engine.simulator.limits import CounterBudget, Refusal
+from engine.simulator.limits import PRIVATE_REQUESTS, CounterBudget, Refusal
 from engine.simulator.market import MarketEvent, SymbolMarket
-from engine.simulator.messages import RestReply, decoded, json_text
+from engine.simulator.messages import RestReply, SignedCall, decoded, json_text
+from engine.simulator.orders import SimFill, SimOrder
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.tampering import tamper
 from engine.simulator.texts import rfc3339_us
@@ -39,6 +42,8 @@ _STREAM_OF_CHANNEL = {"book": "book", "trade": "trade", "ticker": "ticker", "ohl
 _OHLC_SNAPSHOT_CANDLES = 5
 _IDLE_US = 60 * SECOND_US
 _GOING_AWAY = 1001
+_NO_RATE_COUNT = 1_000_000_000
+"""What is told where the limits are lifted."""
 
 
 class _Stream(NamedTuple):
@@ -71,11 +76,13 @@ class KrakenVenue(Venue):
     name = KRAKEN
     rest_root = "/0/"
     wire_limits = KRAKEN_LIMITS
+    order_rules = KRAKEN_RULES
     # Behind the ten levels of the checksum, and within every depth but the least.
     hidden_rank = 15
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
-        super().__init__(instruments, setup, CounterBudget())
+        self._counters = CounterBudget()
+        super().__init__(instruments, setup, self._counters)
         self._subscribers: dict[_Stream, dict[KrakenSession, None]] = {}
         self._views: dict[str, dict[int, DepthView]] = {symbol: {} for symbol in self.markets}
         self._subscriptions_count = 0
@@ -114,8 +121,13 @@ class KrakenVenue(Venue):
         assert isinstance(session, KrakenSession)
         self.deliver(session, "status", payloads.status(session.connection_id, "maintenance").encode())
 
+    def may_speak(self, session: Session) -> bool:
+        """On a private connection only orders are counted, by themselves."""
+        assert isinstance(session, KrakenSession)
+        return session.is_open if session.is_private else super().may_speak(session)
+
     def on_message(self, session: Session, frame: bytes) -> None:
-        """Answer a ping, a subscribe or an unsubscribe."""
+        """Answer a ping, a subscribe, an unsubscribe or a request about orders."""
         assert isinstance(session, KrakenSession)
         message = decoded(frame)
         if message is None:
@@ -131,6 +143,8 @@ class KrakenVenue(Venue):
                 session.has_heartbeat = True
                 self.every(SECOND_US, session, lambda: self._heartbeat(session))
             self._change_subscriptions(session, method, params, tail)
+        elif session.is_private and method in kraken_user.METHODS and isinstance(params, dict):
+            self._user.on_request(session, str(method), params, tail)
         else:
             self._refuse(session, str(method), "Unsupported event", "", tail)
 
@@ -179,9 +193,10 @@ class KrakenVenue(Venue):
             self._refuse(session, "subscribe", reason, "", tail)
             return
         session.private_channels.add(channel)
-        result = json_text({"channel": channel, "snapshot": True})
+        counter = {"maxratecount": 125 if self.limited else _NO_RATE_COUNT} if params.get("ratecounter") is True else {}
+        result = json_text({"channel": channel, **counter, "snapshot": True})
         self.deliver(session, "reply", f'{{"method":"subscribe","result":{result},"success":true,{tail}}}'.encode())
-        self._user.begin(session, channel)
+        self._user.begin(session, channel, params)
 
     def new_token(self) -> str:
         """A token of a private connection."""
@@ -376,6 +391,14 @@ class KrakenVenue(Venue):
 
     # --- REST ---
 
+    def charge(self, endpoint: str, query: Mapping[str, str], call: SignedCall | None, now_us: int) -> Refusal | None:
+        """Count a call toward those of the address, or of the key; orders are counted by themselves."""
+        group, _, name = endpoint.partition("/")
+        if group != "private" or call is None:
+            return super().charge(endpoint, query, call, now_us)
+        weight = 0 if name in ORDER_CALLS else 2 if name in HISTORY_CALLS else 1
+        return self._counters.take_private(call.headers.get("api-key", ""), weight, now_us)
+
     def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
         """The public calls; failures come with status 200."""
         return RestReply(200, self._rest.answer(endpoint, query))
@@ -384,16 +407,26 @@ class KrakenVenue(Venue):
         """Answer a signed call."""
         return self._user.rest(endpoint, call)
 
-    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
-        """An execution and two ledger entries."""
-        self._user.tell(account, fill)
+    def order_name(self, order: SimOrder) -> str:
+        """As executions name it."""
+        return reports.order_id(order)
+
+    def fill_name(self, fill: SimFill) -> str:
+        """As executions name it."""
+        return reports.exec_id(fill)
+
+    def on_change(self, change: Change) -> None:
+        """An execution, and ledger entries for a fill."""
+        self._user.tell(change)
 
     def refused(self, refusal: Refusal) -> RestReply:
         """What the venue says over a limit: with status 200, and the time to wait for where it names one."""
         if refusal.retry_after_s:
             until_s = self.now_us // SECOND_US + refusal.retry_after_s
             return RestReply(200, payloads.failure(f"EService:Throttled: {until_s}"))
-        return RestReply(200, payloads.failure("EGeneral:Too many requests"))
+        is_private = refusal.breach == PRIVATE_REQUESTS
+        text = "EAPI:Rate limit exceeded" if is_private else "EGeneral:Too many requests"
+        return RestReply(200, payloads.failure(text))
 
 
 def _described(stream: _Stream, shown: dict[str, bool]) -> dict[str, object]:

@@ -27,6 +27,10 @@ class Served(Protocol):
     def now_us(self) -> int:
         """What the venue's clock shows."""
 
+    @property
+    def present_us(self) -> int:
+        """What the venue's clock shows at this instant, however late its market is."""
+
 
 class _RefusedError(Exception):
     """A call that the venue answers with this text."""
@@ -38,7 +42,7 @@ class KrakenRest:
     def __init__(self, venue: Served) -> None:
         self._venue = venue
         self._calls: dict[str, Callable[[Query], object]] = {
-            "public/Time": lambda _: {"unixtime": venue.now_us // SECOND_US},
+            "public/Time": lambda _: {"unixtime": venue.present_us // SECOND_US},
             "public/SystemStatus": lambda _: {"status": "online", "timestamp": rfc3339_us(venue.now_us)},
             "public/Assets": lambda _: payloads.assets(market.instrument for market in venue.markets.values()),
             "public/AssetPairs": lambda query: self._each(query, lambda market: payloads.asset_pair(market.instrument)),

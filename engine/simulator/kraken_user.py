@@ -1,9 +1,10 @@
-"""The simulated Kraken's private half: tokens by REST, ``executions`` and ``balances`` on ``/v2/private``.
+"""The simulated Kraken's private half: tokens by REST, orders and what is told of them on ``/v2/private``.
 
 The venue's rules, as protocols tell them:
 1. a private call has a nonce above all before it of that key, and ``API-Sign`` over path, nonce and body;
 2. a token opens private channels within 15 minutes; once one stands, it lives as long as the connection;
-3. each private channel counts its messages from 1.
+3. each private channel counts its messages from 1;
+4. a request about orders names the token; a cancel is answered once for each order.
 """
 
 from __future__ import annotations
@@ -12,26 +13,31 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from engine.simulator import kraken_payloads as payloads
-from engine.simulator.accounts import SCALE, SignedCall, SimAccount, SimFill
+from engine.simulator import kraken_reports as reports
 from engine.simulator.candles import MINUTE_US
+from engine.simulator.desk import Change
+from engine.simulator.fault_rules import FaultRule
 from engine.simulator.keys import is_api_sign
-from engine.simulator.messages import RestReply, json_text
+from engine.simulator.kraken_orders import UNKNOWN_OUTCOME, KrakenOrders, RefusedError, Traded, asked_by_socket
+from engine.simulator.kraken_private_rest import KrakenPrivateRest
+from engine.simulator.messages import RestReply, SignedCall, decoded, json_text
+from engine.simulator.orders import SimAccount
 from engine.simulator.sessions import Session
-from engine.simulator.texts import fixed_text, rfc3339_us, trimmed_text
+from engine.simulator.texts import rfc3339_us
 
 PATH = "/v2/private"
 CHANNELS = ("executions", "balances")
+METHODS = ("add_order", "cancel_order", "cancel_all", "cancel_all_orders_after")
 _TOKEN_US = 15 * MINUTE_US
+_TOKEN_CALL = "GetWebSocketsToken"
+_SNAPSHOT_FILLS = 50
+_ROOT = "private/"
 
 
-class Served(Protocol):
+class Served(Traded, Protocol):
     """What the private half needs of the venue."""
 
     accounts: dict[str, SimAccount]
-
-    @property
-    def now_us(self) -> int:
-        """What the venue's clock shows."""
 
     def new_token(self) -> str:
         """A text that nobody can guess."""
@@ -41,10 +47,12 @@ class Served(Protocol):
 
 
 class KrakenUserApi:
-    """Tokens and who listens to which private channel."""
+    """Tokens, who listens to which private channel, and requests about orders."""
 
     def __init__(self, venue: Served) -> None:
         self._venue = venue
+        self._orders = KrakenOrders(venue)
+        self._rest = KrakenPrivateRest(venue, self._orders)
         self._tokens: dict[str, tuple[SimAccount, int]] = {}
         self._holders: dict[Session, tuple[str, SimAccount]] = {}
         self._listeners: dict[tuple[Session, str], int] = {}
@@ -56,87 +64,155 @@ class KrakenUserApi:
         for channel in CHANNELS:
             self._listeners.pop((session, channel), None)
 
+    # --- by REST ---
+
     def rest(self, endpoint: str, call: SignedCall) -> RestReply | None:
-        """``POST private/GetWebSocketsToken`` and ``private/BalanceEx``; None for any other."""
-        if endpoint not in ("private/GetWebSocketsToken", "private/BalanceEx"):
+        """Answer a signed call; None for any other."""
+        name = endpoint.removeprefix(_ROOT)
+        if name == endpoint or not (name == _TOKEN_CALL or self._rest.knows(name)):
             return None
         account = self._venue.accounts.get(call.headers.get("api-key", ""))
         if account is None:
             return RestReply(200, payloads.failure("EAPI:Invalid key"))
-        nonce = dict(parse_qsl(call.body.decode("utf-8", "replace"))).get("nonce", "")
+        params = _params(call.body)
+        nonce = str(params.get("nonce", ""))
         if not is_api_sign(account.key, call.path, nonce, call.body, call.headers.get("api-sign", "")):
             return RestReply(200, payloads.failure("EAPI:Invalid signature"))
         if not nonce.isdecimal() or int(nonce) <= account.last_nonce:
             return RestReply(200, payloads.failure("EAPI:Invalid nonce"))
         account.last_nonce = int(nonce)
-        if endpoint == "private/BalanceEx":
-            return RestReply(200, payloads.envelope(_balances(account)))
-        now_us = self._venue.now_us
+        if name != _TOKEN_CALL:
+            return self._rest.answer(name, account, params)
+        now_us = self._venue.present_us
         self._tokens = {token: held for token, held in self._tokens.items() if held[1] >= now_us}
         token = self._venue.new_token()
         self._tokens[token] = (account, now_us + _TOKEN_US)
         return RestReply(200, payloads.envelope({"token": token, "expires": _TOKEN_US // 1_000_000}))
 
+    # --- channels ---
+
     def subscribe(self, session: Session, channel: str, params: dict[str, Any]) -> str:
         """Let a connection listen; returns why not, empty where it may."""
-        token = str(params.get("token", ""))
-        held = self._holders.get(session)
-        if held is None or held[0] != token:
-            account, until_us = self._tokens.pop(token, (None, 0))
-            if account is None or self._venue.now_us > until_us:
-                return "EAPI:Invalid token"
-            self._holders[session] = (token, account)
+        if self._account(session, params) is None:
+            return "EAPI:Invalid token"
         if (session, channel) in self._listeners:
             return "Already subscribed"
         self._listeners[session, channel] = 0
         return ""
 
-    def begin(self, session: Session, channel: str) -> None:
-        """Send what is there: no orders, and every balance."""
+    def begin(self, session: Session, channel: str, params: dict[str, Any]) -> None:
+        """Send what is there: every balance, or the open orders and, where they are asked for, the newest fills."""
         _, account = self._holders[session]
-        rows: list[str] = []
         if channel == "balances":
-            rows = [
-                f'{{"asset":"{asset}","asset_class":"currency","balance":{_total(account, asset)},'
-                f'"wallets":[{{"type":"spot","id":"main","balance":{_total(account, asset)}}}]}}'
-                for asset in account.holdings
-            ]
+            rows = reports.balances(account)
+        else:
+            rows = []
+            if params.get("snap_orders", params.get("snapshot", True)) is not False:
+                rows = [reports.snapshot(order) for order in account.open_orders.values()]
+            if params.get("snap_trades") is True:
+                fills = account.fills[-_SNAPSHOT_FILLS:]
+                rows += [reports.trade(fill, "filled") | _client(fill.order.client_id) for fill in fills]
         self._send(session, channel, "snapshot", rows)
 
-    def tell(self, account: SimAccount, fill: SimFill) -> None:
-        """The report of a fill, and the ledger entries that came of it."""
-        now = rfc3339_us(self._venue.now_us)
-        execution = json_text({
-            "order_id": f"OSIM-{fill.number:06d}", "exec_id": f"TSIM-{fill.number:06d}", "exec_type": "trade",
-            "order_status": "filled", "symbol": fill.market.instrument.venue_symbol, "side": "buy",
-            "order_type": "market", "trade_id": fill.number, "liquidity_ind": "t", "timestamp": now,
-        })[:-1] + f',"last_qty":{fill.qty_text},"last_price":{fill.price_text}}}'  # fmt: skip
-        entries = [
-            f'{{"asset":"{asset}","balance":{_total(account, asset)},"fee":0,"ledger_id":"LSIM-{fill.number:06d}",'
-            f'"type":"trade","subtype":"","category":"trade","wallet_type":"spot","wallet_id":"main",'
-            f'"timestamp":"{now}"}}'
-            for asset in fill.assets
-        ]
+    def tell(self, change: Change) -> None:
+        """The entries of a change, and of a fill the ledger's."""
+        account = change.order.account
         for session, channel in list(self._listeners):
-            if self._holders[session][1] is account:
-                self._send(session, channel, "update", [execution] if channel == "executions" else entries)
+            if self._holders[session][1] is not account:
+                continue
+            if channel == "executions":
+                for row in reports.executions(change):
+                    self._send(session, channel, "update", [row])
+            elif change.fill is not None:
+                self._send(session, channel, "update", reports.ledger_entries(change.fill, account))
 
-    def _send(self, session: Session, channel: str, kind: str, rows: list[str]) -> None:
+    def _send(self, session: Session, channel: str, kind: str, rows: list[dict[str, Any]]) -> None:
         self._listeners[session, channel] += 1
         number = self._listeners[session, channel]
-        frame = f'{{"channel":"{channel}","type":"{kind}","data":[{",".join(rows)}],"sequence":{number}}}'
+        frame = json_text({"channel": channel, "type": kind, "data": rows, "sequence": number})
         self._venue.deliver(session, channel, frame.encode())
 
+    def _account(self, session: Session, params: dict[str, Any]) -> SimAccount | None:
+        """Whose a request is: the connection's, by the token that it stands on or by a new one."""
+        token = str(params.get("token", ""))
+        held = self._holders.get(session)
+        if held is not None and held[0] == token:
+            return held[1]
+        account, until_us = self._tokens.pop(token, (None, 0))
+        if account is None or self._venue.present_us > until_us:
+            return None
+        self._holders[session] = (token, account)
+        return account
 
-def _balances(account: SimAccount) -> dict[str, object]:
-    """Every asset in the venue's older spelling, with what orders hold."""
-    return {
-        payloads.rest_asset(asset): {
-            "balance": fixed_text(holding.total_raw, SCALE), "hold_trade": fixed_text(holding.locked_raw, SCALE),
-        }
-        for asset, holding in account.holdings.items()
-    }  # fmt: skip
+    # --- requests about orders ---
+
+    def on_request(self, session: Session, method: str, params: dict[str, Any], tail: str) -> None:
+        """Answer one request, and tell of the orders that it changed. *tail*: what ends each reply."""
+
+        def reply(body: dict[str, Any]) -> None:
+            head = json_text({"method": method, **body})[:-1]
+            self._venue.deliver(session, "reply", f"{head},{tail}}}".encode())
+
+        def answer(body: dict[str, Any], rule: FaultRule | None = None) -> None:
+            self._venue.order_gate.answer(
+                session, rule, lambda: reply(body), lambda: reply({"error": UNKNOWN_OUTCOME, "success": False})
+            )
+
+        account = self._account(session, params)
+        if account is None:
+            answer({"error": "EAPI:Invalid token", "success": False})
+        elif method == "cancel_order":
+            self._cancel_each(account, params, answer)
+        else:
+            try:
+                result, rule = self._done(method, account, params)
+            except RefusedError as refusal:
+                answer({"error": str(refusal), "success": False})
+            else:
+                answer({"result": result, "success": True}, rule)
+        self._venue.desk.tell_all()
+
+    def _done(
+        self, method: str, account: SimAccount, params: dict[str, Any]
+    ) -> tuple[dict[str, Any], FaultRule | None]:
+        if method == "cancel_all":
+            return {"count": self._orders.cancel_all(account)}, None
+        if method == "cancel_all_orders_after":
+            now_us, at_us = self._orders.cancel_after(account, params.get("timeout"))
+            return {"currentTime": rfc3339_us(now_us), "triggerTime": rfc3339_us(at_us) if at_us else "0"}, None
+        order, rule = self._orders.add(account, asked_by_socket(params))
+        if order is None:
+            return {}, rule
+        return {"order_id": reports.order_id(order), **_client(order.client_id), "order_userref": 0}, rule
+
+    def _cancel_each(self, account: SimAccount, params: dict[str, Any], answer: Any) -> None:
+        named = [("order_id", name) for name in _texts(params, "order_id")]
+        named += [("cl_ord_id", name) for name in _texts(params, "cl_ord_id")]
+        if not named:
+            answer({"error": "EGeneral:Invalid arguments:order_id", "success": False})
+        for key, name in named:
+            is_venues = key == "order_id"
+            try:
+                rule = self._orders.cancel(
+                    account, name=name if is_venues else "", client_id="" if is_venues else name
+                )
+            except RefusedError as refusal:
+                answer({"error": str(refusal), "success": False})
+            else:
+                answer({"result": {key: name}, "success": True}, rule)
 
 
-def _total(account: SimAccount, asset: str) -> str:
-    return trimmed_text(account.holdings[asset].total_raw, SCALE) or fixed_text(0, 0)
+def _params(body: bytes) -> dict[str, Any]:
+    """The parameters of a call, whose body is a form or JSON."""
+    if body[:1] == b"{":
+        return decoded(body) or {}
+    return dict(parse_qsl(body.decode("utf-8", "replace")))
+
+
+def _texts(params: dict[str, Any], key: str) -> list[str]:
+    listed = params.get(key)
+    return [str(name) for name in listed] if isinstance(listed, list) else []
+
+
+def _client(client_id: str) -> dict[str, Any]:
+    return {"cl_ord_id": client_id} if client_id else {}

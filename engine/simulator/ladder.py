@@ -2,19 +2,25 @@
 
 from bisect import bisect_left
 
+from engine.simulator.queues import LevelQueue
+
 
 class Ladder:
     """Prices in a sorted list of keys, best first; a bid's key is its negative price.
 
     Keys order both sides alike (a smaller key is a better price), which is why venues may ask for them.
+
+    Attributes:
+        queues: of the prices at which clients' orders rest, by price; what a queue has is part of its level.
     """
 
-    __slots__ = ("_qty_by_key", "is_bid", "keys")
+    __slots__ = ("_qty_by_key", "is_bid", "keys", "queues")
 
     def __init__(self, is_bid: bool) -> None:
         self.is_bid = is_bid
         self.keys: list[int] = []
         self._qty_by_key: dict[int, int] = {}
+        self.queues: dict[int, LevelQueue] = {}
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -38,6 +44,7 @@ class Ladder:
         """Count prices in units *factor* times as fine."""
         self.keys = [key * factor for key in self.keys]
         self._qty_by_key = {key * factor: qty_raw for key, qty_raw in self._qty_by_key.items()}
+        self.queues = {price_raw * factor: queue for price_raw, queue in self.queues.items()}
 
     def qty_at(self, price_raw: int) -> int:
         """Quantity of the level, 0 where there is none."""

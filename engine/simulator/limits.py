@@ -14,6 +14,8 @@ DAY_US = 24 * 60 * MINUTE_US
 
 TOO_MANY_REQUESTS = 429
 BANNED = 418
+PRIVATE_REQUESTS = "private_requests"
+"""The breach of who calls too often with a key."""
 
 
 class Refusal(NamedTuple):
@@ -56,6 +58,44 @@ class SlidingWindow:
             self._taken_us.popleft()
 
 
+class CountedWindow:
+    """How many in a window of the clock, which begins anew at each multiple of its length."""
+
+    def __init__(self, limit: int, window_us: int) -> None:
+        self._limit = limit
+        self._window_us = window_us
+        self._window = 0
+        self._count = 0
+
+    def count(self, now_us: int) -> int:
+        """How many count now."""
+        self._turn(now_us)
+        return self._count
+
+    def has_room(self, now_us: int) -> bool:
+        """Whether one more is within the limit."""
+        return self.count(now_us) < self._limit
+
+    def left_us(self, now_us: int) -> int:
+        """How long until the next window."""
+        return self._window_us - now_us % self._window_us
+
+    def add(self, now_us: int) -> None:
+        """Count one."""
+        self._turn(now_us)
+        self._count += 1
+
+    def give_back(self, now_us: int) -> None:
+        """Let one of the window count no longer."""
+        self._turn(now_us)
+        self._count = max(0, self._count - 1)
+
+    def _turn(self, now_us: int) -> None:
+        window = now_us // self._window_us
+        if window != self._window:
+            self._window, self._count = window, 0
+
+
 class RestBudget(Protocol):
     """What a venue counts of the REST calls of one address."""
 
@@ -96,6 +136,10 @@ class WeightBudget:
         self._next_ban_us = min(2 * self._next_ban_us, self._LONGEST_BAN_US)
         return Refusal(BANNED, _whole_s(self._banned_until_us - now_us), "banned")
 
+    def give_back(self, weight: int) -> None:
+        """Let what has been taken count no longer."""
+        self._used = max(0, self._used - weight)
+
     def headers(self, now_us: int) -> dict[str, str]:
         """What every reply tells of the count."""
         self._turn(now_us)
@@ -108,12 +152,11 @@ class WeightBudget:
 
 
 class RateBudget:
-    """Coinbase: public calls a second; its refusals do not say how long to wait."""
+    """Coinbase: calls a second; its refusals do not say how long to wait."""
 
-    _LIMIT = 10
-
-    def __init__(self) -> None:
-        self._window = SlidingWindow(self._LIMIT, SECOND_US)
+    def __init__(self, limit: int = 10) -> None:
+        self._limit = limit
+        self._window = SlidingWindow(limit, SECOND_US)
 
     def take(self, weight: int, now_us: int) -> Refusal | None:
         """Count a call; why it is refused, None where it is not."""
@@ -122,29 +165,47 @@ class RateBudget:
     def headers(self, now_us: int) -> dict[str, str]:
         """What every reply tells of the count."""
         return {
-            "x-ratelimit-limit": str(self._LIMIT),
+            "x-ratelimit-limit": str(self._limit),
             "x-ratelimit-remaining": str(self._window.left(now_us)),
             "x-ratelimit-reset": str(self._window.wait_s(now_us)),
         }
 
 
-class CounterBudget:
-    """Kraken: a counter that falls by one a second. Its ceiling for public calls is ours."""
+class DecayingCount:
+    """A count that falls by itself, and is never above its ceiling."""
 
-    _CEILING = 15
-
-    def __init__(self) -> None:
+    def __init__(self, ceiling: int, decay_per_s: float) -> None:
+        self._ceiling = ceiling
+        self._decay_per_s = decay_per_s
         self._count = 0.0
         self._counted_us = 0
 
-    def take(self, weight: int, now_us: int) -> Refusal | None:
-        """Count a call; why it is refused, None where it is not."""
-        self._count = max(0.0, self._count - max(0, now_us - self._counted_us) / SECOND_US)
+    def take(self, weight: int, now_us: int) -> bool:
+        """Count so much; whether it is within the ceiling. What is not is not counted."""
+        fallen = max(0, now_us - self._counted_us) / SECOND_US * self._decay_per_s
+        self._count = max(0.0, self._count - fallen)
         self._counted_us = now_us
-        if self._count + 1 > self._CEILING:
-            return Refusal(TOO_MANY_REQUESTS, 0, "requests")
-        self._count += 1
-        return None
+        if self._count + weight > self._ceiling:
+            return False
+        self._count += weight
+        return True
+
+
+class CounterBudget:
+    """Kraken: counters that fall, of public calls by one a second, of a key's by a half. The public ceiling is ours."""
+
+    def __init__(self) -> None:
+        self._public = DecayingCount(15, 1.0)
+        self._keys: dict[str, DecayingCount] = {}
+
+    def take(self, weight: int, now_us: int) -> Refusal | None:
+        """Count a public call; why it is refused, None where it is not."""
+        return None if self._public.take(weight, now_us) else Refusal(TOO_MANY_REQUESTS, 0, "requests")
+
+    def take_private(self, api_key: str, weight: int, now_us: int) -> Refusal | None:
+        """Count a call of a key; why it is refused, None where it is not."""
+        counter = self._keys.setdefault(api_key, DecayingCount(20, 0.5))
+        return None if counter.take(weight, now_us) else Refusal(TOO_MANY_REQUESTS, 0, PRIVATE_REQUESTS)
 
     def headers(self, now_us: int) -> dict[str, str]:
         """The venue tells nothing."""

@@ -13,6 +13,8 @@ import msgspec
 from engine.simulator.candles import CandleHistory
 from engine.simulator.instruments import SimInstrument
 from engine.simulator.ladder import Ladder
+from engine.simulator.orders import SimOrder
+from engine.simulator.queues import LevelQueue
 
 # Shares of what happens, as bounds of one draw: a trade, a cancel, a requote, else a new order.
 _TAKE_BELOW = 0.11
@@ -37,15 +39,28 @@ class Trade(NamedTuple):
     at_us: int
 
 
+class ClientFill(NamedTuple):
+    """A client's side of a trade."""
+
+    order: SimOrder
+    trade: Trade
+    is_maker: bool
+
+
 class MarketEvent:
     """What one event changed: final quantity by price (0 = level gone), fills, and the update ids it took.
 
     A changed level takes one update id. The book already holds the change when the event is handed out.
+
+    Attributes:
+        fills: of clients' orders, which already know how much of them is filled.
+        prevented: clients' orders that ended instead of a trade with themselves.
     """
 
     __slots__ = (
-        "asks", "at_us", "bids", "first_update_id", "last_update_id", "market", "top_changed", "trades",
-    )
+        "asks", "at_us", "bids", "fills", "first_update_id", "last_update_id", "market", "prevented", "top_before",
+        "top_changed", "trades",
+    )  # fmt: skip
 
     def __init__(self, market: "SymbolMarket", at_us: int, first_update_id: int) -> None:
         self.market = market
@@ -55,7 +70,15 @@ class MarketEvent:
         self.bids: dict[int, int] = {}
         self.asks: dict[int, int] = {}
         self.trades: list[Trade] = []
+        self.fills: list[ClientFill] = []
+        self.prevented: list[SimOrder] = []
+        self.top_before = market.top()
         self.top_changed = False
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether the book is another than before."""
+        return self.last_update_id >= self.first_update_id
 
 
 class SymbolMarket:
@@ -89,8 +112,7 @@ class SymbolMarket:
 
     def step(self, at_us: int) -> MarketEvent:
         """Let the next thing happen."""
-        event = MarketEvent(self, at_us, self.last_update_id + 1)
-        top_before = self.top()
+        event = self.begin(at_us)
         self._walk()
         draw = self._random()
         if draw < _TAKE_BELOW:
@@ -102,9 +124,17 @@ class SymbolMarket:
         else:
             self._add(event, self._either_side())
         self._keep_depth(event)
-        event.last_update_id = self.last_update_id
-        event.top_changed = self.top() != top_before
+        self.end(event)
         return event
+
+    def begin(self, at_us: int) -> MarketEvent:
+        """An event that has changed nothing yet."""
+        return MarketEvent(self, at_us, self.last_update_id + 1)
+
+    def end(self, event: MarketEvent) -> None:
+        """All that *event* changes is done."""
+        event.last_update_id = self.last_update_id
+        event.top_changed = self.top() != event.top_before
 
     def snapshot_trades(self) -> list[Trade]:
         """The fills that a subscription begins with, oldest first."""
@@ -115,8 +145,11 @@ class SymbolMarket:
         factor = 10 ** (price_scale - self.instrument.price_scale)
         self._tick_raw = tick_raw
         if factor > 1:
-            self.bids.rescale(factor)
-            self.asks.rescale(factor)
+            for ladder in (self.bids, self.asks):
+                ladder.rescale(factor)
+                for queue in ladder.queues.values():
+                    for order in queue.orders():
+                        order.rescale(factor, price_scale)
             self.history.rescale(factor)
             self._anchor_raw *= factor
             self._fair_raw *= factor
@@ -151,9 +184,88 @@ class SymbolMarket:
         return lots * self.instrument.lot_raw
 
     def _set_level(self, event: MarketEvent, ladder: Ladder, price_raw: int, qty_raw: int) -> None:
+        """Let the market's own orders change until the price has this quantity; clients' orders stay."""
+        if ladder.queues and (queue := ladder.queues.get(price_raw)) is not None:
+            qty_raw = queue.resize(qty_raw)
+            if qty_raw == ladder.qty_at(price_raw):
+                return
+        self._write_level(event, ladder, price_raw, qty_raw)
+
+    def _write_level(self, event: MarketEvent, ladder: Ladder, price_raw: int, qty_raw: int) -> None:
         ladder.set_level(price_raw, qty_raw)
         (event.bids if ladder.is_bid else event.asks)[price_raw] = qty_raw
         self.last_update_id += 1
+
+    # --- clients' orders ---
+
+    def rest(self, event: MarketEvent, order: SimOrder) -> None:
+        """Let what is left of a limit order wait behind all that is at its price."""
+        ladder, price_raw = self.bids if order.is_buy else self.asks, order.price_raw
+        assert price_raw is not None
+        present_raw = ladder.qty_at(price_raw)
+        ladder.queues.setdefault(price_raw, LevelQueue(present_raw)).append(order)
+        self._write_level(event, ladder, price_raw, present_raw + order.leaves_raw)
+
+    def withdraw(self, event: MarketEvent, order: SimOrder) -> None:
+        """Take an order that rests out of the book."""
+        ladder, price_raw = self.bids if order.is_buy else self.asks, order.price_raw
+        queue = None if price_raw is None else ladder.queues.get(price_raw)
+        if price_raw is None or queue is None:
+            return
+        gone_raw = queue.remove(order)
+        if not queue.has_orders:
+            del ladder.queues[price_raw]
+        if gone_raw:
+            self._write_level(event, ladder, price_raw, ladder.qty_at(price_raw) - gone_raw)
+
+    def fill_order(self, event: MarketEvent, order: SimOrder, qty_raw: int) -> None:
+        """Fill a part of an order that rests, wherever it stands, at its own price."""
+        ladder, price_raw = self.bids if order.is_buy else self.asks, order.price_raw
+        assert price_raw is not None
+        queue = ladder.queues[price_raw]
+        queue.fill(order, qty_raw)
+        self._fill(event, ladder, price_raw, qty_raw, None, order)
+        if not queue.has_orders:
+            del ladder.queues[price_raw]
+        self._write_level(event, ladder, price_raw, ladder.qty_at(price_raw) - qty_raw)
+
+    def deepen(self, event: MarketEvent, ladder: Ladder) -> bool:
+        """Bring more quantity behind the worst price where little is left; whether there is any level."""
+        if len(ladder) <= _MIN_LEVELS:
+            self._extend(event, ladder)
+        return len(ladder) > 1
+
+    def eat(self, event: MarketEvent, ladder: Ladder, qty_raw: int, taker: SimOrder | None) -> None:
+        """Fill at the best price, the oldest first; there is as much. *taker*: None for the market's own aggressor."""
+        price_raw, resting_raw = ladder.level(0)
+        queue = ladder.queues.get(price_raw) if ladder.queues else None
+        if queue is None:
+            for part_raw in (qty_raw,) if taker is not None else self._split(qty_raw):
+                self._fill(event, ladder, price_raw, part_raw, taker, None)
+        else:
+            queue.resize(resting_raw)
+            left_raw = qty_raw
+            while left_raw:
+                maker, part_raw = queue.head
+                part_raw = min(part_raw, left_raw)
+                left_raw -= part_raw
+                queue.eat(part_raw)
+                self._fill(event, ladder, price_raw, part_raw, taker, maker)
+            if not queue.has_orders:
+                del ladder.queues[price_raw]
+        self._write_level(event, ladder, price_raw, resting_raw - qty_raw)
+
+    def _fill(
+        self, event: MarketEvent, ladder: Ladder, price_raw: int, qty_raw: int, taker: SimOrder | None,
+        maker: SimOrder | None,
+    ) -> None:  # fmt: skip
+        self._print_trade(event, price_raw, qty_raw, taker_is_buyer=not ladder.is_bid)
+        for order, is_maker in ((maker, True), (taker, False)):
+            if order is not None:
+                order.filled_raw += qty_raw
+                event.fills.append(ClientFill(order, event.trades[-1], is_maker))
+
+    # --- the market's own orders ---
 
     def _walk(self) -> None:
         """The fair price wanders, and is called back when it has gone far from where it began."""
@@ -206,12 +318,10 @@ class SymbolMarket:
         share_in_8 = (1, 1, 1, 2, 2, 4, 8, 24)[self._below(8)]
         wanted_raw = max(lot_raw, self._draw_qty_raw() * share_in_8 // 8 // lot_raw * lot_raw)
         while wanted_raw > 0 and len(ladder) > _MIN_LEVELS:
-            price_raw, resting_raw = ladder.level(0)
+            _, resting_raw = ladder.level(0)
             filled_raw = min(wanted_raw, resting_raw)
             wanted_raw -= filled_raw
-            for part_raw in self._split(filled_raw):
-                self._print_trade(event, price_raw, part_raw, buys)
-            self._set_level(event, ladder, price_raw, resting_raw - filled_raw)
+            self.eat(event, ladder, filled_raw, None)
         if not event.trades:
             self._add(event, ladder)
 
@@ -234,10 +344,14 @@ class SymbolMarket:
             if len(ladder.keys) > self._most_levels:
                 self._set_level(event, ladder, ladder.level(-1)[0], 0)
             elif len(ladder.keys) < self._least_levels:
-                ticks = (1 + self._below(3 * self._step_ticks)) * (-1 if ladder.is_bid else 1)
-                price_raw = (ladder.level(-1)[0] // self._tick_raw + ticks) * self._tick_raw
-                if price_raw > 0:
-                    self._set_level(event, ladder, price_raw, self._draw_qty_raw())
+                self._extend(event, ladder)
+
+    def _extend(self, event: MarketEvent, ladder: Ladder) -> None:
+        """Rest quantity behind the worst price."""
+        ticks = (1 + self._below(3 * self._step_ticks)) * (-1 if ladder.is_bid else 1)
+        price_raw = (ladder.level(-1)[0] // self._tick_raw + ticks) * self._tick_raw
+        if price_raw > 0:
+            self._set_level(event, ladder, price_raw, self._draw_qty_raw())
 
 
 def _step_ticks(price_raw: int, tick_raw: int) -> int:

@@ -38,9 +38,15 @@ class Pacer:
         """Whether time passes."""
         return self._timer is not None
 
-    def start(self) -> None:
-        """Let time pass from the market's start on, whatever the clock shows."""
-        self._started_ns = time.monotonic_ns()
+    def start(self, passed_us: int = 0) -> None:
+        """Let time pass from the market's start on, whatever the clock shows.
+
+        Args:
+            passed_us: how much of it has passed already; what was due until then is done at once, and is not late.
+        """
+        for timeline in self._timelines:
+            timeline.advance(self._start_us + passed_us)
+        self._started_ns = time.monotonic_ns() - passed_us * 1000
         self._timer = asyncio.get_running_loop().call_soon(self._on_turn)
 
     def stop(self) -> None:

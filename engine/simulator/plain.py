@@ -12,16 +12,16 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from engine.simulator import plain_payloads as payloads
-from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.candles import DAY_US, MINUTE_US, SECOND_US
 from engine.simulator.checksum import book_checksum, checksum_of, checksum_told
+from engine.simulator.desk import NO_ORDERS
 from engine.simulator.fault_rules import FaultRule, Point
 from engine.simulator.gate import PLAIN_LIMITS
 from engine.simulator.images import image_of
 from engine.simulator.instruments import SIMULATED, SimInstrument
 from engine.simulator.limits import RateBudget, Refusal
 from engine.simulator.market import MarketEvent, SymbolMarket
-from engine.simulator.messages import RestReply, decoded, json_text
+from engine.simulator.messages import RestReply, SignedCall, decoded, json_text
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.tampering import tamper
 from engine.simulator.venue import MarketSetup, Venue
@@ -62,6 +62,7 @@ class PlainVenue(Venue):
     name = SIMULATED
     rest_root = "/simulated/"
     wire_limits = PLAIN_LIMITS
+    order_rules = NO_ORDERS
 
     def __init__(self, instruments: Sequence[SimInstrument], setup: MarketSetup) -> None:
         super().__init__(instruments, setup, RateBudget())
@@ -275,9 +276,6 @@ class PlainVenue(Venue):
     def private_answer(self, endpoint: str, call: SignedCall) -> RestReply | None:
         """There are no accounts here."""
         return None
-
-    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
-        """There are no accounts here."""
 
     def refused(self, refusal: Refusal) -> RestReply:
         """Over a limit: with the time to wait for, where there is one to name."""

@@ -13,7 +13,6 @@ from aiohttp import web
 
 from engine.observability.logs import Log
 from engine.simulator import binance_user, kraken_user
-from engine.simulator.accounts import SignedCall
 from engine.simulator.binance import BinanceVenue
 from engine.simulator.coinbase import CoinbaseVenue
 from engine.simulator.control import control_application
@@ -22,6 +21,8 @@ from engine.simulator.faults import Injection
 from engine.simulator.instruments import VENUES, default_coins, list_instruments
 from engine.simulator.kraken import KrakenVenue
 from engine.simulator.load import LoadReport, LoadRun
+from engine.simulator.messages import SignedCall
+from engine.simulator.order_control import act_on, place_foreign, told_balances, told_fills, told_orders
 from engine.simulator.pacing import Pacer
 from engine.simulator.plain import PlainVenue
 from engine.simulator.ports import Ports
@@ -54,6 +55,7 @@ class Simulator:
         tls: for WebSockets and REST; None = plain.
         load_frames: make so many frames at the first ``resume``, and send them when they are made; 0 = live.
         flat_out: send them as fast as the clients read, else by the market's time.
+        limited: whether the venues' limits of calls, messages and orders stand.
 
     Raises:
         ValueError: an unknown venue, or a rule names a symbol that is not there.
@@ -64,12 +66,14 @@ class Simulator:
         venues: Sequence[str] = VENUES, depth_levels: int = DEFAULT_DEPTH_LEVELS,
         start_us: int | None = None, held: bool = False, port: int = 0, rules: Sequence[FaultRule] = (),
         tls: ssl.SSLContext | None = None, load_frames: int = 0, flat_out: bool = False,
+        limited: bool = True,
     ) -> None:  # fmt: skip
         bases = default_coins(symbols) if isinstance(symbols, int) else list(symbols)
         if not bases or not venues:
             raise ValueError("a simulator needs at least one venue and one symbol")
+        self._is_of_now = start_us is None
         self._start_us = time.time_ns() // 1000 if start_us is None else start_us
-        setup = MarketSetup(seed, rate_frames_per_s / len(venues), self._start_us, depth_levels)
+        setup = MarketSetup(seed, rate_frames_per_s / len(venues), self._start_us, depth_levels, limited)
         listed = {name: list_instruments(name, bases) for name in venues}
         self.venues: dict[str, Venue] = {
             name: VENUE_TYPES[name](instruments, setup) for name, instruments in listed.items()
@@ -88,6 +92,7 @@ class Simulator:
         for venue in self.venues.values():
             venue.faults.told = self._tell
             venue.true_us = _true_us
+            venue.market_us = partial(self._present_us, venue)
         self.arm(rules)
 
     async def start(self) -> None:
@@ -106,7 +111,8 @@ class Simulator:
                 self.endpoints[name]["ws_private"] = f"{self._ports.ws_url}{PRIVATE_PATHS[name]}"
         self.endpoints["control"] = {"rest": self._ports.control_url}
         if not self._held:
-            self._pacer.start()
+            # A market of now is of now when it listens too: whoever signs by his own clock is not ahead of it.
+            self._pacer.start(time.time_ns() // 1000 - self._start_us if self._is_of_now else 0)
 
     async def work(self) -> None:
         """Run the load, where one is asked for; the market itself needs nobody to wait."""
@@ -197,6 +203,45 @@ class Simulator:
         """The market's time, which frames are stamped with, beside the machine's clock at the same instant."""
         return {"market_ns": self._pacer.now_us() * 1000, "clock_ns": time.time_ns()}
 
+    def orders(self, venue: str = "", account: str = "") -> dict[str, Any]:
+        """Every order ever taken: venue -> account -> orders, the oldest first.
+
+        Raises:
+            ValueError: no such venue.
+        """
+        return {found.name: told_orders(found, account) for found in self._named(venue)}
+
+    def fills(self, venue: str = "", account: str = "") -> dict[str, Any]:
+        """Every fill: venue -> account -> fills, the oldest first. Raises ValueError: no such venue."""
+        return {found.name: told_fills(found, account) for found in self._named(venue)}
+
+    def balances(self, venue: str = "", account: str = "") -> dict[str, Any]:
+        """What there is: venue -> account -> asset -> free, held. Raises ValueError: no such venue."""
+        return {found.name: told_balances(found, account) for found in self._named(venue)}
+
+    def place(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Place an order of somebody else on an account.
+
+        Raises:
+            ValueError: the body is wrong, or the venue refuses the order.
+        """
+        self._pacer.step()
+        return place_foreign(self._only(body), body)
+
+    def act(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Fill, cancel or expire an order as the venue would by itself.
+
+        Raises:
+            ValueError: the body is wrong, or the order is not open.
+        """
+        self._pacer.step()
+        return act_on(self._only(body), body)
+
+    def _only(self, body: dict[str, Any]) -> Venue:
+        if not isinstance(body.get("venue"), str) or not body["venue"]:
+            raise ValueError("venue must be named")
+        return self._named(body["venue"])[0]
+
     def arm(self, rules: Sequence[FaultRule]) -> list[int]:
         """Add rules to the plan; returns their numbers.
 
@@ -260,6 +305,9 @@ class Simulator:
             connection=injection.connection, **injection.detail,
         )  # fmt: skip
 
+    def _present_us(self, venue: Venue) -> int:
+        return self._pacer.now_us() if self._pacer.is_running else venue.timeline.now_us
+
     # --- HTTP ---
 
     def _rest(self) -> web.Application:
@@ -279,14 +327,15 @@ class Simulator:
                     reply = venue.rest(request.path, request.query, call)
                     if reply.delay_us:
                         await asyncio.sleep(reply.delay_us / 1e6)
+                    if reply.is_lost and request.transport is not None:
+                        request.transport.abort()
                     return web.Response(
                         text=reply.body, status=reply.status, headers=reply.headers, content_type="application/json"
                     )
             raise web.HTTPNotFound(text=f"no venue's path; there are {', '.join(venue.rest_root for venue in roots)}")
 
         application = web.Application()
-        application.router.add_get("/{path:.*}", answer)
-        application.router.add_post("/{path:.*}", answer)
+        application.router.add_route("*", "/{path:.*}", answer)
         return application
 
     def _note_client(self, venue: Venue, request: web.Request) -> None:

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
-_POWERS: tuple[int, ...] = tuple(10**exponent for exponent in range(40))
+POWERS: tuple[int, ...] = tuple(10**exponent for exponent in range(40))
+"""Of ten."""
 
 
 def fixed_text(value_raw: int, scale: int) -> str:
@@ -11,7 +12,7 @@ def fixed_text(value_raw: int, scale: int) -> str:
     if scale == 0:
         return str(value_raw)
     sign = "-" if value_raw < 0 else ""
-    whole, part = divmod(abs(value_raw), _POWERS[scale])
+    whole, part = divmod(abs(value_raw), POWERS[scale])
     return f"{sign}{whole}.{part:0{scale}d}"
 
 
@@ -24,8 +25,8 @@ def trimmed_text(value_raw: int, scale: int) -> str:
 def rescaled(value_raw: int, from_scale: int, to_scale: int) -> int:
     """*value_raw* at *to_scale*; digits that do not fit are cut off toward zero."""
     if to_scale >= from_scale:
-        return value_raw * _POWERS[to_scale - from_scale]
-    whole = abs(value_raw) // _POWERS[from_scale - to_scale]
+        return value_raw * POWERS[to_scale - from_scale]
+    whole = abs(value_raw) // POWERS[from_scale - to_scale]
     return -whole if value_raw < 0 else whole
 
 
@@ -33,7 +34,7 @@ def ratio_raw(numerator_raw: int, denominator_raw: int, scale: int) -> int:
     """``numerator / denominator`` at *scale*, cut off toward zero; 0 where the denominator is 0."""
     if denominator_raw == 0:
         return 0
-    whole = abs(numerator_raw) * _POWERS[scale] // abs(denominator_raw)
+    whole = abs(numerator_raw) * POWERS[scale] // abs(denominator_raw)
     return -whole if (numerator_raw < 0) != (denominator_raw < 0) else whole
 
 

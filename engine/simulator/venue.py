@@ -4,14 +4,13 @@ import random
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
 from typing import Any, ClassVar
 
 import msgspec
 
-from engine.simulator.accounts import SignedCall, SimAccount, SimFill
 from engine.simulator.arrivals import Arrivals
 from engine.simulator.clock_faults import ClockFaults
+from engine.simulator.desk import Change, OrderDesk, OrderRules
 from engine.simulator.fault_rules import FaultRule, Point
 from engine.simulator.faults import FaultPlan
 from engine.simulator.frame_faults import FrameFaults
@@ -21,19 +20,16 @@ from engine.simulator.instruments import SimInstrument
 from engine.simulator.keys import KEYS
 from engine.simulator.limits import BANNED, TOO_MANY_REQUESTS, Block, Refusal, RestBudget
 from engine.simulator.market import MarketEvent, SymbolMarket
-from engine.simulator.messages import RestReply
+from engine.simulator.messages import RestReply, SignedCall
+from engine.simulator.order_faults import OrderGate, ReportFaults
+from engine.simulator.orders import SimAccount, SimFill, SimOrder, Terms
+from engine.simulator.running import MarketRun
 from engine.simulator.sessions import Session, Wire
 from engine.simulator.telling import told_book, told_listing, told_trades
 from engine.simulator.timeline import Timeline
 
 DEFAULT_DEPTH_LEVELS = 250
 
-# What an event is taken to cost in frames while nobody is subscribed, and after a run of events that
-# touched no subscribed stream (so that a venue with one quiet listener does not spin).
-_UNHEARD_FRAMES = 2.0
-_LEAST_FRAMES = 0.25
-_SILENT_RUN = 24
-_FOR_EVER_US = 1 << 62
 _POLICY = 1008
 
 
@@ -41,13 +37,15 @@ class MarketSetup(msgspec.Struct, frozen=True):
     """What makes a venue's market. The same setup and the same calls give the same bytes.
 
     *rate_frames_per_s* counts each frame of market data once however many clients get it, over the streams
-    that have a subscriber (an assumed two frames an event while there is none).
+    that have a subscriber (an assumed two frames an event while there is none). *limited*: whether the venue's limits
+    of calls, messages and orders stand.
     """
 
     seed: int
     rate_frames_per_s: float
     start_us: int
     depth_levels: int = DEFAULT_DEPTH_LEVELS
+    limited: bool = True
 
 
 class Venue(ABC):
@@ -62,6 +60,7 @@ class Venue(ABC):
     rest_root: ClassVar[str]
     """What the paths of its REST calls begin with."""
     wire_limits: ClassVar[WireLimits]
+    order_rules: ClassVar[OrderRules]
     one_order: ClassVar[bool] = False
     """Whether all frames of a connection are numbered together."""
     hidden_rank: int = 40
@@ -71,6 +70,7 @@ class Venue(ABC):
         self.timeline = Timeline(setup.start_us)
         self.clock_offset_us = 0
         self.true_us: Callable[[], int] = lambda: self.timeline.now_us
+        self.market_us: Callable[[], int] = lambda: self.timeline.now_us
         self.rng = self._seeded("venue", setup.seed)
         self.markets: dict[str, SymbolMarket] = {}
         for instrument in instruments:
@@ -85,22 +85,20 @@ class Venue(ABC):
         self.old_images = OldImages()
         self.accounts = {key.api_key: SimAccount(key, instruments) for key in KEYS[self.name]}
         self.faults = FaultPlan(self.name, setup.seed, setup.start_us)
+        self.desk = OrderDesk(self.order_rules, self.markets, lambda: self.now_us, self.on_event, self._on_change)
+        self.limited = self.desk.limited = setup.limited
+        self.order_gate = OrderGate(self.desk, self.faults, self.timeline)
+        self._report_faults = ReportFaults(self.faults, self.timeline, self.on_change)
         self._frame_faults = FrameFaults(self.faults, self.timeline, self.deliver, self.one_order)
         self._clock_faults = ClockFaults(self, self.faults)
         self._gate = Gate(self.wire_limits)
         self._budget = budget
         self._block = Block()
-        self._quiet_until_us: dict[str, int] = {}
-        self._symbols = list(self.markets)
-        # The first symbols are the busiest, as on a real venue.
-        self._symbol_weights = list(accumulate(1 / (rank + 3) for rank in range(len(self._symbols))))
-        self._arrivals = Arrivals(self._seeded("arrivals", setup.seed), setup.rate_frames_per_s)
-        self._published_count = 0
-        self._silent_events = 0
-        self._frozen = False
-        self._event_is_due = False
-        self._next_event_us = setup.start_us
-        self._schedule_event(self._arrivals.gap_us(_UNHEARD_FRAMES))
+        self._run = MarketRun(
+            self.markets, self.timeline, self.rng,
+            Arrivals(self._seeded("arrivals", setup.seed), setup.rate_frames_per_s),
+            self._on_market, lambda: self.has_subscribers, lambda: self.now_us,
+        )  # fmt: skip
 
     def _seeded(self, purpose: str, seed: int) -> random.Random:
         """A generator of its own for each purpose, so that one does not disturb another."""
@@ -111,6 +109,11 @@ class Venue(ABC):
         """What the venue's clock shows: the market's time, and what the clock is off."""
         return self.timeline.now_us + self.clock_offset_us
 
+    @property
+    def present_us(self) -> int:
+        """The same at this instant: where the market is behind its schedule, the venue's clock is not."""
+        return self.market_us() + self.clock_offset_us
+
     # --- clients ---
 
     @staticmethod
@@ -120,7 +123,7 @@ class Venue(ABC):
 
     def admit(self) -> Refusal | None:
         """Why a connection is refused now, None where it is not."""
-        refusal = self._gate.connect(self.true_us())
+        refusal = self._gate.connect(self.true_us()) if self.limited else None
         if refusal is not None:
             self.breach(refusal.breach)
             return refusal
@@ -149,7 +152,7 @@ class Venue(ABC):
         """Count a message; whether it is within the venue's limit, which else does what it does."""
         if not session.is_open:
             return False
-        if self._gate.message(session, self.true_us()):
+        if not self.limited or self._gate.message(session, self.true_us()):
             return True
         self.breach("messages")
         self.on_too_many_messages(session)
@@ -217,7 +220,9 @@ class Venue(ABC):
         now_us = self.true_us()
         endpoint = path.removeprefix(self.rest_root)
         self.calls[endpoint] += 1
-        refusal = self._block.check(now_us) or self._budget.take(self.weight_of(endpoint, query), now_us)
+        refusal = self._block.check(now_us)
+        if refusal is None and self.limited:
+            refusal = self.charge(endpoint, query, call, now_us)
         if refusal is not None:
             self.breach(refusal.breach)
         else:
@@ -238,9 +243,9 @@ class Venue(ABC):
         status = BANNED if rule.fault == "banned" else TOO_MANY_REQUESTS
         return self._block.set(status, round(rule.retry_after_s * 1e6), now_us)
 
-    def weight_of(self, endpoint: str, query: Mapping[str, str]) -> int:
-        """What a call counts toward the limit."""
-        return 1
+    def charge(self, endpoint: str, query: Mapping[str, str], call: SignedCall | None, now_us: int) -> Refusal | None:
+        """Count a call toward its limit; why it is refused, None where it is not."""
+        return self._budget.take(1, now_us)
 
     @abstractmethod
     def answer(self, endpoint: str, query: Mapping[str, str]) -> RestReply:
@@ -267,11 +272,15 @@ class Venue(ABC):
     def trade_elsewhere(self, market: SymbolMarket) -> None:
         """Fill an order of somebody else on every account."""
         for account in self.accounts.values():
-            self.tell_account(account, account.buy_one_lot(market))
+            terms = Terms(f"web_{len(self.desk.orders) + 1}", True, None, market.instrument.lot_raw)
+            self.desk.place(account, market, terms, is_foreign=True)
+        self.desk.tell_all()
 
-    @abstractmethod
-    def tell_account(self, account: SimAccount, fill: SimFill) -> None:
-        """Tell those who listen to an account of a fill, and of the balances after it."""
+    def _on_change(self, change: Change) -> None:
+        self._report_faults.pass_on(change)
+
+    def on_change(self, change: Change) -> None:  # noqa: B027 - a venue without accounts has none
+        """Tell those who listen to an account what happened to its order, and its balances."""
 
     def is_refused(self, symbol: str, stream: str) -> bool:
         """Whether a fault keeps a subscription from being granted."""
@@ -283,6 +292,14 @@ class Venue(ABC):
         if armed is not None:
             self.faults.strike(armed, self.timeline.now_us, symbol)
         return armed is not None
+
+    def order_name(self, order: SimOrder) -> str:
+        """The venue's own name of an order."""
+        return str(order.number)
+
+    def fill_name(self, fill: SimFill) -> str:
+        """The venue's own name of a fill."""
+        return str(fill.trade_id)
 
     # --- faults ---
 
@@ -336,7 +353,7 @@ class Venue(ABC):
 
     def silence_market(self, symbol: str, for_us: int) -> None:
         """Let nothing happen in a symbol; 0 = for ever."""
-        self._quiet_until_us[symbol] = self.timeline.now_us + for_us if for_us else _FOR_EVER_US
+        self._run.silence(symbol, for_us)
 
     # --- the market ---
 
@@ -349,17 +366,15 @@ class Venue(ABC):
 
         Time goes on: heartbeats and clock-driven streams keep coming.
         """
-        self._frozen = True
+        self._run.freeze()
         self.flush()
+        self._report_faults.release()
         for session in self.sessions:
             self._frame_faults.release(session)
 
     def thaw(self) -> None:
         """Let the market go on from where it was frozen."""
-        self._frozen = False
-        if not self._event_is_due:
-            self._next_event_us = self.timeline.now_us
-            self._schedule_event(self._arrivals.gap_us(_LEAST_FRAMES))
+        self._run.thaw()
 
     @abstractmethod
     def on_event(self, event: MarketEvent) -> None:
@@ -376,7 +391,7 @@ class Venue(ABC):
 
     def published(self) -> None:
         """Count one frame of market data toward the rate."""
-        self._published_count += 1
+        self._run.published()
 
     def books(self, symbol: str = "") -> dict[str, Any]:
         """The venue's own books, whole: sides of [price, quantity], best first, no trailing zeros.
@@ -399,27 +414,9 @@ class Venue(ABC):
         """What it lists, by its own spelling."""
         return {symbol: told_listing(market.instrument) for symbol, market in self.markets.items()}
 
-    def _schedule_event(self, gap_us: int) -> None:
-        self._event_is_due = True
-        self._next_event_us += gap_us
-        self.timeline.at(self._next_event_us, self._run_event)
-
-    def _run_event(self) -> None:
-        self._event_is_due = False
-        if self._frozen:
-            return
-        (symbol,) = self.rng.choices(self._symbols, cum_weights=self._symbol_weights)
-        if self._quiet_until_us.get(symbol, 0) <= self.timeline.now_us:
-            self.on_event(self.markets[symbol].step(self.now_us))
-        self._schedule_event(self._arrivals.gap_us(self._frames_since_last_event()))
-
-    def _frames_since_last_event(self) -> float:
-        if not self.has_subscribers:
-            return _UNHEARD_FRAMES
-        frames = float(self._published_count)
-        self._published_count = 0
-        self._silent_events = 0 if frames else self._silent_events + 1
-        return _LEAST_FRAMES if self._silent_events > _SILENT_RUN else frames
+    def _on_market(self, event: MarketEvent) -> None:
+        self.on_event(event)
+        self.desk.on_event(event)
 
 
 def _plain(symbol: str) -> str:

@@ -16,7 +16,7 @@ from engine.dispatcher.throttle cimport Bucket, Throttle
 from engine.observability.latency cimport LatencyHistogram
 from engine.observability.stages cimport StageTimer
 from engine.schema.event cimport (FLAG_GAP_BEFORE, FLAG_LATE, MERGED_EVENT, ORDER_NONE,
-                                  TYPE_STRIDE, Event, EventHeader, is_critical, is_told_once)
+                                  TYPE_STRIDE, Event, EventHeader, is_addressed, is_critical, is_told_once)
 from engine.schema.fold cimport SaturationTable
 from engine.schema.ports cimport BookSource, EventPool, EventSink, FanoutPort
 
@@ -187,6 +187,8 @@ cdef class Dispatcher(EventSink):
     cdef int _hand_on(self, PyObject* event, StreamState* stream, const uint16_t* consumers,
                       uint32_t count) except -1:
         if count == 0:
+            if is_addressed((<Event>event).s.type) and self.audience is not None:
+                return self._address(event, stream)
             if (<Event>event).h.in_window:
                 stream.merged += 1
             else:
@@ -199,6 +201,22 @@ cdef class Dispatcher(EventSink):
             self._bus.fan_out(event, consumers, count)
         if unlikely(self._timer.on):
             self._timer.enqueued()
+        return 0
+
+    cdef int _address(self, PyObject* event, StreamState* stream) except -1:
+        """Hand a report of an order, or of risk, to whom it is about: no table of streams says who that is."""
+        cdef const uint16_t[::1] found
+        try:
+            found = self.audience(<Event>event)
+        except BaseException:
+            self._pool.release(event)
+            raise
+        if found.shape[0] == 0:
+            stream.unrouted += 1
+            self._pool.release(event)
+            return 0
+        stream.routed += 1
+        self._bus.fan_out(event, &found[0], <uint32_t>found.shape[0])
         return 0
 
     cdef int flush(self) except -1:

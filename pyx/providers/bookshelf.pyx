@@ -2,9 +2,10 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
+from engine.book.ladder cimport SIDE_ASK, SIDE_BID, best
 from engine.providers.assembler cimport BookAssembler
 from engine.schema.event cimport Event
-from engine.schema.ports cimport FULL, BookSource, EventPool, EventSink, VersionPort
+from engine.schema.ports cimport FULL, BookSource, EventPool, EventSink, TopOfBook, VersionPort
 
 
 @cython.final
@@ -36,6 +37,22 @@ cdef class BookShelf(BookSource):
             self._pool_of(instrument_id).release(event)
             return None
         return state
+
+    cdef bint top(self, uint32_t instrument_id, TopOfBook* out) noexcept:
+        cdef BookAssembler book = self._books.get(instrument_id)
+        if book is None or not book.is_valid or book._is_unsound:
+            return False
+        if book.ladder.sides[SIDE_BID].count == 0 or book.ladder.sides[SIDE_ASK].count == 0:
+            return False
+        out.bid_raw = best(&book.ladder.sides[SIDE_BID]).price_raw
+        out.ask_raw = -best(&book.ladder.sides[SIDE_ASK]).price_raw
+        out.price_scale = book.price_scale
+        return True
+
+    def best_prices(self, instrument_id: int) -> tuple[int, int, int] | None:
+        """(best bid, best ask, price scale) of a valid book that has both; None where there is none."""
+        cdef TopOfBook found
+        return (found.bid_raw, found.ask_raw, found.price_scale) if self.top(instrument_id, &found) else None
 
     cdef EventPool _pool_of(self, uint32_t instrument_id):
         return (<BookAssembler>self._books[instrument_id]).pool

@@ -1,19 +1,10 @@
 cimport cython
-from libc.string cimport memcpy, memset
 
 from engine.schema.event cimport BALANCE_UPDATE, Event
+from engine.schema.texts cimport put_text
 
 from engine.schema.enums import BalanceCause
 from engine.schema.event import register_class
-
-
-cdef int put_text(char* place, size_t limit, str text) except -1:
-    cdef bytes encoded = text.encode()
-    if <size_t>len(encoded) > limit:
-        raise ValueError(f"{text!r} is longer than {limit} bytes")
-    memset(place, 0, limit + 1)
-    memcpy(place, <const char*>encoded, len(encoded))
-    return 0
 
 
 @cython.final

@@ -1,7 +1,7 @@
 cimport cython
-from libc.string cimport memcpy, memset
 
 from engine.schema.event cimport CONTROL_ACK, CONTROL_RESULT, INSTRUMENT_UPDATE, Event
+from engine.schema.texts cimport cut_text
 
 import msgspec
 
@@ -18,13 +18,6 @@ def keep_record(record: Instrument) -> int:
     return len(_records)
 
 
-cdef int put_text(char* place, size_t limit, str text) except -1:
-    cdef bytes encoded = text.encode()[:limit]
-    memset(place, 0, limit + 1)
-    memcpy(place, <const char*>encoded, len(encoded))
-    return 0
-
-
 @cython.final
 cdef class ControlAck(Event):
     """The answer to one command: exactly one per message_id, never dropped (EVT-17)."""
@@ -39,16 +32,16 @@ cdef class ControlAck(Event):
 
     cdef int fill_own(self, str name, object value) except -1:
         if name == "message_id":
-            put_text(self.a.message_id, MESSAGE_ID_MAX, value)
+            cut_text(self.a.message_id, MESSAGE_ID_MAX, value)
         elif name == "consumer_id":
-            put_text(self.a.consumer_id, CONSUMER_ID_MAX, value)
+            cut_text(self.a.consumer_id, CONSUMER_ID_MAX, value)
         elif name == "command_type":
-            put_text(self.a.command_type, COMMAND_MAX, value)
+            cut_text(self.a.command_type, COMMAND_MAX, value)
         elif name == "success":
             self.a.success = value
         elif name == "error":
-            put_text(self.a.error_code, ERROR_CODE_MAX, value["code"] if value else "")
-            put_text(self.a.error_text, ERROR_TEXT_MAX, value["message"] if value else "")
+            cut_text(self.a.error_code, ERROR_CODE_MAX, value["code"] if value else "")
+            cut_text(self.a.error_text, ERROR_TEXT_MAX, value["message"] if value else "")
         else:
             Event.fill_own(self, name, value)
         return 0
@@ -101,16 +94,16 @@ cdef class ControlResult(Event):
     cdef int fill_own(self, str name, object value) except -1:
         cdef bytes encoded
         if name == "message_id":
-            put_text(self.r.message_id, MESSAGE_ID_MAX, value)
+            cut_text(self.r.message_id, MESSAGE_ID_MAX, value)
         elif name == "consumer_id":
-            put_text(self.r.consumer_id, CONSUMER_ID_MAX, value)
+            cut_text(self.r.consumer_id, CONSUMER_ID_MAX, value)
         elif name == "command_type":
-            put_text(self.r.command_type, COMMAND_MAX, value)
+            cut_text(self.r.command_type, COMMAND_MAX, value)
         elif name == "result":
             encoded = msgspec.json.encode(dict(value)) if value else b""
             if len(encoded) > RESULT_MAX:
                 raise ValueError(f"result of {len(encoded)} bytes, at most {RESULT_MAX}")
-            put_text(self.r.result, RESULT_MAX, encoded.decode())
+            cut_text(self.r.result, RESULT_MAX, encoded.decode())
         else:
             Event.fill_own(self, name, value)
         return 0

@@ -4,6 +4,8 @@ from libc.string cimport memcpy
 from engine.base.clock cimport Clock, SystemClock
 from engine.base.ids cimport instrument_keys
 
+from decimal import Decimal
+
 from engine.base.errors import MisuseError, UseAfterRecycleError
 from engine.base.ids import instrument_id, instrument_key
 from engine.schema.enums import KIND_OF_TYPE, EventFlag, EventType
@@ -17,7 +19,8 @@ BASE_FIELDS = (
     "ts_venue_ns", "ts_recv_ns", "ts_emit_ns", "routing_version", "merge_id", "trace_id", "decision_id", "flags",
     "folded_count", "price_scale", "qty_scale", "venue_meta")
 _DERIVED_FIELDS = frozenset({"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta",
-                             "source_providers", "is_complete"})
+                             "source_providers", "is_complete", "remaining_qty_raw", "is_open"})
+_DECIMAL_FIELDS = frozenset({"cum_notional", "avg_fill_price"})
 
 
 cdef object set_poison_reporter(object reporter):
@@ -283,7 +286,8 @@ cdef class Event:
         self.guard()
         if self.s.state != SLOT_DETACHED:
             raise AttributeError(f"{type(self).__name__}.{name} is read-only; detach() gives a copy you may change")
-        if hasattr(value, "__int__") and not hasattr(value, "__index__"):
+        if hasattr(value, "__int__") and not hasattr(value, "__index__") and not (
+                type(value) is Decimal and name in _DECIMAL_FIELDS):
             # A float or Decimal would be cut to an integer without a word.
             raise TypeError(f"{type(self).__name__}.{name} takes no {type(value).__name__}")
         if name == "provider":

@@ -98,6 +98,9 @@ cdef class VersionPort:
 
 
 cdef class BookSource:
+    cdef bint top(self, uint32_t instrument_id, TopOfBook* out) noexcept:
+        return False
+
     cdef PyObject* snapshot(self, uint32_t instrument_id, int reason) except? NULL:
         return NULL
 

@@ -91,6 +91,39 @@ class Simulated:
         return len(self.trades[symbol])
 
 
+class Traded:
+    """One venue of a simulator whose market runs, for who trades there.
+
+    Attributes:
+        addresses: of the venue.
+        ca_file: the authority to trust; trust: environment variables that name it.
+        symbol: the venue's name of its first market.
+    """
+
+    def __init__(self, venue: str, addresses: dict[str, dict[str, str]]) -> None:
+        self.venue = venue
+        self.addresses = addresses[venue]
+        self.ca_file = addresses["tls"]["ca_file"]
+        self.trust = dict.fromkeys(CA_VARIABLES, self.ca_file)
+        self._control = addresses["control"]["rest"]
+        self.symbol = next(iter(self.get("symbols")[venue]))
+
+    def get(self, path: str) -> Any:
+        return get(f"{self._control}/{path}")
+
+    def books(self, symbols: Sequence[str]) -> dict[str, Any]:
+        told = self.get(f"books?venue={self.venue}")[self.venue]
+        return {symbol: told[symbol] for symbol in symbols}
+
+    def orders(self, account: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get("orders")[self.venue][account]
+        return found
+
+    def fills(self, account: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get("fills")[self.venue][account]
+        return found
+
+
 class Client:
     """A client in a process of its own; see child.py."""
 
@@ -123,6 +156,13 @@ def simulated(venue: str, *args: object) -> Iterator[Simulated]:
         "--venue", venue, "--port", 0, "--held", "--rate", RATES[venue], "--seed", 5, "--symbols", 3, *args
     ) as (_, addresses):  # fmt: skip
         yield Simulated(venue, addresses)
+
+
+@contextmanager
+def trading(venue: str) -> Iterator[Traded]:
+    """A simulator of one venue with three symbols, over TLS."""
+    with serving("--venue", venue, "--port", 0, "--rate", 50, "--seed", 5, "--symbols", 3, "--tls") as (_, addresses):
+        yield Traded(venue, addresses)
 
 
 @contextmanager

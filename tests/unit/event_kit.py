@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from engine.pools.lease import Lease
@@ -11,6 +12,8 @@ from engine.schema.account import BalanceUpdate
 from engine.schema.classes import Event, class_of
 from engine.schema.control import ControlAck, ControlResult, InstrumentUpdate
 from engine.schema.enums import (
+    CRITICAL_KINDS,
+    KIND_OF_TYPE,
     BalanceCause,
     BookReason,
     ChecksumState,
@@ -23,10 +26,25 @@ from engine.schema.enums import (
     UpdateType,
 )
 from engine.schema.event import BASE_FIELDS
-from engine.schema.instrument import Instrument, InstrumentStatus
+from engine.schema.execution import ExecReport
+from engine.schema.instrument import Instrument, InstrumentStatus, OrderType, TimeInForce
 from engine.schema.market import BookSnapshot, BookUpdate, Trade
 from engine.schema.merged import MergedEvent
+from engine.schema.order import (
+    Anomaly,
+    Breach,
+    Fee,
+    Liquidity,
+    OrderState,
+    Reason,
+    ReportKind,
+    ReportSource,
+    RiskControlKind,
+    RiskScope,
+    RiskStatus,
+)
 from engine.schema.quotes import KlineSummary, Ticker
+from engine.schema.risk import RiskControl
 
 BUILT: dict[EventType, type[Event]] = {
     EventType.BOOK_SNAPSHOT: BookSnapshot,
@@ -34,16 +52,18 @@ BUILT: dict[EventType, type[Event]] = {
     EventType.TRADE: Trade,
     EventType.TICKER: Ticker,
     EventType.KLINE_SUMMARY: KlineSummary,
+    EventType.EXEC_REPORT: ExecReport,
     EventType.CONTROL_ACK: ControlAck,
     EventType.CONTROL_RESULT: ControlResult,
     EventType.INSTRUMENT_UPDATE: InstrumentUpdate,
     EventType.BALANCE_UPDATE: BalanceUpdate,
+    EventType.RISK_CONTROL: RiskControl,
     EventType.MERGED_EVENT: MergedEvent,
 }
 BOOK_TYPES = (EventType.BOOK_SNAPSHOT, EventType.BOOK_UPDATE)
 DERIVED = frozenset(
     {"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta", "interval", "source_providers", "is_complete",
-     "is_critical", "lag_ns", "is_detached"}
+     "remaining_qty_raw", "is_open", "is_critical", "lag_ns", "is_detached"}
 )
 """Attributes that follow from others, or from the moment."""
 
@@ -140,8 +160,41 @@ SAMPLES: dict[str, Any] = {
         for number, provider in enumerate(("coinbase", "kraken"), 1)
     ),
     "fragment_count": 5,
+    "client_order_id": "mm1-000016",
+    "wire_order_id": "0000d833-6800-8000-89e7-dc0d75d75dbb",
+    "venue_order_id": "OQCLML",
+    "exec_id": "TX4K2Q",
+    "report": ReportKind.PARTIAL,
+    "order_state": OrderState.PARTIALLY_FILLED,
+    "order_report_seq": 2,
+    "order_type": OrderType.LIMIT,
+    "tif": TimeInForce.IOC,
+    "filled_qty_raw": 2**62,
+    "last_qty_raw": 2**61,
+    "cum_notional": Decimal("170141183460469231731687303715884105727E-36"),
+    "avg_fill_price": Decimal("61999.5000000"),
+    "liquidity": Liquidity.MAKER,
+    "fees": (Fee("USD", Decimal("0.9920")), Fee("KFEE", Decimal("-1E-18"))),
+    "anomaly": Anomaly.LATE_FILL,
+    "source": ReportSource.RECONCILE,
+    "status": RiskStatus.TRIGGERED,
+    "control": RiskControlKind.CIRCUIT_BREAKER,
+    "scope": RiskScope(provider="kraken", symbol="BTC-USD", consumer_id="mm1"),
+    "breach": Breach.PRICE_BAND,
+    "breach_count": 3,
+    "until_ns": 1_700_000_090_000_000_000,
+    "operator": "night desk",
+    "text": "3 breaches in 90 s",
 }
 """A value unlike the cleared one for every field of every type; a field that is missing here fails a test."""
+_OF_TYPE: dict[tuple[EventType, str], Any] = {
+    (EventType.EXEC_REPORT, "reason"): Reason(code="exchange_error", venue_code="-2010", text="account has insufficient balance"),
+}
+
+
+def sample(event_type: EventType, name: str) -> Any:
+    """A value for a field, where a name means something of its own in one type."""
+    return _OF_TYPE.get((event_type, name), SAMPLES[name])
 
 
 def attributes_of(cls: type[Event]) -> list[str]:
@@ -161,12 +214,14 @@ def fields_of(event_type: EventType) -> tuple[str, ...]:
 
 def recycler(slots: int = 4, reserve: int = 0, **options: Any) -> Recycler:
     """A Recycler with *slots* of every built type and *reserve* more of the critical ones."""
-    return Recycler(dict.fromkeys(BUILT, slots), dict.fromkeys((EventType.CONTROL_ACK, EventType.CONTROL_RESULT), reserve), **options)
+    critical = [event_type for event_type in BUILT if KIND_OF_TYPE[event_type] in CRITICAL_KINDS]
+    return Recycler(dict.fromkeys(BUILT, slots), dict.fromkeys(critical, reserve), **options)
 
 
 def fill_all(lease: Lease, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Set every field of a leased event; returns what was set."""
-    values = {name: SAMPLES[name] for name in fields_of(EventType(lease.type))}
+    event_type = EventType(lease.type)
+    values = {name: sample(event_type, name) for name in fields_of(event_type)}
     values.update(overrides or {})
     for name, value in values.items():
         lease.fill(name, value)

@@ -11,7 +11,9 @@ import msgspec
 from engine.base.decimals import to_raw
 from engine.base.jsontext import encode
 from engine.providers.assembler import BookAssembler
+from engine.providers.binance.gateway import BinanceGateway
 from engine.providers.binance.manifest import (
+    ORDER_WINDOWS,
     REST_ACCOUNT,
     REST_ACCOUNT_WEIGHT,
     REST_ENDPOINT,
@@ -26,7 +28,7 @@ from engine.providers.binance.manifest import (
 )
 from engine.providers.binance.signing import BinanceSigner
 from engine.providers.binance.stream import BinanceStream
-from engine.providers.binance.symbols import instruments_of, split_symbol
+from engine.providers.binance.symbols import instruments_of, order_limits, split_symbol
 from engine.providers.binance.user import BinanceUserStream
 from engine.providers.credentials import Credentials, PrivateCall
 from engine.providers.feed import (
@@ -34,6 +36,7 @@ from engine.providers.feed import (
     ConnectionPlan,
     Feed,
     FeedPorts,
+    PrivateHalf,
     RequestKind,
     SnapshotRequest,
     Wanted,
@@ -43,7 +46,6 @@ from engine.providers.feed import (
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.requests import RequestNumbers
 from engine.providers.sharding import chunks
-from engine.providers.userstream import UserStream
 from engine.providers.venuestream import VenueStream
 from engine.schema.enums import BookReason
 from engine.schema.instrument import Instrument, Skipped
@@ -64,6 +66,8 @@ class BinanceFeed(Feed):
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
         super().__init__(provider, rules, ports)
         self._numbers = RequestNumbers()
+        self.order_limits: Sequence[tuple[float, int]] = ORDER_WINDOWS
+        """(s, orders) of each limit of an account's orders."""
         self.stream = BinanceStream(
             provider,
             ports.pool,
@@ -77,6 +81,8 @@ class BinanceFeed(Feed):
 
     def read_instruments(self, body: bytes) -> tuple[list[Instrument], list[Skipped]]:
         """Instruments of an exchangeInfo body."""
+        limits = order_limits(body)
+        self.order_limits = self.order_limits if limits is None else limits
         return instruments_of(body, self.provider)
 
     def guess_instrument(self, venue_symbol: str) -> Instrument:
@@ -115,17 +121,17 @@ class BinanceFeed(Feed):
         url = f"{rest_endpoint or REST_ENDPOINT}{REST_ACCOUNT}?{query}"
         return PrivateCall(url, signer.headers, weight=REST_ACCOUNT_WEIGHT)
 
-    def user_streams(
+    def private_half(
         self,
         credentials: Credentials,
         ws_endpoint: str | None,
         rest_endpoint: str | None,
         venue_now_ns: Callable[[], int],
-    ) -> Callable[[], UserStream]:
+    ) -> PrivateHalf:
         """Over the WebSocket API; no call by REST is needed."""
-        stream = partial(BinanceUserStream, self.provider, credentials, ws_endpoint, venue_now_ns)
-        stream()  # a key of another type is refused here
-        return stream
+        signer = BinanceSigner(credentials)
+        stream = partial(BinanceUserStream, self.provider, signer, ws_endpoint, venue_now_ns)
+        return PrivateHalf(stream, lambda ways: BinanceGateway(ways, signer, lambda: self.order_limits))
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """A symbol's streams stay together, so that its book is fed by one connection; at most 1024 streams."""

@@ -18,6 +18,17 @@ REST_LIMITS = RestLimits(weight=6000, within_s=60.0, instruments_weight=20)
 REST_TIME = "/api/v3/time"
 REST_ACCOUNT = "/api/v3/account"
 REST_ACCOUNT_WEIGHT = 20
+ORDER_WINDOWS = ((10.0, 50), (24 * 3600.0, 160_000))
+"""(s, orders): so many within so long that have not been filled, of the least account; the venue tells its own."""
+INTERVALS_S = {"SECOND": 1.0, "MINUTE": 60.0, "HOUR": 3600.0, "DAY": 24 * 3600.0}
+"""Of what ``rateLimits`` says."""
+ORDER_STATUS_WEIGHT, OPEN_ORDERS_WEIGHT, MY_TRADES_WEIGHT = 4, 80, 20
+MY_TRADES_MAX = 1000
+FAILED_ORDER_WEIGHT = 1
+"""One that is taken weighs nothing."""
+TOO_MUCH = (418, 429)
+"""Statuses of who asks too much."""
+RECV_WINDOW_MS = 5000
 SOCKET_LIMITS = SocketLimits(
     control_gap_s=0.25,
     messages_per_s=5,

@@ -22,6 +22,7 @@ from engine.providers.keys import private_key
 KEY_HEADER = "X-MBX-APIKEY"
 LOGON_ID = "logon"
 USER_STREAM_ID = "user-stream"
+ED25519 = "ed25519"
 
 Sign = Callable[[bytes], str]
 
@@ -57,6 +58,11 @@ class BinanceSigner:
         text = "&".join(f"{name}={value}" for name, value in whole.items())
         return {**whole, "signature": self._sign(text.encode())}
 
+    def request_frame(self, number: int, method: str, params: Mapping[str, str | int], venue_now_ns: int) -> bytes:
+        """A request over a connection that user_stream_frames() has opened: logged on, it needs no signature."""
+        timely = {**params, "timestamp": venue_now_ns // 1_000_000}
+        return _request(number, method, timely if self.key_type == ED25519 else self.ws_params(timely))
+
     def account_frame(self, number: str, venue_now_ns: int) -> bytes:
         """``account.status`` over the WebSocket API, signed whether or not the connection is logged on."""
         return _request(number, "account.status", self.ws_params({"timestamp": venue_now_ns // 1_000_000}))
@@ -64,13 +70,13 @@ class BinanceSigner:
     def user_stream_frames(self, venue_now_ns: int) -> tuple[bytes, ...]:
         """What opens the user stream: an Ed25519 key logs on, any other signs the subscription itself."""
         params = self.ws_params({"timestamp": venue_now_ns // 1_000_000})
-        if self.key_type != "ed25519":
+        if self.key_type != ED25519:
             return (_request(USER_STREAM_ID, "userDataStream.subscribe.signature", params),)
         return (_request(LOGON_ID, "session.logon", params), _request(USER_STREAM_ID, "userDataStream.subscribe", {}))
 
 
-def _request(number: str, method: str, params: Mapping[str, str | int]) -> bytes:
-    body = {"id": number, "method": method}
+def _request(number: str | int, method: str, params: Mapping[str, str | int]) -> bytes:
+    body: dict[str, object] = {"id": number, "method": method}
     return encode({**body, "params": params} if params else body)
 
 
@@ -79,7 +85,7 @@ def _signer(credentials: Credentials, key_type: str) -> Sign:
     if key_type == "hmac":
         return lambda text: hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
     key = private_key(VENUE, secret)
-    if isinstance(key, EllipticCurvePrivateKey) or isinstance(key, Ed25519PrivateKey) != (key_type == "ed25519"):
+    if isinstance(key, EllipticCurvePrivateKey) or isinstance(key, Ed25519PrivateKey) != (key_type == ED25519):
         raise AuthError(f"the secret is no {key_type} key", op="credentials.read", provider=VENUE)
     if isinstance(key, Ed25519PrivateKey):
         return lambda text: base64.b64encode(key.sign(text)).decode()

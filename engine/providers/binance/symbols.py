@@ -5,7 +5,7 @@ Source: binance-spot-api-docs, rest-api.md (exchange information) and filters.md
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -76,6 +76,18 @@ class _ExchangeInfo(msgspec.Struct):
     symbols: list[msgspec.Raw]
 
 
+class _RateLimit(msgspec.Struct, rename="camel"):
+    rate_limit_type: str = ""
+    interval: str = ""
+    interval_num: int = 1
+    limit: int = 0
+    count: int = 0
+
+
+class _Limits(msgspec.Struct, rename="camel"):
+    rate_limits: list[_RateLimit] | None = None
+
+
 _NO_FILTER = _Filter("")
 
 
@@ -104,6 +116,30 @@ def instruments_of(
         else:
             instruments[instrument.symbol] = instrument
     return [instruments[symbol] for symbol in sorted(instruments)], skipped
+
+
+def order_limits(body: bytes) -> list[tuple[float, int]] | None:
+    """(s, orders) of each limit of orders in an exchangeInfo body; None where it tells no limits at all."""
+    try:
+        told = msgspec.json.decode(body, type=_Limits).rate_limits
+    except msgspec.DecodeError:
+        return None
+    return None if told is None else [(length_s, limit) for length_s, limit, _ in _order_counts(told)]
+
+
+def _order_counts(rows: Iterable[_RateLimit]) -> Iterator[tuple[float, int, int]]:
+    for row in rows:
+        unit_s = manifest.INTERVALS_S.get(row.interval)
+        if row.rate_limit_type == "ORDERS" and unit_s is not None:
+            yield unit_s * row.interval_num, row.limit, row.count
+
+
+def order_counts(rows: object) -> list[tuple[float, int, int]]:
+    """(s, limit, count) of each limit of orders in the ``rateLimits`` of an answer; none of what is not understood."""
+    try:
+        return list(_order_counts(msgspec.convert(rows or [], list[_RateLimit])))
+    except msgspec.ValidationError:
+        return []
 
 
 def split_symbol(venue_symbol: str, quotes: Sequence[str] = manifest.QUOTE_ASSETS) -> tuple[str, str]:

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from engine.providers.binance import manifest
+from engine.providers.binance.reports import event_report
 from engine.providers.binance.signing import USER_STREAM_ID, BinanceSigner
-from engine.providers.credentials import Credentials
 from engine.providers.userstream import AccountPort, Holding, Told, UserStream, amount, message_of, refusal, tell
 from engine.schema.enums import BalanceCause
 
@@ -29,20 +29,17 @@ class BinanceUserStream(UserStream):
 
     Args:
         provider: for texts.
-        credentials: the key.
+        signer: of the key.
         endpoint: in place of the venue's own.
         venue_now_ns: the time on the venue's clock.
-
-    Raises:
-        AuthError: the secret is no key of the type that is named.
     """
 
     def __init__(
-        self, provider: str, credentials: Credentials, endpoint: str | None, venue_now_ns: Callable[[], int]
+        self, provider: str, signer: BinanceSigner, endpoint: str | None, venue_now_ns: Callable[[], int]
     ) -> None:
         self.url = endpoint or manifest.WS_USER_ENDPOINT
         self._provider = provider
-        self._signer = BinanceSigner(credentials)
+        self._signer = signer
         self._venue_now_ns = venue_now_ns
 
     def frames(self) -> tuple[bytes, ...]:
@@ -61,6 +58,9 @@ class BinanceUserStream(UserStream):
 
     def _answer(self, message: dict[str, Any], port: AccountPort) -> Told:
         number, status = message["id"], message["status"]
+        if isinstance(number, int):
+            yield partial(port.answered, number, message)
+            return
         if status == 200:
             if number == USER_STREAM_ID:
                 yield port.opened
@@ -85,7 +85,7 @@ class BinanceUserStream(UserStream):
                 holdings = _holdings(event["B"], "a", "f", "l")
                 yield partial(port.holds, holdings, BalanceCause.OTHER, event["E"] * 1_000_000)
             case "executionReport":
-                yield partial(port.order_told, str(event["i"]))
+                yield partial(port.reported, (event_report(self._provider, event),))
             case "listStatus":
                 yield partial(port.order_told, str(event["g"]))
             case "eventStreamTerminated":

@@ -12,15 +12,25 @@ import msgspec
 from engine.base.errors import ValidationError
 from engine.base.jsontext import encode
 from engine.providers.coinbase import manifest
+from engine.providers.coinbase.gateway import CoinbaseGateway
 from engine.providers.coinbase.signing import CoinbaseSigner
 from engine.providers.coinbase.stream import CoinbaseStream
 from engine.providers.coinbase.symbols import ORDERING, instruments_of
 from engine.providers.coinbase.user import CoinbaseUserStream
 from engine.providers.credentials import Credentials, PrivateCall
-from engine.providers.feed import BookRules, ConnectionPlan, Feed, FeedPorts, RequestKind, Wanted, share, time_field
+from engine.providers.feed import (
+    BookRules,
+    ConnectionPlan,
+    Feed,
+    FeedPorts,
+    PrivateHalf,
+    RequestKind,
+    Wanted,
+    share,
+    time_field,
+)
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.sharding import chunks
-from engine.providers.userstream import UserStream
 from engine.schema.instrument import Instrument, Skipped, public_symbol
 
 _CHANNELS = {
@@ -44,6 +54,7 @@ class CoinbaseFeed(Feed):
     venue = manifest.VENUE
     socket_limits = manifest.SOCKET_LIMITS
     rest_limits = manifest.REST_LIMITS
+    private_limits = manifest.PRIVATE_LIMITS
     stream: CoinbaseStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
@@ -95,17 +106,17 @@ class CoinbaseFeed(Feed):
         headers = CoinbaseSigner(credentials).headers(venue_now_ns, "GET", manifest.REST_ACCOUNTS)
         return PrivateCall(f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_ACCOUNTS}?limit=1", headers)
 
-    def user_streams(
+    def private_half(
         self,
         credentials: Credentials,
         ws_endpoint: str | None,
         rest_endpoint: str | None,
         venue_now_ns: Callable[[], int],
-    ) -> Callable[[], UserStream]:
-        """The user channel, and balances by REST."""
-        stream = partial(CoinbaseUserStream, self.provider, credentials, ws_endpoint, rest_endpoint, venue_now_ns)
-        stream()  # a key of another kind is refused here
-        return stream
+    ) -> PrivateHalf:
+        """The user channel, and balances and orders by REST."""
+        signer = CoinbaseSigner(credentials)
+        stream = partial(CoinbaseUserStream, self.provider, signer, ws_endpoint, rest_endpoint, venue_now_ns)
+        return PrivateHalf(stream, lambda ways: CoinbaseGateway(ways, signer, rest_endpoint))
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """As many products as public clients keep to."""

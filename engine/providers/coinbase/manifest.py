@@ -15,6 +15,13 @@ PRODUCTS_PER_CONNECTION = 30
 REST_LIMITS = RestLimits(weight=10, within_s=1.0)
 """Public calls of an address; figures disagree, this is the least."""
 REST_ACCOUNTS = "/api/v3/brokerage/accounts"
+REST_ORDERS = "/api/v3/brokerage/orders"
+REST_CANCEL = "/api/v3/brokerage/orders/batch_cancel"
+REST_HISTORICAL = "/api/v3/brokerage/orders/historical"
+REST_LIST = "/api/v3/brokerage/orders/historical/batch"
+REST_FILLS = "/api/v3/brokerage/orders/historical/fills"
+PRIVATE_LIMITS = RestLimits(weight=30, within_s=1.0)
+"""Private calls of a user."""
 SOCKET_LIMITS = SocketLimits(
     control_gap_s=0.2,
     messages_per_s=8,

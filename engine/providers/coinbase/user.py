@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 from engine.base.errors import AuthError
 from engine.providers.budget import CallClass
 from engine.providers.coinbase import manifest
+from engine.providers.coinbase.reports import user_report
 from engine.providers.coinbase.signing import CoinbaseSigner
-from engine.providers.credentials import Credentials
+from engine.providers.orderreading import read_rows
 from engine.providers.rest import RestClient
 from engine.providers.userstream import (
     AccountPort,
@@ -34,12 +35,9 @@ class CoinbaseUserStream(UserStream):
 
     Args:
         provider: for texts.
-        credentials: the key's name and its private key.
+        signer: of the key.
         ws_endpoint, rest_endpoint: in place of the venue's own.
         venue_now_ns: the time on the venue's clock.
-
-    Raises:
-        AuthError: the secret is no key of the venue's kinds.
     """
 
     tells_holdings = False
@@ -47,7 +45,7 @@ class CoinbaseUserStream(UserStream):
     def __init__(
         self,
         provider: str,
-        credentials: Credentials,
+        signer: CoinbaseSigner,
         ws_endpoint: str | None,
         rest_endpoint: str | None,
         venue_now_ns: Callable[[], int],
@@ -55,7 +53,7 @@ class CoinbaseUserStream(UserStream):
         self.url = ws_endpoint or manifest.WS_USER_ENDPOINT
         self._rest_url = f"{rest_endpoint or manifest.REST_ENDPOINT}{manifest.REST_ACCOUNTS}"
         self._provider = provider
-        self._signer = CoinbaseSigner(credentials)
+        self._signer = signer
         self._venue_now_ns = venue_now_ns
         self._next_sequence = 0
         self._is_open = False
@@ -87,8 +85,10 @@ class CoinbaseUserStream(UserStream):
                 yield port.holdings_doubted
         elif message["channel"] == manifest.CHANNEL_USER:
             orders = [order for event in message["events"] for order in event.get("orders") or ()]
-            for order in orders:
-                yield partial(port.order_told, str(order["order_id"]))
+            reports, why = read_rows(orders, partial(user_report, self._provider))
+            yield partial(port.reported, reports)
+            if why:
+                yield partial(port.unreadable, why)
             if orders:
                 yield port.holdings_doubted
 
@@ -100,7 +100,7 @@ class CoinbaseUserStream(UserStream):
             query = urlencode({"limit": _PAGE} | ({"cursor": cursor} if cursor else {}))
             headers = self._signer.headers(self._venue_now_ns(), "GET", manifest.REST_ACCOUNTS)
             try:
-                body = await rest.get(f"{self._rest_url}?{query}", headers=headers, call=CallClass.ORDERS)
+                body = await rest.get(f"{self._rest_url}?{query}", headers=headers, call=CallClass.REFRESH)
             except AuthError as error:
                 raise refusal(self._provider, error.venue_message or error.reason, _HINT) from None
             page = message_of(body)

@@ -9,8 +9,19 @@ from urllib.parse import urlsplit
 from engine.base.jsontext import encode
 from engine.providers.checkedfeed import CheckedFeed
 from engine.providers.credentials import Credentials, PrivateCall
-from engine.providers.feed import BookRules, ConnectionPlan, FeedPorts, RequestKind, Wanted, share, time_field
+from engine.providers.feed import (
+    BookRules,
+    ConnectionPlan,
+    FeedPorts,
+    PrivateHalf,
+    RequestKind,
+    Wanted,
+    share,
+    time_field,
+)
 from engine.providers.kraken import manifest
+from engine.providers.kraken.gateway import KrakenGateway
+from engine.providers.kraken.reports import KrakenOrders
 from engine.providers.kraken.signing import TOKEN_PATH, KrakenSigner, read_token
 from engine.providers.kraken.stream import KrakenStream
 from engine.providers.kraken.symbols import ORDERING, instruments_of, split_symbol
@@ -18,7 +29,6 @@ from engine.providers.kraken.user import KrakenUserStream
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.requests import RequestNumbers
 from engine.providers.sharding import chunks
-from engine.providers.userstream import UserStream
 from engine.schema.instrument import Instrument, Skipped
 
 
@@ -28,6 +38,7 @@ class KrakenFeed(CheckedFeed):
     venue = manifest.VENUE
     socket_limits = manifest.SOCKET_LIMITS
     rest_limits = manifest.REST_LIMITS
+    private_limits = manifest.PRIVATE_LIMITS
     stream: KrakenStream
 
     def __init__(self, provider: str, rules: BookRules, ports: FeedPorts) -> None:
@@ -89,16 +100,17 @@ class KrakenFeed(CheckedFeed):
         """The venue refuses with HTTP 200."""
         read_token(body)
 
-    def user_streams(
+    def private_half(
         self,
         credentials: Credentials,
         ws_endpoint: str | None,
         rest_endpoint: str | None,
         venue_now_ns: Callable[[], int],
-    ) -> Callable[[], UserStream]:
+    ) -> PrivateHalf:
         """Private channels by token; nonces of one key never fall."""
-        signer = KrakenSigner(credentials, self.ports.clock.now)
-        return partial(KrakenUserStream, self.provider, ws_endpoint, rest_endpoint, signer)
+        signer, orders = KrakenSigner(credentials, self.ports.clock.now), KrakenOrders(self.provider)
+        stream = partial(KrakenUserStream, self.provider, ws_endpoint, rest_endpoint, signer, orders)
+        return PrivateHalf(stream, lambda ways: KrakenGateway(ways, signer, orders, rest_endpoint))
 
     def symbols_per_connection(self, wanted: Wanted) -> int:
         """The venue publishes no limit."""

@@ -44,6 +44,15 @@ REST_ASSETS: dict[str, str] = {
 }  # fmt: skip
 """Assets that answers by REST write with four letters."""
 
+PRIVATE_LIMITS = RestLimits(weight=15, within_s=45.0)
+"""Private calls of a key of the least tier: a counter up to 15 that falls by one in 3 s."""
+RATE_THRESHOLD, RATE_DECAY_PER_S = 60, 1.0
+"""Of the orders' counter of a pair, of the least tier; the executions channel tells the account's own threshold."""
+RATE_DECAYS_PER_S = {60: 1.0, 125: 2.34, 180: 3.75}
+RATE_SECONDS = 60.0
+"""Within so long a full counter of any tier is empty."""
+DEADLINE_MIN_MS, DEADLINE_MAX_MS = 500, 60_000
+
 CHANNEL_BOOK = "book"
 CHANNEL_TRADES = "trade"
 CHANNEL_TICKER = "ticker"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,8 +16,10 @@ import msgspec
 
 from engine.base.errors import AuthError, ProtocolError
 from engine.base.jsontext import encode
+from engine.providers.budget import CallClass
 from engine.providers.credentials import Credentials
 from engine.providers.kraken import manifest
+from engine.providers.rest import RestClient
 
 TOKEN_PATH = "/0/private/GetWebSocketsToken"
 BALANCES_PATH = "/0/private/BalanceEx"
@@ -36,6 +40,8 @@ class KrakenSigner:
         self.api_key = credentials.api_key
         self._now_ns = now_ns
         self._last_nonce = 0
+        self.turn = asyncio.Lock()
+        """Held from a nonce until its call is answered: calls must arrive in the order of their nonces."""
         try:
             self._secret = base64.b64decode(credentials.api_secret, validate=True)
         except binascii.Error:
@@ -68,6 +74,35 @@ class _Reply(msgspec.Struct):
     result: dict[str, Any] | None = None
 
 
+_REPLIES = msgspec.json.Decoder(_Reply, float_hook=Decimal)
+
+
+async def signed_call(
+    rest: RestClient,
+    endpoint: str,
+    signer: KrakenSigner,
+    path: str,
+    params: Mapping[str, str],
+    call: CallClass,
+    *,
+    weight: int = 1,
+) -> tuple[dict[str, Any] | None, str]:
+    """A private call's result, else what the venue said in place of one.
+
+    Raises:
+        VenueError: the venue cannot be reached, or answers with something else.
+    """
+    # What is less urgent waits before it has a nonce, and holds nobody up.
+    await rest.admitted(weight, call)
+    async with signer.turn:
+        body, headers = signer.request(path, params)
+        answer = await rest.post(f"{endpoint}{path}", body, headers, weight=weight, call=call)
+    try:
+        return result_of(answer, path.rpartition("/")[2]), ""
+    except AuthError as error:
+        return None, error.venue_message or error.reason
+
+
 def result_of(body: bytes, op: str) -> dict[str, Any]:
     """What a private call is answered with.
 
@@ -76,7 +111,7 @@ def result_of(body: bytes, op: str) -> dict[str, Any]:
         ProtocolError: the answer is something else.
     """
     try:
-        reply = msgspec.json.decode(body, type=_Reply)
+        reply = _REPLIES.decode(body)
     except msgspec.DecodeError as error:
         raise ProtocolError(str(error), op=op, provider=manifest.VENUE, raw=body) from None
     if reply.result is None:

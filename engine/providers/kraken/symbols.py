@@ -146,6 +146,17 @@ def v2_symbol(wsname: str) -> str:
     return "/".join(manifest.OLD_ASSETS.get(asset, asset) for asset in wsname.split("/"))
 
 
+def rest_spellings(instrument: Instrument) -> tuple[str, ...]:
+    """How REST may write a pair: ``XBTUSD``, ``XXBTZUSD``, ``XBT/USD``."""
+    bases, quotes = _rest_assets(instrument.base), _rest_assets(instrument.quote)
+    return tuple(f"{base}{slash}{quote}" for base in bases for quote in quotes for slash in ("", "/"))
+
+
+def _rest_assets(asset: str) -> list[str]:
+    return [asset, *(old for table in (manifest.OLD_ASSETS, manifest.REST_ASSETS)
+                     for old, new in table.items() if new == asset)]  # fmt: skip
+
+
 def _pair_of_rest(raw: bytes) -> _Pair:
     listed = msgspec.json.decode(raw, type=_AssetPair)
     return _Pair(

@@ -6,15 +6,18 @@ from functools import partial
 from typing import Any
 
 from engine.base.errors import AuthError, UnavailableError, VenueError
+from engine.providers.budget import CallClass
 from engine.providers.kraken import manifest
+from engine.providers.kraken.reports import KrakenOrders
 from engine.providers.kraken.signing import (
     BALANCES_PATH,
     TOKEN_PATH,
     KrakenSigner,
     read_token,
-    result_of,
+    signed_call,
     user_stream_frames,
 )
+from engine.providers.orderreading import read_rows
 from engine.providers.rest import RestClient
 from engine.providers.userstream import (
     AccountPort,
@@ -51,60 +54,78 @@ class KrakenUserStream(UserStream):
         provider: for texts.
         ws_endpoint, rest_endpoint: in place of the venue's own.
         signer: of the key; nonces must not fall from one connection to the next.
+        orders: of the account, for entries say only what has changed.
     """
 
     asked_cause = BalanceCause.ORDER
 
     def __init__(
-        self, provider: str, ws_endpoint: str | None, rest_endpoint: str | None, signer: KrakenSigner
+        self,
+        provider: str,
+        ws_endpoint: str | None,
+        rest_endpoint: str | None,
+        signer: KrakenSigner,
+        orders: KrakenOrders,
     ) -> None:
         self.url = ws_endpoint or manifest.WS_USER_ENDPOINT
         self._rest_endpoint = rest_endpoint or manifest.REST_ENDPOINT
         self._provider = provider
         self._signer = signer
-        self._token = ""
+        self._orders = orders
+        self.token = ""
+        """For each request over the connection."""
+        self.rate_threshold = 0
+        """Of the orders' counter of a pair, as the venue tells it; 0 = it has not."""
         self._acknowledged: set[str] = set()
         self._last_execution = 0
 
     async def prepare(self, rest: RestClient) -> None:
         """POST /0/private/GetWebSocketsToken; once more where the venue finds the nonce too low."""
         try:
-            self._token = await self._fetch_token(rest)
+            self.token = await self._fetch_token(rest)
         except AuthError as error:
             if not (error.venue_message or "").startswith(_AGAIN):
                 raise
-            self._token = await self._fetch_token(rest)
+            self.token = await self._fetch_token(rest)
 
     async def _fetch_token(self, rest: RestClient) -> str:
-        body, headers = self._signer.request(TOKEN_PATH)
-        answer = await rest.post(f"{self._rest_endpoint}{TOKEN_PATH}", body, headers)
+        async with self._signer.turn:
+            body, headers = self._signer.request(TOKEN_PATH)
+            answer = await rest.post(f"{self._rest_endpoint}{TOKEN_PATH}", body, headers)
         try:
             return read_token(answer)
         except AuthError as error:
-            raise self._refusal(error, _BUSY) from None
+            raise self._refusal(error.venue_message or error.reason, _BUSY) from None
 
-    def _refusal(self, error: AuthError, passing: tuple[str, ...]) -> VenueError:
+    def _refusal(self, said: str, passing: tuple[str, ...]) -> VenueError:
         """What the venue said, as one that may pass if it begins like *passing*."""
-        said = error.venue_message or error.reason
         if said.startswith(passing):
-            return UnavailableError(said, op=error.op, provider=self._provider)
+            return UnavailableError(said, op="account.call", provider=self._provider)
         return refusal(self._provider, said, _HINT)
 
     def frames(self) -> tuple[bytes, ...]:
         """``executions`` with both snapshots, and ``balances``."""
-        return user_stream_frames(self._token)
+        return user_stream_frames(self.token)
 
     def take(self, frame: bytes, port: AccountPort) -> None:
         """Answers first, then channels."""
         message = message_of(frame)
-        if message.get("method") == "subscribe":
+        method = message.get("method")
+        if method == "subscribe":
             tell(self._answer(message, port))
+        elif method is not None:
+            if isinstance(number := message.get("req_id"), int):
+                port.answered(number, message)
+        elif "Error" in message:
+            port.throttled(str(message["Error"]))
         elif "channel" in message:
             tell(self._channel(message, port))
 
     def _answer(self, message: dict[str, Any], port: AccountPort) -> Told:
         if message.get("success"):
-            self._acknowledged.add(message["result"]["channel"])
+            result = message["result"]
+            self._acknowledged.add(result["channel"])
+            self.rate_threshold = int(result.get("maxratecount", self.rate_threshold))
             if self._acknowledged == {manifest.CHANNEL_EXECUTIONS, manifest.CHANNEL_BALANCES}:
                 yield port.opened
             return
@@ -130,20 +151,23 @@ class KrakenUserStream(UserStream):
                 yield partial(port.broken, f"execution messages after {self._last_execution} were lost")
                 return
             self._last_execution = number
-            for row in rows:
-                yield partial(port.order_told, str(row["order_id"]))
+            read = partial(self._orders.report, is_snapshot=message["type"] == "snapshot")
+            reports, why = read_rows(rows, read)
+            yield partial(port.reported, reports)
+            if why:
+                yield partial(port.unreadable, why)
             if rows and message["type"] != "snapshot":
                 yield port.holdings_doubted
 
 
     async def holdings(self, rest: RestClient) -> list[Holding]:
         """POST /0/private/BalanceEx: what open orders hold; totals are the stream's, which are never older."""
-        body, headers = self._signer.request(BALANCES_PATH)
-        answer = await rest.post(f"{self._rest_endpoint}{BALANCES_PATH}", body, headers)
-        try:
-            return rows_of(_holds, result_of(answer, "balances.read"))
-        except AuthError as error:
-            raise self._refusal(error, (*_BUSY, *_AGAIN)) from None
+        result, said = await signed_call(
+            rest, self._rest_endpoint, self._signer, BALANCES_PATH, {}, CallClass.REFRESH
+        )
+        if result is None:
+            raise self._refusal(said, (*_BUSY, *_AGAIN))
+        return rows_of(_holds, result)
 
 
 def _total(row: dict[str, Any]) -> Holding:

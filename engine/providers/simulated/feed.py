@@ -10,13 +10,21 @@ from engine.base.errors import AuthError, NotPermittedError
 from engine.base.jsontext import encode
 from engine.providers.checkedfeed import CheckedFeed
 from engine.providers.credentials import Credentials, PrivateCall
-from engine.providers.feed import BookRules, ConnectionPlan, FeedPorts, RequestKind, Wanted, share, time_field
+from engine.providers.feed import (
+    BookRules,
+    ConnectionPlan,
+    FeedPorts,
+    PrivateHalf,
+    RequestKind,
+    Wanted,
+    share,
+    time_field,
+)
 from engine.providers.limits import STREAMS_PER_FRAME
 from engine.providers.sharding import chunks
 from engine.providers.simulated import manifest
 from engine.providers.simulated.stream import SimulatedStream
 from engine.providers.simulated.symbols import ORDERING, instruments_of, split_symbol
-from engine.providers.userstream import UserStream
 from engine.schema.instrument import Instrument, Skipped
 
 
@@ -81,13 +89,13 @@ class SimulatedFeed(CheckedFeed):
             hint="leave credentials out; for private calls give a venue and the simulator's endpoints",
         )  # fmt: skip
 
-    def user_streams(
+    def private_half(
         self,
         credentials: Credentials,
         ws_endpoint: str | None,
         rest_endpoint: str | None,
         venue_now_ns: Callable[[], int],
-    ) -> Callable[[], UserStream]:
+    ) -> PrivateHalf:
         """There are no accounts here.
 
         Raises:

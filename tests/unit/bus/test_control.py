@@ -159,7 +159,6 @@ BY_OPERATOR_ALONE = {"provider_start", "provider_stop", "set_risk_limits", "set_
                      "set_log_level", "drain_dlq"}  # fmt: skip
 BY_CONSUMER_ALONE = {"subscribe", "unsubscribe", "merged_subscribe", "merged_unsubscribe"}
 BY_BOTH = {"set_trading_mode", "submit_order", "cancel_order", "query_order", "cancel_all", "request_snapshot"}
-NOT_BUILT = {"submit_order", "cancel_order", "query_order", "cancel_all", "set_risk_limits", "set_kill_switch", "clear_breaker"}
 
 
 def test_ctl_30_the_table_is_the_documented_one() -> None:
@@ -167,13 +166,3 @@ def test_ctl_30_the_table_is_the_documented_one() -> None:
     assert {name for name, kind in COMMANDS.items() if not kind.by_consumer} == BY_OPERATOR_ALONE
     assert {name for name, kind in COMMANDS.items() if not kind.by_operator} == BY_CONSUMER_ALONE
     assert {name for name, kind in COMMANDS.items() if not kind.has_outcome} == {"set_trading_mode"}
-
-
-@pytest.mark.parametrize("kind", sorted(NOT_BUILT))
-def test_ctl_30_orders_and_risk_are_known_and_refused_by_name(kind: str) -> None:
-    desk = Desk()
-    whose = {"operator": "ann", "consumer_id": ""} if kind in BY_OPERATOR_ALONE else {}
-    ack = desk.bus.handle(command(type=kind, **whose))
-    assert ack.error is not None
-    assert ack.error["code"] == "invalid_request"
-    assert f"{kind} is not built yet" in ack.error["message"]

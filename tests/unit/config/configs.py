@@ -42,8 +42,11 @@ def load(*assignments: tuple[str, Any], env: Mapping[str, str] | None = None) ->
 
 def faults_with(path: str, value: Any, env: Mapping[str, str] | None = None) -> list[Fault]:
     """The faults of the built-in configuration with one value changed."""
+    sets = needed(path)
+    if path.endswith(".orders.enabled") and value is True:
+        sets.append(assignment("providers[0].credentials.api_key_env", "A_KEY"))
     try:
-        load_config(None, [*needed(path), assignment(path, value)], env or {})
+        load_config(None, [*sets, assignment(path, value)], env or {})
     except ConfigError as error:
         return list(error.faults)  # type: ignore[arg-type]
     return []

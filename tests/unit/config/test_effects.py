@@ -299,6 +299,7 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[str, Any], Any]]] = {
     "consumers[].version_filter": (True, False, lambda path, value: running(path, value, skipped_at_a_flip)),
     "bus.critical_reserve": (64, 9, lambda path, value: running(path, value, lambda e: e.runners["mm1"].mailbox.critical_reserve)),
     "consumers[].consumer_id": ("mm1", "mm2", lambda path, value: running(path, value, lambda e: list(e.runners))),
+    "consumers[].exec_reports": ("own", "all", lambda path, value: running(path, value, lambda e: dict(e._audience._takes_all))),
     "consumers[].name": ("Maker", "Taker", lambda path, value: running(path, value, lambda e: dict(e.names))),
     "consumers[].handler": ("tests.unit.config.test_effects:Notes", "tests.unit.config.test_effects:Other",
                             lambda path, value: running(path, value, lambda e: type(e.runners["mm1"].handler).__name__)),
@@ -329,6 +330,10 @@ RECORDED: dict[str, tuple[Any, Any]] = {
     "providers[].book.verify_checksum": (True, False),
     "providers[].book.kept_levels_max": (65536, 1024),
 }
+_RISK = "tests/unit/orders/test_risk.py::test_"
+_JOURNAL = "tests/unit/orders/test_journal.py::test_"
+_DESK = "tests/unit/orders/test_desk.py::test_"
+_ORDERS = "tests/system/test_orders.py::test_"
 ELSEWHERE = {
     "dispatcher.backpressure.socket_pause_ms":
         "tests/unit/providers/test_brake.py::test_reading_stops_for_so_long_at_a_time_and_goes_on_by_itself_BP_01",
@@ -347,6 +352,8 @@ ELSEWHERE = {
     "log.format": "tests/unit/observability/test_logs.py::test_a_text_line",
     "pools.ControlAck.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
     "pools.ControlResult.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
+    "pools.ExecReport.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
+    "pools.RiskControl.capacity": "tests/unit/pools/test_waiting.py::test_mem_13_critical_kinds_take_the_reserve_then_the_heap",
     "providers[].kline_intervals": "tests/unit/providers/test_feeds.py::test_binance_names_its_streams_in_the_address",
     "providers[].book.diff_buffer_max": "tests/unit/config/test_effects.py::test_arc_29_diffs_wait_in_a_bounded_buffer",
     "providers[].book.snapshot_timeout_ms":
@@ -405,6 +412,84 @@ ELSEWHERE = {
         "tests/unit/orchestrator/test_rules.py::test_mrg_02_mrg_12_a_rule_that_cannot_be_is_refused",
     "consumers[].subscriptions[].merged":
         "tests/unit/orchestrator/test_rules.py::test_a_consumer_of_the_configuration_names_its_rule",
+    "engine.namespace":
+        "tests/unit/orders/test_wireid.py::test_ordm_06_every_id_comes_back_or_is_the_journal_s_to_know",
+    "engine.state_dir":
+        f"{_ORDERS}a_strategy_s_order_is_taken_filled_and_told_TRD_10",
+    "providers[].orders.enabled":
+        f"{_ORDERS}a_strategy_s_order_is_taken_filled_and_told_TRD_10",
+    "providers[].orders.dead_man_s":
+        "tests/unit/providers/test_gateway.py::test_the_dead_man_switch_is_renewed_and_taken_off_at_the_end",
+    "providers[].orders.on_stop":
+        f"{_ORDERS}open_orders_are_cancelled_at_the_end_where_the_configuration_says_so",
+    "orders.request_timeout_ms":
+        "tests/unit/orders/test_asking.py::test_trd_07_what_is_not_said_has_its_default",
+    "orders.dedupe_retention_s":
+        f"{_JOURNAL}trd_04_an_ended_order_is_known_until_its_id_is_free",
+    "orders.reconcile_timeout_s":
+        f"{_DESK}a_venue_that_cannot_be_asked_keeps_its_orders_held_and_is_asked_again",
+    "journal.path":
+        f"{_JOURNAL}jrn_06_an_order_is_read_back_as_it_was",
+    "journal.durability":
+        f"{_JOURNAL}jrn_04_the_disk_is_synced_as_configured",
+    "journal.commit_linger_us":
+        f"{_JOURNAL}jrn_03_what_comes_while_a_commit_lasts_is_one_commit",
+    "journal.queue_max":
+        f"{_JOURNAL}jrn_03_a_full_queue_refuses_orders_and_takes_reports",
+    "journal.retention_days":
+        f"{_JOURNAL}jrn_13_rows_go_after_their_days_and_the_positions_stay",
+    "risk.enabled":
+        f"{_RISK}risk_switched_off_still_validates_and_holds_the_kill_switch",
+    "risk.limits.max_order_qty":
+        f"{_RISK}ordm_30_a_limit_at_its_value_and_beside",
+    "risk.limits.max_order_notional":
+        f"{_RISK}ordm_30_a_limit_at_its_value_and_beside",
+    "risk.limits.max_position":
+        f"{_RISK}ordm_30_a_limit_at_its_value_and_beside",
+    "risk.limits.orders_per_s":
+        f"{_RISK}rsk_04_a_hundred_submits_at_one_instant",
+    "risk.limits.orders_burst":
+        f"{_RISK}rsk_04_a_hundred_submits_at_one_instant",
+    "risk.limits.max_open_orders_per_symbol":
+        f"{_RISK}ordm_30_orders_open_at_once",
+    "risk.limits.price_band":
+        f"{_RISK}ordm_30_a_limit_at_its_value_and_beside",
+    "risk.limits.order_types":
+        f"{_RISK}order_types_are_those_that_all_rules_allow",
+    "risk.overrides[].consumer_id":
+        f"{_RISK}ordm_30_the_tighter_value_wins_and_says_whose_it_is",
+    "risk.overrides[].provider":
+        f"{_RISK}ordm_30_the_tighter_value_wins_and_says_whose_it_is",
+    "risk.overrides[].symbol":
+        f"{_RISK}ordm_30_the_tighter_value_wins_and_says_whose_it_is",
+    "risk.overrides[].max_order_qty":
+        f"{_RISK}ordm_30_the_tighter_value_wins_and_says_whose_it_is",
+    "risk.overrides[].max_order_notional":
+        f"{_RISK}ordm_30_the_tighter_value_wins_and_says_whose_it_is",
+    "risk.overrides[].max_position":
+        f"{_RISK}ordm_30_the_tighter_value_wins_and_says_whose_it_is",
+    "risk.overrides[].orders_per_s":
+        f"{_RISK}an_override_of_rates_counts_what_falls_under_it",
+    "risk.overrides[].orders_burst":
+        f"{_RISK}an_override_of_rates_counts_what_falls_under_it",
+    "risk.overrides[].max_open_orders_per_symbol":
+        f"{_RISK}ordm_30_the_tighter_value_wins_and_says_whose_it_is",
+    "risk.overrides[].price_band":
+        f"{_RISK}ordm_30_the_tighter_value_wins_and_says_whose_it_is",
+    "risk.overrides[].order_types":
+        f"{_RISK}order_types_are_those_that_all_rules_allow",
+    "risk.circuit_breaker.breaches":
+        f"{_RISK}rsk_09_the_breaker_opens_for_its_consumer_and_closes_by_itself_with_the_count_at_zero",
+    "risk.circuit_breaker.window_s":
+        f"{_RISK}strikes_older_than_the_window_do_not_count",
+    "risk.circuit_breaker.open_s":
+        f"{_RISK}rsk_09_the_breaker_opens_for_its_consumer_and_closes_by_itself_with_the_count_at_zero",
+    "risk.kill_switch.breaker_opens":
+        f"{_RISK}rsk_09_the_kill_switch_latches_after_breakers_opened_and_only_a_command_clears_it",
+    "risk.kill_switch.window_s":
+        f"{_RISK}openings_older_than_the_window_do_not_latch",
+    "risk.kill_switch.cancel_open":
+        f"{_RISK}rsk_09_the_kill_switch_latches_after_breakers_opened_and_only_a_command_clears_it",
     "dlq.max_records": "tests/unit/observability/test_dlq.py::test_a_full_queue_gives_up_info_before_warn_before_error_oldest_first",
     "dlq.max_bytes": "tests/unit/observability/test_dlq.py::test_bytes_are_bounded_too",
     "dlq.path": "tests/unit/observability/test_dlq.py::test_the_file_has_a_line_at_once_and_a_final_one_if_folded",

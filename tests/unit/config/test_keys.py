@@ -19,6 +19,45 @@ READ_NOW = {
     "schema_version",
     "profile",
     "engine.shutdown_wait_ms",
+    "engine.namespace",
+    "engine.state_dir",
+    "providers[].orders.enabled",
+    "providers[].orders.dead_man_s",
+    "providers[].orders.on_stop",
+    "orders.request_timeout_ms",
+    "orders.dedupe_retention_s",
+    "orders.reconcile_timeout_s",
+    "journal.path",
+    "journal.durability",
+    "journal.commit_linger_us",
+    "journal.queue_max",
+    "journal.retention_days",
+    "risk.enabled",
+    "risk.limits.max_order_qty",
+    "risk.limits.max_order_notional",
+    "risk.limits.max_position",
+    "risk.limits.orders_per_s",
+    "risk.limits.orders_burst",
+    "risk.limits.max_open_orders_per_symbol",
+    "risk.limits.price_band",
+    "risk.limits.order_types",
+    "risk.overrides[].consumer_id",
+    "risk.overrides[].provider",
+    "risk.overrides[].symbol",
+    "risk.overrides[].max_order_qty",
+    "risk.overrides[].max_order_notional",
+    "risk.overrides[].max_position",
+    "risk.overrides[].orders_per_s",
+    "risk.overrides[].orders_burst",
+    "risk.overrides[].max_open_orders_per_symbol",
+    "risk.overrides[].price_band",
+    "risk.overrides[].order_types",
+    "risk.circuit_breaker.breaches",
+    "risk.circuit_breaker.window_s",
+    "risk.circuit_breaker.open_s",
+    "risk.kill_switch.breaker_opens",
+    "risk.kill_switch.window_s",
+    "risk.kill_switch.cancel_open",
     "debug.recycler",
     "log.level",
     "log.format",
@@ -81,6 +120,8 @@ READ_NOW = {
     "pools.KlineSummary.capacity",
     "pools.InstrumentUpdate.capacity",
     "pools.BalanceUpdate.capacity",
+    "pools.ExecReport.capacity",
+    "pools.RiskControl.capacity",
     "pools.MergedEvent.capacity",
     "pools.ControlAck.capacity",
     "pools.ControlResult.capacity",
@@ -90,6 +131,7 @@ READ_NOW = {
     "bus.resume_at",
     "bus.spill_trades",
     "consumers[].consumer_id",
+    "consumers[].exec_reports",
     "consumers[].name",
     "consumers[].mode",
     "consumers[].handler",
@@ -115,6 +157,16 @@ NAMES_OF_SECRETS = {"providers[].credentials.api_key_env", "providers[].credenti
 OTHER_VALUES: dict[str, Any] = {
     "schema_version": 1,
     "profile": "throughput",
+    "journal.path": "orders.db",
+    "risk.limits.max_order_qty": "1",
+    "risk.overrides[].consumer_id": "mm1",
+    "risk.overrides[].provider": "binance",
+    "risk.overrides[].symbol": "BTC-USDT",
+    "risk.overrides[].max_order_qty": "1",
+    "risk.overrides[].max_order_notional": "1",
+    "risk.overrides[].max_position": "1",
+    "risk.overrides[].price_band": "0.01",
+    "risk.overrides[].order_types": ["limit"],
     "providers[].name": "binance_2",
     "providers[].venue": "binance",
     "providers[].symbols": ["ETH-USDT"],
@@ -182,7 +234,10 @@ def test_read_or_refused(path: str) -> None:
 def test_a_key_that_is_read_arrives(path: str) -> None:
     value = other_value(path)
     env = {"A_KEY": "a-key-of-nobody", "A_SECRET": "a-secret-of-nobody"}
-    config = load_config(None, [*needed(first(path)), assignment(first(path), value)], env)
+    sets = [*needed(first(path)), assignment(first(path), value)]
+    if path == "providers[].orders.enabled":
+        sets.append(assignment("providers[0].credentials.api_key_env", "A_KEY"))
+    config = load_config(None, sets, env)
     shown = {name: text for name, (text, origin) in effective(config).items() if origin == "--set"}
     at = first(path) if path != "consumers[].params" else "consumers[0].params.size"
     expected = value if path != "consumers[].params" else 3
@@ -235,8 +290,8 @@ def test_the_mode_is_thread_where_none_is_written_CTL_12() -> None:
 
 
 def test_a_section_is_refused_once_however_many_keys_it_sets() -> None:
-    faults = faults_with("risk", {"enabled": True, "limits": {"orders_per_s": 9, "orders_burst": 2}})
-    assert [(f.path, f.constraint.split(":")[0]) for f in faults] == [("risk", "not built yet")]
+    faults = faults_with("reports", {"walls": {"min_wall_qty": {"default": "1"}}, "health": {"depth_ref": {"default": "1"}}})
+    assert [(f.path, f.constraint.split(":")[0]) for f in faults] == [("reports", "not built yet")]
 
 
 def test_an_empty_section_asks_for_nothing() -> None:

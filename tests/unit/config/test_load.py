@@ -84,7 +84,6 @@ WRONG_LINES = [
     '22: consumers[1].consumer_id: must be unique among consumers (is "c1")',
     "22: consumers[1].handler: required with mode inline: module:class",
     "24: consumers[1].params.api_secret: a secret must not stand here; name its variable in api_secret_env",
-    "25: risk: not built yet: orders, their journal and their risk checks (is {limits: {max_position: 5}})",
     "25: risk.limits.max_position: must be a decimal above 0, of at most 40 characters, in quotes,"
     ' as "0.01" (is 5)',
 ]
@@ -290,3 +289,20 @@ def test_balances_are_of_a_provider_with_a_key_EVT_21(asks: list[str], is_right:
                 load(*sets, env=env)
     finally:
         forget_secrets()
+
+
+ORDERS_NEED = [
+    ("kraken", {"api_key_env": "A_KEY", "api_secret_env": "A_SECRET"}, None),
+    ("kraken", {}, "needs credentials"),
+    ("simulated", {"api_key_env": "A_KEY", "api_secret_env": "A_SECRET"}, "simulated has no accounts to send orders of"),
+]
+
+
+@pytest.mark.parametrize(("venue", "credentials", "fault"), ORDERS_NEED)
+def test_orders_are_sent_with_a_key_to_a_venue_that_has_accounts(
+    venue: str, credentials: dict[str, str], fault: str | None
+) -> None:
+    provider = {"name": "a", "venue": venue, "symbols": ["BTC-USD"], "credentials": credentials, "orders": {"enabled": True}}
+    told = [one for one in faults_with("providers", [provider], {"A_KEY": "a", "A_SECRET": "b"}) if "orders" in one.path]
+    assert [one.constraint for one in told if not one.constraint.startswith("not built yet")] == ([fault] if fault else [])
+    forget_secrets()

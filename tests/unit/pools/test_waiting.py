@@ -36,18 +36,18 @@ def test_mem_12_market_data_finds_an_empty_pool_at_once() -> None:
     again.release()
 
 
-@pytest.mark.parametrize("kind", [ACK, EventType.CONTROL_RESULT])
+@pytest.mark.parametrize("kind", [EventType.EXEC_REPORT, ACK, EventType.CONTROL_RESULT, EventType.RISK_CONTROL])
 @pytest.mark.parametrize("debug", [False, True])
 def test_mem_13_critical_kinds_take_the_reserve_then_the_heap(debug: bool, kind: EventType) -> None:
     told: list[dict[str, Any]] = []
     pools = recycler(2, reserve=3, debug=debug, on_problem=lambda what, **metadata: told.append(metadata | {"kind": what}))
-    leases = [leased(pools, kind, message_id=str(number)) for number in range(1000)]
+    leases = [leased(pools, kind, epoch=number) for number in range(1000)]
     row = pools.statistics().pools[kind.class_name]
     assert (row.capacity, row.reserve, row.in_use, row.in_use_peak) == (5, 3, 1000, 1000)
     assert (row.acquired, row.overflowed, row.exhausted) == (1000, 995, 0)
     flagged = [EventFlag.OVERFLOW_ALLOC in lease.event().flags for lease in leases]
     assert flagged == [False] * 5 + [True] * 995
-    assert [lease.event().message_id for lease in leases] == [str(number) for number in range(1000)]
+    assert [lease.event().epoch for lease in leases] == list(range(1000))
     assert [metadata["overflow"] for metadata in told] == list(range(1, 996))
     assert len(pools.outstanding(2000)) == 1000
     assert {lease.release() for lease in reversed(leases)} == {"recycled"}

@@ -17,11 +17,12 @@ from aiohttp import web
 
 from engine.base.secrets import forget_secrets
 from engine.config.load import default_config
-from engine.config.sections_providers import ConnectionConfig, CredentialsConfig, ProviderConfig
+from engine.config.sections_providers import ConnectionConfig, CredentialsConfig, ProviderConfig, ProviderOrdersConfig
 from engine.consumers.subscriptions import Subscription
 from engine.providers.account import Account
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
+from engine.schema.gateway import ReportSink
 from tests.unit.providers.socket_kit import Client, ScriptedVenue
 from tests.unit.providers.virtual_time import START_NS, now_s, reached, virtual_clock
 
@@ -224,7 +225,15 @@ class Held:
 
 
 @asynccontextmanager
-async def held(venue: PrivateVenue, monkeypatch: Any, *, ws: str | None = "", kind: Any = "") -> AsyncIterator[Held]:
+async def held(
+    venue: PrivateVenue,
+    monkeypatch: Any,
+    *,
+    ws: str | None = "",
+    kind: Any = "",
+    orders: ProviderOrdersConfig | None = None,
+    reports: ReportSink | None = None,
+) -> AsyncIterator[Held]:
     """An account at *venue*, in virtual time; *ws*: in place of the scripted address, *kind*: of the key."""
     name: Any = venue.name
     monkeypatch.setenv("A_KEY", "the-key-of-a-test")
@@ -239,13 +248,14 @@ async def held(venue: PrivateVenue, monkeypatch: Any, *, ws: str | None = "", ki
         credentials=CredentialsConfig(
             api_key_env="A_KEY", api_secret_env="A_SECRET", key_type=KINDS[name] if kind == "" else kind
         ),
+        orders=orders or ProviderOrdersConfig(),
         connection=ConnectionConfig(heartbeat_timeout_ms=60_000, ping_interval_ms=60_000, backoff_min_ms=1000, backoff_max_ms=30_000),
     )
     config = default_config().model_copy(update={"providers": (settings,)})
     with Engine(config, virtual_clock()) as engine:
         feed = engine.open_provider(name, name)
         engine.carry(feed, feed.guess_instrument({"binance": "BTCUSD", "coinbase": "BTC-USD", "kraken": "BTC/USD"}[name]))
-        session = Session(feed, settings, engine.clock, tell=engine.reporting.tell, random=Random(1))
+        session = Session(feed, settings, engine.clock, tell=engine.reporting.tell, random=Random(1), reports=reports)
         it = Held(engine, session)
         engine.add_consumer("purse", it)
         engine.desk.subscribe(Subscription(consumer_id="purse", symbol="BTC-USD", event_types=("BalanceUpdate",)))

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from typing import Any, Self
 
 import picows
@@ -50,7 +51,7 @@ class Client(picows.WSListener):
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if frame.msg_type == picows.WSMsgType.TEXT:
-            self.said.append(json.loads(frame.get_payload_as_bytes()))
+            self.said.append(json.loads(frame.get_payload_as_bytes(), parse_float=Decimal))
         elif frame.msg_type == picows.WSMsgType.PONG:
             self.pongs.append(frame.get_payload_as_bytes())
         elif frame.msg_type == picows.WSMsgType.CLOSE:

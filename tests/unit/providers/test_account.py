@@ -72,7 +72,7 @@ def test_where_the_private_connection_goes_and_what_it_says_first(name: str, mon
             from engine.providers.credentials import Credentials
 
             key = Credentials("k", SEED, "ed25519")
-            assert feed.user_streams(key, None, None, lambda: START_NS)().url == OWN_ADDRESS[name]
+            assert feed.private_half(key, None, None, lambda: START_NS).new_stream().url == OWN_ADDRESS[name]
 
     in_virtual_time(main())
 
@@ -299,9 +299,14 @@ def test_a_login_that_is_not_answered_is_made_again_over_another_connection(monk
 # --- the stream ---------------------------------------------------------------------------------------------
 
 
+EVENT = {
+    "e": "executionReport", "E": 1, "s": "BTCUSDT", "c": "theirs", "C": "", "S": "BUY", "x": "NEW", "X": "NEW", "r": "NONE",
+    "i": 42, "q": "5", "l": "0", "z": "0", "L": "0", "Z": "0", "n": "0", "N": None, "T": 2, "t": -1, "m": False, "O": 1,
+}  # fmt: skip
+ENTRY = {"order_id": "O-42", "exec_type": "new", "order_status": "new", "timestamp": "2026-11-20T10:00:00Z"}
 ORDERS: dict[str, tuple[Any, str]] = {
-    "binance": ({"subscriptionId": 0, "event": {"e": "executionReport", "E": 1, "i": 42}}, "42"),
-    "kraken": ({"channel": "executions", "type": "update", "sequence": 2, "data": [{"order_id": "O-42"}]}, "O-42"),
+    "binance": ({"subscriptionId": 0, "event": EVENT}, "42"),
+    "kraken": ({"channel": "executions", "type": "update", "sequence": 2, "data": [ENTRY]}, "O-42"),
 }
 
 

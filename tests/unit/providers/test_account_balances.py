@@ -122,8 +122,10 @@ def test_coinbase_balances_are_asked_for_when_an_order_moves_and_at_most_once_a_
             await reached(lambda: bool(it.events))
             client, path = await client_of(venue), "/api/v3/brokerage/accounts"
             venue.balances["BTC"] = ("2.5", "0")
+            order = {"client_order_id": "theirs", "cumulative_quantity": "0", "leaves_quantity": "1", "avg_price": "0",
+                     "total_fees": "0", "status": "OPEN", "product_id": "BTC-USD"}  # fmt: skip
             for number in range(50):
-                client.numbered("user", {"type": "update", "orders": [{"order_id": f"o-{number}", "status": "OPEN"}]})
+                client.numbered("user", {"type": "update", "orders": [{**order, "order_id": f"o-{number}"}]})
             await reached(lambda: len(it.events) == 2)
             await pass_s(10.0)
             assert venue.calls.count(path) <= 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from engine.base.errors import ValidationError
@@ -9,7 +11,10 @@ from engine.schema.codec import from_json, to_json
 from engine.schema.control import ControlAck, ControlResult
 from engine.schema.enums import BookReason, EventFlag, Side, UpdateType
 from engine.schema.event import Event
+from engine.schema.execution import ExecReport
+from engine.schema.instrument import OrderType, TimeInForce
 from engine.schema.market import BookUpdate, Trade
+from engine.schema.order import Fee, OrderState, Reason, ReportKind, ReportSource
 from engine.schema.quotes import Ticker
 
 BOOK_UPDATE = (
@@ -22,6 +27,21 @@ BOOK_UPDATE = (
     b'"bids":[["61250.0","0.75000000"],["61249.9","0.00000000"]],"asks":[],"first_update_id":null,'
     b'"final_update_id":null,"checksum":2871436091,"checksum_state":"verified","verified_through_id":18211,'
     b'"invalid_reason":null}'
+)
+EXEC_REPORT = (
+    b'{"type":"ExecReport","kind":"exec_report","schema_version":1,'
+    b'"event_id":"kraken:BTC-USD:ExecReport:TX4K2Q","provider":"kraken","symbol":"BTC-USD","seq_provider":52,'
+    b'"seq_first":52,"epoch":1,"ts_venue":"2030-01-02T03:04:06.000100000Z",'
+    b'"ts_recv":"2030-01-02T03:04:06.001900500Z","ts_emit":"2030-01-02T03:04:06.001911020Z",'
+    b'"routing_version":7,"merge_id":null,"trace_id":"5f0c1d2e-3a4b-5968-7786-a5b4c3d2e1f0","decision_id":null,'
+    b'"flags":[],"folded_count":1,"price_scale":1,"qty_scale":8,"venue_meta":null,'
+    b'"client_order_id":"mm1-000016","consumer_id":"mm1","wire_order_id":"0000d8336800800089e7dc0d75d75dbb",'
+    b'"venue_order_id":"OQCLML","exec_id":"TX4K2Q","report":"partial","order_state":"partially_filled",'
+    b'"order_report_seq":2,"side":"buy","order_type":"limit","tif":"gtc","price":"61999.5","qty":"0.03000000",'
+    b'"filled_qty":"0.01000000","remaining_qty":"0.02000000","last_qty":"0.01000000","last_price":"61999.5",'
+    b'"cum_notional":"619.995000000","avg_fill_price":"61999.5000000","liquidity":"maker",'
+    b'"fees":[{"asset":"USD","amount":"0.9920"}],"reason":null,"is_open":true,"anomaly":"none",'
+    b'"source":"stream"}'
 )
 CONTROL_ACK = (
     b'{"type":"ControlAck","kind":"control_ack","schema_version":1,"event_id":"engine::ControlAck:1.9",'
@@ -36,9 +56,14 @@ CONTROL_ACK = (
 CONTROL_RESULT = CONTROL_ACK.replace(b"ControlAck", b"ControlResult").replace(b"control_ack", b"control_result").replace(
     b'"success":true,"error":null', b'"result":{"subscription_id":"s1","first_event":"live"}'
 )
+RISK_CONTROL = CONTROL_ACK.replace(b"ControlAck", b"RiskControl").replace(b"control_ack", b"control_result").replace(
+    b'"message_id":"m-41","consumer_id":"mm1","command_type":"subscribe","success":true,"error":null',
+    b'"status":"triggered","control":"circuit_breaker","scope":{"provider":null,"symbol":null,"consumer_id":"mm1"},'
+    b'"breach":"price_band","breach_count":3,"until":"2030-01-02T03:05:35.000000000Z","operator":null,"text":"3 breaches in 90 s"',
+)
 
 
-@pytest.mark.parametrize("document", [BOOK_UPDATE, CONTROL_ACK, CONTROL_RESULT])
+@pytest.mark.parametrize("document", [BOOK_UPDATE, EXEC_REPORT, CONTROL_ACK, CONTROL_RESULT, RISK_CONTROL])
 def test_the_published_examples_encode_to_the_same_bytes_API_30(document: bytes) -> None:
     assert to_json(from_json(document)) == document
 
@@ -69,6 +94,11 @@ EVENTS: list[Event] = [
     Ticker.from_dict({**FIELDS, "bid_price_raw": 10, "volume_24h_raw": 10**18}),
     BookUpdate.from_dict({**FIELDS, "update_type": UpdateType.INVALID, "invalid_reason": BookReason.GAP,
                           "flags": frozenset({EventFlag.LATE, EventFlag.GAP_BEFORE})}),
+    ExecReport.from_dict({**FIELDS, "client_order_id": "a", "consumer_id": "c", "wire_order_id": "f" * 32, "side": Side.BUY,
+                          "report": ReportKind.REJECTED, "order_state": OrderState.REJECTED, "order_type": OrderType.MARKET,
+                          "tif": TimeInForce.IOC, "qty_raw": 5, "source": ReportSource.REPLY,
+                          "reason": Reason(code="exchange_error", venue_code="-2010", text="no"),
+                          "fees": (Fee("BNB", Decimal("-1E-18")),)}),
     ControlAck.from_dict({"message_id": "m", "consumer_id": "c", "command_type": "subscribe", "success": False,
                           "error": {"code": "not_found", "message": "no such symbol"}}),
 ]  # fmt: skip
@@ -100,3 +130,18 @@ def test_money_has_exactly_the_scale_s_decimals() -> None:
 def test_a_document_that_is_wrong_is_refused_by_field(change: tuple[bytes, bytes], says: str) -> None:
     with pytest.raises(ValidationError, match=says.replace("'", ".")):
         from_json(BOOK_UPDATE.replace(*change))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ((b'"619.995000000"', b'"6.19E2"'), "ExecReport.cum_notional: .6.19E2. is no decimal"),
+        ((b'"0.9920"', b'"+0.9920"'), "ExecReport.fees: .+0.9920. is no decimal"),
+        ((b'"0.9920"', b"0.992"), "ExecReport.fees"),
+        ((b'"anomaly":"none"', b'"anomaly":"odd"'), "ExecReport.anomaly"),
+        ((b'"reason":null', b'"reason":{"code":"network"}'), "ExecReport.reason: .venue_code."),
+    ],
+)
+def test_evt_16_a_report_that_is_wrong_is_refused_by_field(change: tuple[bytes, bytes], says: str) -> None:
+    with pytest.raises(ValidationError, match=says.replace("+", "[+]")):
+        from_json(EXEC_REPORT.replace(*change))

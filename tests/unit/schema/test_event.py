@@ -32,6 +32,7 @@ from tests.unit.event_kit import (
     leased,
     readable,
     recycler,
+    sample,
 )
 
 # --- read-only ----------------------------------------------------------------------------------------------
@@ -129,8 +130,8 @@ def test_con_08_a_changed_copy_changes_nobody_else(event_type: EventType) -> Non
     before = readable(lease.event())
     copy, other = lease.event().detach(), lease.event().detach()
     for name in fields_of(event_type):
-        setattr(copy, name, SAMPLES[name])
-        assert readable(copy)[name] == SAMPLES[name]
+        setattr(copy, name, sample(event_type, name))
+        assert readable(copy)[name] == sample(event_type, name)
     assert copy != other
     assert readable(lease.event()) == before == readable(other)
     lease.release()
@@ -224,9 +225,14 @@ def test_evt_03_the_base_fields_are_exactly_those_of_the_model(event_type: Event
                                     "delta_raw", "cause"}),
         (EventType.MERGED_EVENT, {"rule", "window_open_ns", "window_close_ns", "close_reason", "expected_providers",
                                   "source_providers", "fragments", "fragment_count", "is_complete"}),
+        (EventType.EXEC_REPORT, {"client_order_id", "consumer_id", "wire_order_id", "venue_order_id", "exec_id", "report",
+                                 "order_state", "order_report_seq", "side", "order_type", "tif", "price_raw", "qty_raw",
+                                 "filled_qty_raw", "remaining_qty_raw", "last_qty_raw", "last_price_raw", "cum_notional",
+                                 "avg_fill_price", "liquidity", "fees", "reason", "is_open", "anomaly", "source"}),
+        (EventType.RISK_CONTROL, {"status", "control", "scope", "breach", "breach_count", "until_ns", "operator", "text"}),
     ],
 )  # fmt: skip
-def test_evt_11_to_21_own_fields_are_those_of_the_model(event_type: EventType, own: set[str]) -> None:
+def test_evt_11_to_22_own_fields_are_those_of_the_model(event_type: EventType, own: set[str]) -> None:
     assert set(BUILT[event_type]().as_dict()) - set(BASE) == own
 
 
@@ -235,12 +241,14 @@ def test_ins_16_what_is_unknown_is_none(event_type: EventType) -> None:
     optional = {
         "symbol", "decision_id", "first_update_id", "final_update_id", "checksum", "update_type", "invalid_reason",
         "trade_count", "error", "instrument", "change", "delta_raw", "cause", "close_reason",
-    } | {name for name in SAMPLES if event_type is EventType.TICKER and name in Ticker().as_dict()} - set(BASE)  # fmt: skip
+        "venue_order_id", "exec_id", "report", "order_state", "order_type", "tif", "avg_fill_price", "source",
+        "status", "control", "breach", "until_ns", "operator",
+    } | ({"price_raw", "last_price_raw", "reason"} if event_type is EventType.EXEC_REPORT else set()) | {name for name in SAMPLES if event_type is EventType.TICKER and name in Ticker().as_dict()} - set(BASE)  # fmt: skip
     event = BUILT[event_type]()
     for name in fields_of(event_type):
         if name in optional:
             assert getattr(event, name) is None, name
-            setattr(event, name, SAMPLES[name])
+            setattr(event, name, sample(event_type, name))
             assert getattr(event, name) is not None, name
             setattr(event, name, None)
         assert (getattr(event, name) is None) is (name in optional), name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -22,8 +23,21 @@ from engine.schema.enums import (
     UpdateType,
 )
 from engine.schema.event import Event
-from engine.schema.instrument import Instrument
+from engine.schema.instrument import Instrument, OrderType, TimeInForce
 from engine.schema.market import Trade
+from engine.schema.order import (
+    Anomaly,
+    Breach,
+    Fee,
+    Liquidity,
+    OrderState,
+    Reason,
+    ReportKind,
+    ReportSource,
+    RiskControlKind,
+    RiskScope,
+    RiskStatus,
+)
 from tests.unit.event_kit import BUILT, INSTRUMENT, fields_of, readable, recycler
 
 pytestmark = pytest.mark.property
@@ -37,6 +51,9 @@ INSTANT = st.integers(1, 9_214_646_399_999_999_999)
 UUID = st.uuids().map(str).filter(lambda text: any(digit not in "0-" for digit in text))
 LEVELS = st.lists(st.tuples(I64, I64), max_size=20)
 TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
+WIDE = st.builds(lambda raw, scale: Decimal(f"{raw}E-{scale}"), st.integers(-(2**127) + 1, 2**127 - 1), st.integers(0, 36))
+"""Mantissas of 128 bits, at each scale a product can have."""
+REASON = st.none() | st.builds(Reason, code=st.just("exchange_error"), venue_code=TEXT, text=TEXT)
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "provider": st.sampled_from(["binance", "kraken", "engine"]),
@@ -108,6 +125,31 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         max_size=16,
     ).map(tuple),
     "fragment_count": U32,
+    "client_order_id": TEXT,
+    "wire_order_id": TEXT,
+    "venue_order_id": st.none() | TEXT.filter(bool),
+    "exec_id": st.none() | TEXT.filter(bool),
+    "report": st.sampled_from(ReportKind),
+    "order_state": st.sampled_from(OrderState),
+    "order_report_seq": U32,
+    "order_type": st.sampled_from(OrderType),
+    "tif": st.sampled_from(TimeInForce),
+    "filled_qty_raw": I64,
+    "last_qty_raw": I64,
+    "cum_notional": WIDE,
+    "avg_fill_price": st.none() | WIDE,
+    "liquidity": st.sampled_from(Liquidity),
+    "fees": st.lists(st.builds(Fee, TEXT, WIDE), max_size=4).map(tuple),
+    "anomaly": st.sampled_from(Anomaly),
+    "source": st.none() | st.sampled_from(ReportSource),
+    "status": st.sampled_from(RiskStatus),
+    "control": st.sampled_from(RiskControlKind),
+    "scope": st.builds(RiskScope, *(st.none() | st.just(text) for text in ("kraken", "BTC-USD", "mm1"))),
+    "breach": st.none() | st.sampled_from([breach for breach in Breach if breach]),
+    "breach_count": U32,
+    "until_ns": st.none() | INSTANT,
+    "operator": st.none() | TEXT.filter(bool),
+    "text": TEXT,
 }
 TICKER_FIELDS = [name for name in fields_of(EventType.TICKER) if name.endswith("_raw")]
 KLINE_FIELDS = [name for name in fields_of(EventType.KLINE_SUMMARY) if name.endswith("_raw")]
@@ -124,6 +166,10 @@ def events(draw: st.DrawFn) -> tuple[EventType, dict[str, Any]]:
             values[name] = draw(st.none() | I64)
         elif name in ("first_update_id", "final_update_id"):
             continue
+        elif event_type is EventType.EXEC_REPORT and name == "reason":
+            values[name] = draw(REASON)
+        elif event_type is EventType.EXEC_REPORT and name in ("price_raw", "last_price_raw"):
+            values[name] = draw(st.none() | I64)
         elif event_type is EventType.KLINE_SUMMARY and name in KLINE_FIELDS:
             values[name] = draw(I64)
         else:

@@ -6,14 +6,19 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from engine.simulator.accounts import SignedCall
 from engine.simulator.keys import ED25519, HMAC, KEYS, SimKey, is_api_sign, is_signed
+from engine.simulator.messages import SignedCall
 from engine.simulator.sessions import Session
 from engine.simulator.venue import Venue
 from tests.unit.simulator.clients import START_US, Tape, connect, make_venue, parse, say
@@ -21,7 +26,7 @@ from tests.unit.simulator.test_frame_faults import arm
 
 NOW_MS, NOW_S = START_US // 1000, START_US // 10**6
 HMAC_KEY, ED_KEY = KEYS["binance"]
-(COINBASE_KEY,) = KEYS["coinbase"]
+COINBASE_KEY, CURVE_KEY = KEYS["coinbase"]
 (KRAKEN_KEY,) = KEYS["kraken"]
 TOKEN_PATH = "/0/private/GetWebSocketsToken"
 
@@ -36,6 +41,15 @@ def signed(key: SimKey, text: str) -> str:
 def ws_params(key: SimKey, sent_ms: int = NOW_MS, **more: Any) -> dict[str, Any]:
     params = {"apiKey": key.api_key, "timestamp": sent_ms, **more}
     return {**params, "signature": signed(key, "&".join(f"{name}={params[name]}" for name in sorted(params)))}
+
+
+def curve_key(told: str) -> EllipticCurvePrivateKey:
+    """The key of the PEM in a text."""
+    found = re.search("-----BEGIN EC PRIVATE KEY-----.*?-----END EC PRIVATE KEY-----", told, re.DOTALL)
+    assert found is not None
+    key = load_pem_private_key(found[0].encode(), None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return key
 
 
 def part(value: object) -> str:
@@ -121,7 +135,8 @@ def test_binance_an_ed25519_key_logs_on_and_hears_its_account() -> None:
     report, position = (message["event"] for message in tape.messages()[-2:])
     assert (report["e"], report["X"], report["s"]) == ("executionReport", "FILLED", "BTCUSDT")
     assert position["e"] == "outboundAccountPosition"
-    assert position["B"][0] == {"a": "BTC", "f": "10.00001000", "l": "0.50000000"}
+    # One lot, less the fee of a thousandth.
+    assert position["B"][0] == {"a": "BTC", "f": "10.00000999", "l": "0.50000000"}
     assert position["B"][1]["a"] == "USDT"
 
 
@@ -187,9 +202,11 @@ def test_coinbase_the_user_channel_is_for_who_has_a_token_of_now() -> None:
     assert "user" in ack["events"][0]["subscriptions"]
     assert snapshot["events"] == [{"type": "snapshot", "orders": []}]
     venue.trade_elsewhere(venue.markets["BTC-USD"])
-    (order,) = last(tape)["events"][0]["orders"]
-    assert (order["status"], order["product_id"]) == ("FILLED", "BTC-USD")
-    assert last(tape)["sequence_num"] == snapshot["sequence_num"] + 1
+    told = tape.messages()[-3:]
+    orders = [message["events"][0]["orders"][0] for message in told]
+    assert [order["status"] for order in orders] == ["PENDING", "OPEN", "FILLED"]
+    assert {order["product_id"] for order in orders} == {"BTC-USD"}
+    assert [message["sequence_num"] - snapshot["sequence_num"] for message in told] == [1, 2, 3]
 
 
 def test_coinbase_a_token_of_a_call_is_for_its_method_and_path() -> None:
@@ -200,6 +217,24 @@ def test_coinbase_a_token_of_a_call_is_for_its_method_and_path() -> None:
     assert body["accounts"][0]["hold"]["value"] == "0.5"
     for uri in (None, f"POST api.coinbase.com{path}", "GET api.coinbase.com/api/v3/brokerage/orders"):
         assert asked(venue, call(path, authorization=f"Bearer {jwt(uri=uri)}"))[0] == 401
+
+
+def test_coinbase_takes_a_token_of_the_curve_key_that_the_documentation_has(project_root: Any) -> None:
+    venue, path = make_venue("coinbase"), "/api/v3/brokerage/accounts"
+    told = (project_root / "docs" / "simulator.md").read_text(encoding="utf-8")
+    text = ".".join(jwt(CURVE_KEY._replace(kind=ED25519), uri=f"GET api.coinbase.com{path}", alg="ES256").split(".")[:2])
+    der = curve_key(told).sign(text.encode(), ECDSA(SHA256()))
+    raw = b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(der))
+
+    def status(signature: bytes) -> int:
+        token = f"{text}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+        return asked(venue, call(path, authorization=f"Bearer {token}"))[0]
+
+    assert status(raw) == 200
+    # Neither the other form of the same signature, nor another signature, nor the other key's.
+    assert status(der) == 401
+    assert status(raw[:-1] + bytes((raw[-1] ^ 1,))) == 401
+    assert status(base64.b64decode(signed(COINBASE_KEY, text))) == 401
 
 
 # --- Kraken -------------------------------------------------------------------------------------------------
@@ -247,9 +282,10 @@ def test_kraken_private_channels_open_by_a_token_of_the_last_15_minutes() -> Non
     assert last(other_tape)["error"] == "EAPI:Invalid token"
     # Where a channel stands the token lives on.
     venue.trade_elsewhere(venue.markets["BTC/USD"])
-    execution, ledger = tape.messages()[-2:]
-    assert (execution["channel"], execution["type"], execution["sequence"]) == ("executions", "update", 2)
-    assert execution["data"][0]["order_id"].startswith("O")
+    *executions, ledger = tape.messages()[-5:]
+    assert [message["sequence"] for message in executions] == [2, 3, 4, 5]
+    assert [message["data"][0]["exec_type"] for message in executions] == ["pending_new", "new", "trade", "filled"]
+    assert {message["data"][0]["order_id"][0] for message in executions} == {"O"}
     assert (ledger["channel"], ledger["sequence"]) == ("balances", 2)
     assert str(ledger["data"][0]["balance"]) == "10.50000001"
 

@@ -134,3 +134,16 @@ def test_catching_up_ends_where_more_falls_due_than_can_be_done(loop: FakeLoop, 
     clock[0] += 100_000_000
     pacer.catch_up()
     assert timeline.now_us == START_US + 100_000
+
+
+def test_what_has_passed_before_the_start_is_made_good_and_not_late(loop: FakeLoop, clock: list[int]) -> None:
+    timeline = Timeline(START_US)
+    ran_us: list[int] = []
+    every_ms(timeline, ran_us)
+    pacer = Pacer([timeline], START_US)
+    pacer.start(passed_us=2500)
+    assert (ran_us, pacer.lateness.count) == ([START_US, START_US + 1000, START_US + 2000], 0)
+    assert pacer.now_us() == START_US + 2500
+    clock[0] += 500_000
+    loop.turn()
+    assert (ran_us[-1], pacer.lateness.count) == (START_US + 3000, 1)

@@ -1,0 +1,1 @@
+"""From a consumer's order to the venue and back: ids, risk, the journal, the desk."""

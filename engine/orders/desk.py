@@ -1,0 +1,394 @@
+"""The order desk: an order goes out at most once, and what is not known of it is looked up, never tried again.
+
+1. A known id is a duplicate, whatever else holds (ORDM-05). An id is taken from the moment it is asked for.
+2. Risk checks and takes room in one step (ORDM-31, ORDM-32).
+3. The intent is committed before a byte leaves (JRN-02). A crash before that: it never was. A crash after that: it is
+   looked up by its wire id when the engine starts.
+4. The trading switch and what holds everyone back are asked again, at the last moment (CTL-14).
+5. The gateway is asked once. TAKEN and REFUSED end as reports; NOT_SENT takes all of it back; UNKNOWN is looked up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import msgspec
+from typing_extensions import TypeIs
+
+from engine.base.build import planted
+from engine.base.errors import ConflictError, JournalError, UnknownSymbolError, VenueError
+from engine.orders.ledger import Ledger
+from engine.orders.lifecycle import Track
+from engine.orders.ports import JournalPort, RefusalPort, RiskPort, RoomPort
+from engine.orders.wireid import WireIds, canonical
+from engine.schema.gateway import OrderGateway
+from engine.schema.order import (
+    Breach,
+    Order,
+    OrderKey,
+    OrderRef,
+    OrderRequest,
+    OrderState,
+    Reason,
+    ReportKind,
+    ReportSource,
+    SendOutcome,
+    Sent,
+    SubmitReason,
+    SubmitReply,
+    SubmitStatus,
+    VenueReport,
+)
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+_NO_REASON = Reason(code="exchange_error", text="the venue gave no reason")
+log = logging.getLogger("engine.orders")
+
+
+class OrderDesk:
+    """Takes orders, cancels and questions; hears what venues say. Used on the engine's loop.
+
+    Args:
+        risk: pre-trade risk.
+        journal: the order journal.
+        ledger: the orders.
+        wire_ids: makes and reads our ids.
+        gateways: by provider; those that take orders.
+        is_trading: a consumer's trading switch.
+        refusal_now: what holds every order of this kind back at this moment; None = nothing does.
+        spawn: runs a task that ends with the engine.
+        tell: called as tell(kind, **metadata): telemetry.
+        foreign: called as foreign(provider, venue_order_id, raw) with an order of others.
+        now_ns: the engine's clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        risk: RiskPort,
+        journal: JournalPort,
+        ledger: Ledger,
+        wire_ids: WireIds,
+        gateways: Mapping[str, OrderGateway],
+        is_trading: Callable[[str], bool],
+        refusal_now: Callable[[OrderRequest], SubmitReason | None],
+        spawn: Spawn,
+        tell: Callable[..., None],
+        foreign: Callable[[str, str, bytes], None],
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._risk = risk
+        self._journal = journal
+        self.ledger = ledger
+        self._wire_ids = wire_ids
+        self._gateways = gateways
+        self._is_trading = is_trading
+        self._refusal_now = refusal_now
+        self._spawn = spawn
+        self._tell = tell
+        self._foreign = foreign
+        self._now_ns = now_ns
+        self._pending: dict[OrderKey, OrderRequest] = {}
+        """Asked for, and not committed yet."""
+        self._sending: set[str] = set()
+        """Wire ids of orders in a gateway's hands."""
+        self._finding: dict[str, list[VenueReport]] = {}
+        """Reports of orders that the journal is asked for."""
+        self.on_unknown: Callable[[Track], None] = lambda track: None
+        """Called with an order whose outcome is not known."""
+        self.on_gateway: Callable[[str, bool, str], None] = lambda provider, is_up, cause: None
+        """Called as on_gateway(provider, is_up, cause)."""
+
+    # -- submit -----------------------------------------------------------------------------------------------
+
+    def submit(self, request: OrderRequest, done: Callable[[SubmitReply], None]) -> None:
+        """Take an order; done(reply) is called once, at once where nothing is to be sent."""
+        known = self._known(request)
+        if known is not None:
+            done(known)
+            return
+        found = self._risk.check(request, self._is_trading(request.consumer_id) or planted("orders.no_first_switch"))
+        if not _is_room(found):
+            self._tell("risk.refused", consumer_id=request.consumer_id, breach=found.breach.name.lower(),
+                       limit=_text(found.limit), actual=_text(found.actual))  # fmt: skip
+            done(self._refused(request, found.reason))
+            return
+        self._pending[request.key] = request
+        self._spawn(self._let_go(request, found, done))
+
+    def _known(self, request: OrderRequest) -> SubmitReply | None:
+        """The answer to an id that is taken."""
+        track = self.ledger.tracker.of_key(request.key)
+        if track is None and request.key not in self._pending:
+            return None
+        first = track.order.request if track is not None else self._pending[request.key]
+        state = track.order.state if track is not None else OrderState.SUBMITTED
+        matches = first.is_same_body(request)
+        self._tell("order.duplicate_detected", consumer_id=request.consumer_id, client_order_id=request.client_order_id,
+                   state=state.name.lower(), body_matches=matches)  # fmt: skip
+        return SubmitReply(
+            client_order_id=request.client_order_id,
+            status=SubmitStatus.DUPLICATE,
+            ts_ns=self._now_ns(),
+            order_state=state,
+            body_matches=matches,
+            wire_order_id=None if track is None else track.order.wire_order_id,
+            trace_id=first.trace_id,
+        )
+
+    def _refused(self, request: OrderRequest, reason: SubmitReason) -> SubmitReply:
+        is_off = reason.breach is Breach.TRADING_OFF
+        return SubmitReply(
+            client_order_id=request.client_order_id,
+            status=SubmitStatus.SUPPRESSED if is_off else SubmitStatus.REJECTED,
+            ts_ns=self._now_ns(),
+            reason=reason,
+            trace_id=request.trace_id,
+        )
+
+    async def _let_go(self, request: OrderRequest, room: RoomPort, done: Callable[[SubmitReply], None]) -> None:
+        """Journal, ask again, send; whatever happens, the room is freed exactly once and the answer given once."""
+        gateway = self._gateways[request.provider]
+        style = gateway.wire_id_style
+        consumer_id, client_id = request.consumer_id, request.client_order_id
+        try:
+            intended = await self._journal.intent(
+                request, lambda use_no: self._wire_ids.encode(consumer_id, client_id, style, use_no)
+            )
+        except JournalError as error:
+            room.release()
+            breach = Breach.JOURNAL_UNAVAILABLE
+            done(self._refused(request, SubmitReason(code="unavailable", breach=breach, text=error.reason)))
+            return
+        except ConflictError as error:
+            room.release()
+            breach = Breach.ORDER_VALIDATION
+            done(self._refused(request, SubmitReason(code="conflict", breach=breach, text=error.reason)))
+            return
+        finally:
+            del self._pending[request.key]
+        now_ns = self._now_ns()
+        order = Order(
+            request=request,
+            wire_order_id=intended.wire_order_id,
+            qty_raw=request.qty_raw,
+            created_ns=request.created_ns,
+            updated_ns=now_ns,
+        )
+        track = self.ledger.open(order, room)
+        refusal = self._held_back(request)
+        if refusal is not None:
+            self.ledger.withdraw(track)
+            done(self._refused(request, refusal))
+            return
+        outcome = await self._send(gateway, track, room)
+        done(self._settle(track, outcome))
+
+    def _held_back(self, request: OrderRequest) -> SubmitReason | None:
+        """What has come between, while the journal wrote."""
+        if not self._is_trading(request.consumer_id) and not planted("orders.no_second_switch"):
+            return SubmitReason(code="unavailable", breach=Breach.TRADING_OFF, text="trading is off for this consumer")
+        return self._refusal_now(request)
+
+    async def _send(self, gateway: OrderGateway, track: Track, room: RoomPort) -> SendOutcome:
+        wire = canonical(track.order.wire_order_id)
+        self._sending.add(wire)
+        try:
+            return await gateway.submit(self._risk.approve(room, track.order.wire_order_id))
+        except Exception as error:
+            # A bug of ours, or of a gateway: bytes may have left, so nobody knows.
+            log.exception("order %s of %s", track.order.wire_order_id, gateway.provider)
+            return SendOutcome(sent=Sent.UNKNOWN, reason=Reason(code="internal", text=str(error)))
+        finally:
+            self._sending.discard(wire)
+
+    def _settle(self, track: Track, outcome: SendOutcome) -> SubmitReply:
+        """Take what is known of an order that was sent."""
+        request = track.order.request
+        if outcome.sent is Sent.NOT_SENT and track.order.order_report_seq == 0:
+            self.ledger.withdraw(track)
+            reason = outcome.reason or Reason(code="unavailable", text="nothing was sent")
+            breach = Breach.RATE_LIMIT if reason.code == "rate_limited" else Breach.PROVIDER_DOWN
+            return self._refused(request, SubmitReason(code=reason.code, breach=breach, text=reason.text))
+        report = outcome.report
+        self._journal.sent(track.order.wire_order_id, outcome.sent, None if report is None else report.venue_order_id)
+        if outcome.sent is Sent.REFUSED and report is None:
+            report = self._own_report(track, ReportKind.REJECTED, ReportSource.REPLY, outcome.reason)
+        if report is not None:
+            self.ledger.take(track, report)
+        if outcome.sent is Sent.UNKNOWN and track.order.state is OrderState.SUBMITTED:
+            self.ledger.become(track, OrderState.UNKNOWN)
+            self._tell("order.unknown", consumer_id=request.consumer_id, client_order_id=request.client_order_id,
+                       took_ms=(self._now_ns() - request.created_ns) // 1_000_000)  # fmt: skip
+            self.on_unknown(track)
+        order = track.order
+        return SubmitReply(
+            client_order_id=request.client_order_id,
+            status=SubmitStatus.SUBMITTED,
+            ts_ns=self._now_ns(),
+            order_state=order.state,
+            wire_order_id=order.wire_order_id,
+            trace_id=request.trace_id,
+        )
+
+    def not_placed(self, track: Track, source: ReportSource = ReportSource.RECONCILE) -> None:
+        """The venue does not know an order, asked more than once: it is not there."""
+        has_been = track.order.state not in (OrderState.SUBMITTED, OrderState.UNKNOWN)
+        kind = ReportKind.EXPIRED if has_been else ReportKind.REJECTED
+        text = "the venue does not know it any more" if has_been else "it did not reach the venue"
+        self.ledger.take(track, self._own_report(track, kind, source, Reason(code="not_found", text=text)))
+
+    def _own_report(
+        self, track: Track, kind: ReportKind, source: ReportSource, reason: Reason | None
+    ) -> VenueReport:
+        order = track.order
+        return VenueReport(
+            provider=order.request.provider,
+            kind=kind,
+            source=source,
+            ts_recv_ns=self._now_ns(),
+            wire_order_id=order.wire_order_id,
+            symbol=order.request.symbol,
+            reason=reason or _NO_REASON,
+        )
+
+    def is_sending(self, track: Track) -> bool:
+        """Whether an order is in a gateway's hands: how it stands is for its outcome to say."""
+        return canonical(track.order.wire_order_id) in self._sending
+
+    # -- cancel, query ----------------------------------------------------------------------------------------
+
+    def order(self, key: OrderKey) -> Order:
+        """An order as it stands.
+
+        Raises:
+            UnknownSymbolError: it is not known, or no longer.
+        """
+        return self._track(key).order
+
+    async def cancel(self, key: OrderKey) -> Order:
+        """Ask for an order's end, which comes as a report; one that has ended is answered as it ended.
+
+        Raises:
+            UnknownSymbolError: it is not known, or no longer.
+        """
+        track = self._track(key)
+        await self.cancel_track(track)
+        return track.order
+
+    async def cancel_track(self, track: Track) -> None:
+        """The same of an order at hand."""
+        if not track.order.is_open:
+            return
+        self.ledger.note(track, cancel_requested=True)
+        outcome = await self._gateways[track.order.request.provider].cancel(ref_of(track.order))
+        if outcome.report is not None:
+            self.ledger.take(track, outcome.report)
+        elif outcome.sent in (Sent.REFUSED, Sent.UNKNOWN):
+            await self.look(track)
+
+    def open_tracks(
+        self, consumer_id: str | None, provider: str | None = None, symbol: str | None = None
+    ) -> list[Track]:
+        """Orders that have not ended, of a consumer or of all."""
+        return list(self.ledger.tracker.open_orders(provider=provider, symbol=symbol, consumer_id=consumer_id))
+
+    async def query(self, key: OrderKey) -> Order:
+        """An order as its venue has it now, or as it is known where the venue cannot be asked.
+
+        Raises:
+            UnknownSymbolError: it is not known, or no longer.
+        """
+        track = self._track(key)
+        if track.order.is_open:
+            await self.look(track)
+        return track.order
+
+    async def look(self, track: Track) -> bool:
+        """Ask the venue how an order stands, and take it; False = it cannot say, or does not know it."""
+        try:
+            report = await self._gateways[track.order.request.provider].query(ref_of(track.order))
+        except VenueError as error:
+            log.warning("order %s was not looked up: %s", track.order.wire_order_id, error)
+            return False
+        if report is None:
+            return False
+        self.ledger.take(track, report)
+        return True
+
+    def _track(self, key: OrderKey) -> Track:
+        track = self.ledger.tracker.of_key(key)
+        if track is None:
+            raise UnknownSymbolError(f"{key[0]} has no order {key[1]}", op="order.find")
+        return track
+
+    # -- what venues say --------------------------------------------------------------------------------------
+
+    def on_report(self, report: VenueReport) -> None:
+        """One report, in the order in which the venue sent them."""
+        track = self.ledger.tracker.find(report)
+        if track is not None and canonical(track.order.wire_order_id) not in self._finding:
+            if not self._is_of_another(track, report):
+                self.ledger.take(track, report)
+            return
+        wire = canonical(report.wire_order_id)
+        if wire in self._finding:
+            self._finding[wire].append(report)
+        elif self._wire_ids.decode(report.wire_order_id) is not None:
+            # Ours, and forgotten: it ended long ago, or this engine has just started.
+            self._finding[wire] = [report]
+            self._spawn(self._find(wire, report.wire_order_id))
+        else:
+            self._tell_foreign(report)
+
+    def _is_of_another(self, track: Track, report: VenueReport) -> bool:
+        """Whether the venue speaks of an order older than the one that has this id now: a clash, told and not taken."""
+        placed_ns, asked_ns = report.order_created_ns, track.order.created_ns
+        is_older = placed_ns is not None and placed_ns + 60_000_000_000 <= asked_ns
+        if is_older:
+            self.ledger.counts["conflicts"] += 1
+            log.error("%s tells of an older order under id %s: conflict", report.provider, report.wire_order_id)
+            self._tell_foreign(report)
+        return is_older
+
+    async def _find(self, wire: str, wire_order_id: str) -> None:
+        found = None
+        try:
+            found = await self._journal.find(wire_order_id)
+        except JournalError as error:
+            log.error("order %s was not looked up in the journal: %s", wire_order_id, error)
+        reports = self._finding.pop(wire)
+        track = None if found is None else self.ledger.restore(found)
+        for report in reports:
+            if track is None:
+                self._tell_foreign(report)
+            else:
+                self.ledger.take(track, report)
+
+    def _tell_foreign(self, report: VenueReport) -> None:
+        """An order of others on the account: kept, told, touched by nobody (JRN-09)."""
+        self._foreign(report.provider, report.venue_order_id or report.wire_order_id, msgspec.json.encode(report))
+
+    def on_gateway_state(self, provider: str, is_up: bool, cause: str) -> None:
+        """A gateway can take orders and hears of them now, or no longer."""
+        self.on_gateway(provider, is_up, cause)
+
+
+def ref_of(order: Order) -> OrderRef:
+    """What cancels and queries need of an order."""
+    return OrderRef(
+        wire_order_id=order.wire_order_id,
+        symbol=order.request.symbol,
+        venue_order_id=order.venue_order_id,
+        created_ns=order.created_ns,
+    )
+
+
+def _is_room(found: RoomPort | RefusalPort) -> TypeIs[RoomPort]:
+    return hasattr(found, "release")
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else f"{value}"

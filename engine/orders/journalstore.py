@@ -1,0 +1,247 @@
+"""The journal's rows: written, looked up, folded away. Plain SQLite, on the journal's thread only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from decimal import Context, Decimal, localcontext
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from engine.base.errors import ConflictError
+from engine.orders.journalschema import seal_of, unsealed
+from engine.orders.records import FillRecord, Intended, KillState, ReportRecord
+from engine.schema.enums import Side
+from engine.schema.order import Fee, OrderKey, OrderRequest, Sent
+
+WireIdOf: TypeAlias = Callable[[int], str]
+"""The wire id of an order at the n-th use of its id, n from 1; pure, called on the journal's thread."""
+
+BUSY_TIMEOUT_S = 2.0
+"""For whoever else has the file open (an operator's reader); then the write has failed and is tried again."""
+WAL_LIMIT_BYTES = 16 * 1024 * 1024
+FREE_PAGES_A_TURN = 1024
+EXACT = Context(prec=200)
+Holder: TypeAlias = tuple[str, str, str]
+"""(consumer_id, provider, symbol): whose position."""
+
+KILL_SWITCH = "kill_switch"
+_FEES: msgspec.json.Decoder[tuple[Fee, ...]] = msgspec.json.Decoder(tuple[Fee, ...])
+_REQUEST: msgspec.json.Decoder[OrderRequest] = msgspec.json.Decoder(OrderRequest)
+encode = msgspec.json.encode
+
+
+def connect(path: Path, durability: Literal["process", "power"]) -> sqlite3.Connection:
+    """A writer's connection. *process*: a commit is in the kernel; *power*: it is on the disk (JRN-04)."""
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=64)
+    for pragma in (
+        "journal_mode = WAL",
+        f"synchronous = {'FULL' if durability == 'power' else 'NORMAL'}",
+        f"journal_size_limit = {WAL_LIMIT_BYTES}",
+        "cache_size = -8192",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    return connection
+
+
+def decoded_request(text: bytes) -> OrderRequest:
+    """The request of a row."""
+    return _REQUEST.decode(text)
+
+
+class JournalStore:
+    """Writes and folds rows; whoever calls has opened the transaction.
+
+    Args:
+        connection: as :func:`connect` made it, of this thread.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._execute = connection.execute
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    def intent(self, request: OrderRequest, wire_id_of: WireIdOf) -> Intended:
+        """An order that is about to be sent.
+
+        Raises:
+            ConflictError: its wire id is another order's.
+        """
+        use_no = self._last_use(request.key) + 1
+        wire_id = wire_id_of(use_no)
+        if self._execute("SELECT 1 FROM intent WHERE wire_id = ?", (wire_id,)).fetchone() is not None:
+            raise ConflictError(
+                f"wire id {wire_id} is another order's",
+                op="journal.intent",
+                provider=request.provider,
+                symbol=request.symbol,
+                hint="choose another client_order_id",
+            )
+        (order_no,) = self._execute("SELECT seq + 1 FROM sqlite_sequence WHERE name = 'intent'").fetchone() or (1,)
+        values = (
+            order_no, request.consumer_id, request.client_order_id, use_no, wire_id, request.provider, request.symbol,
+            encode(request),
+        )  # fmt: skip
+        self._insert("intent", values)
+        return Intended(wire_id, use_no)
+
+    def withdraw(self, wire_id: str) -> None:
+        """Forget an intent of which no byte left: its id is not used up."""
+        self._execute("DELETE FROM intent WHERE wire_id = ?", (wire_id,))
+
+    def sent(self, wire_id: str, outcome: Sent, venue_order_id: str | None, ts_ns: int) -> None:
+        """What came of handing an order to its venue."""
+        order = self._order(wire_id)
+        if order is not None:
+            self._insert("sent", (order[0], int(outcome), venue_order_id, ts_ns), "OR REPLACE")
+
+    def report(self, report_no: int, record: ReportRecord) -> None:
+        """A report, the fill it brought (once, JRN-11), and the end it made."""
+        order = self._order(record.wire_order_id)
+        if order is None:
+            return
+        order_no, consumer_id, provider, symbol, body = order
+        values = (
+            report_no, order_no, consumer_id, record.order_report_seq, int(record.state), record.venue_order_id,
+            record.ts_ns, record.body,
+        )  # fmt: skip
+        self._insert("report", values, also=0)
+        fill = record.fill
+        if fill is not None:
+            exec_id = fill.exec_id or f"{record.wire_order_id}#{record.order_report_seq}"
+            request = decoded_request(body)
+            row = (
+                provider, symbol, exec_id, order_no, consumer_id, int(request.side), fill.qty_raw, request.qty_scale,
+                str(fill.price), encode(fill.fees), fill.ts_ns,
+            )  # fmt: skip
+            self._insert("fill", row, "OR IGNORE")
+        if record.state.is_terminal:
+            self._end(order_no, record)
+
+    def _end(self, order_no: int, record: ReportRecord) -> None:
+        # A late fill may make FILLED of CANCELLED; the order has not ended anew for it.
+        found = self._execute("SELECT ended_ns FROM terminal WHERE order_no = ?", (order_no,)).fetchone()
+        ended_ns = record.ts_ns if found is None else found[0]
+        self._insert("terminal", (order_no, int(record.state), ended_ns), "OR REPLACE")
+
+    def delivered(self, consumer_id: str, report_no: int) -> None:
+        """A consumer has had every report up to this one."""
+        self._execute(
+            "UPDATE report SET delivered = seal WHERE consumer_id = ? AND report_no <= ? AND delivered = 0",
+            (consumer_id, report_no),
+        )
+
+    def risk_state(self, state: KillState) -> None:
+        """The kill switch as it stands from now on."""
+        self._insert("risk_state", (KILL_SWITCH, encode(state)), "OR REPLACE")
+
+    def probe(self) -> None:
+        """Write something that changes nothing: whether the disk takes it."""
+        (version,) = self._execute("PRAGMA user_version").fetchone()
+        self._execute(f"PRAGMA user_version = {version}")
+
+    def _insert(self, table: str, values: tuple[Any, ...], manner: str = "", *, also: int | None = None) -> None:
+        row = (*values, seal_of(table, values)) if also is None else (*values, seal_of(table, values), also)
+        self._execute(f"INSERT {manner} INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+
+    # --- looking up -----------------------------------------------------------------------------------------
+
+    def _order(self, wire_id: str) -> tuple[int, str, str, str, bytes] | None:
+        found: tuple[int, str, str, str, bytes] | None = self._execute(
+            "SELECT order_no, consumer_id, provider, symbol, request FROM intent WHERE wire_id = ?", (wire_id,)
+        ).fetchone()
+        return found
+
+    def _last_use(self, key: OrderKey) -> int:
+        found = self._execute(
+            "SELECT max(use_no) FROM intent WHERE consumer_id = ? AND client_order_id = ?", key
+        ).fetchone()
+        return found[0] or 0
+
+    # --- folding away ---------------------------------------------------------------------------------------
+
+    def purge(self, ended_before_ns: int, orders_max: int) -> int:
+        """Fold the fills of orders that ended so long ago into their positions, and drop their rows (JRN-13).
+
+        Returns:
+            How many orders went; fewer than *orders_max* when none is left.
+        """
+        found = self._execute(
+            "SELECT order_no FROM terminal WHERE ended_ns < ? ORDER BY ended_ns LIMIT ?", (ended_before_ns, orders_max)
+        )
+        gone = [row[0] for row in found.fetchall()]
+        if gone:
+            self._fold(gone)
+            marks = ", ".join("?" * len(gone))
+            for table in ("fill", "report", "sent", "terminal", "intent"):
+                self._execute(f"DELETE FROM {table} WHERE order_no IN ({marks})", gone)
+        return len(gone)
+
+    def free(self) -> None:
+        """Give the file's unused pages back, a bounded number of them."""
+        self._execute(f"PRAGMA incremental_vacuum({FREE_PAGES_A_TURN})").fetchall()
+
+    def _fold(self, order_nos: list[int]) -> None:
+        marks = ", ".join("?" * len(order_nos))
+        totals = Totals()
+        for row in self._execute(f"SELECT * FROM fill WHERE order_no IN ({marks})", order_nos):
+            totals.add_fill(unsealed("fill", row))
+        for holder in list(totals.holders()):
+            row = self._execute(
+                "SELECT * FROM position WHERE consumer_id = ? AND provider = ? AND symbol = ?", holder
+            ).fetchone()
+            if row is not None:
+                totals.add_position(unsealed("position", row))
+            net, fees = totals.of(holder)
+            self._insert("position", (*holder, str(net), encode(fees)), "OR REPLACE")
+
+
+class Totals:
+    """Positions, summed exactly from position rows and the fills after them."""
+
+    def __init__(self) -> None:
+        self._raws: dict[Holder, dict[int, int]] = {}
+        self._rows: dict[Holder, Decimal] = {}
+        self._fees: dict[Holder, dict[str, Decimal]] = {}
+
+    def holders(self) -> Iterable[Holder]:
+        """Everyone with a position or fills."""
+        return self._fees
+
+    def add_fill(self, row: tuple[Any, ...]) -> None:
+        """A row of *fill*."""
+        holder = (row[4], row[0], row[1])
+        by_scale = self._raws.setdefault(holder, {})
+        by_scale[row[7]] = by_scale.get(row[7], 0) + (row[6] if row[5] == Side.BUY else -row[6])
+        self._add_fees(holder, row[9])
+
+    def add_position(self, row: tuple[Any, ...]) -> None:
+        """A row of *position*."""
+        self._rows[row[:3]] = Decimal(row[3])
+        self._add_fees(row[:3], row[4])
+
+    def _add_fees(self, holder: Holder, text: bytes) -> None:
+        paid = self._fees.setdefault(holder, {})
+        if text == b"[]":
+            return
+        with localcontext(EXACT):
+            for fee in _FEES.decode(text):
+                paid[fee.asset] = paid.get(fee.asset, Decimal(0)) + fee.amount
+
+    def of(self, holder: Holder) -> tuple[Decimal, tuple[Fee, ...]]:
+        """(net quantity in base units, fees) of one."""
+        with localcontext(EXACT):
+            net = self._rows.get(holder, Decimal(0))
+            for scale, raw in self._raws.get(holder, {}).items():
+                net += Decimal(raw).scaleb(-scale)
+            return net, tuple(Fee(asset, amount) for asset, amount in sorted(self._fees[holder].items()))
+
+
+def fill_of(row: tuple[Any, ...]) -> FillRecord:
+    """The fill of a row."""
+    return FillRecord(
+        exec_id=row[2], qty_raw=row[6], price=Decimal(row[8]), fees=_FEES.decode(row[9]), ts_ns=row[10]
+    )

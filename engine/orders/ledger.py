@@ -1,0 +1,218 @@
+"""Takes what venues say of orders into them: the order, its room, its row in the journal, its event; all or nothing.
+
+One step on the engine's loop, without a wait in it: what a consumer is told is what the journal was told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from engine.observability.lanes import Severity
+from engine.orders.lifecycle import Track, Transition, added, apply
+from engine.orders.ports import JournalPort, RiskPort, RoomPort
+from engine.orders.records import FillRecord, RecoveredOrder, ReportRecord
+from engine.orders.telling import Teller
+from engine.orders.tracker import Tracker
+from engine.orders.wireid import canonical
+from engine.schema.codec import from_json
+from engine.schema.execution import ExecReport
+from engine.schema.instrument import OrderType, TimeInForce
+from engine.schema.order import (
+    WIDE_CONTEXT,
+    Anomaly,
+    Fee,
+    Order,
+    OrderState,
+    VenueReport,
+)
+
+_NO_BOOK_KINDS = (TimeInForce.IOC, TimeInForce.FOK)
+
+
+class Ledger:
+    """Every order of this engine. Owned by the desk, used on the engine's loop.
+
+    Args:
+        tracker: finds them.
+        teller: tells their owners.
+        journal: keeps what is told.
+        risk: gives room.
+        tell: called as tell(kind, **metadata): telemetry.
+        tell_as: called as tell_as(severity, kind, **metadata).
+        now_ns: the engine's clock.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        teller: Teller,
+        journal: JournalPort,
+        risk: RiskPort,
+        tell: Callable[..., None],
+        tell_as: Callable[..., None],
+        now_ns: Callable[[], int],
+    ) -> None:
+        self.tracker = tracker
+        self._teller = teller
+        self._journal = journal
+        self._risk = risk
+        self._tell = tell
+        self._tell_as = tell_as
+        self._now_ns = now_ns
+        self._rooms: dict[str, RoomPort] = {}
+        self.counts: Counter[str] = Counter()
+        """``reports``, ``duplicates``, and anomalies by name."""
+        self.on_told: Callable[[str, int], None] = lambda consumer_id, report_no: None
+        """Called with the owner and the number of each report that is told."""
+        self.on_doubt: Callable[[Track], None] = lambda track: None
+        """Called with an order of which a venue says what does not fit together."""
+
+    # -- orders that come and go ------------------------------------------------------------------------------
+
+    def open(self, order: Order, room: RoomPort) -> Track:
+        """An order is about to be sent."""
+        track = Track(order)
+        self.tracker.add(track)
+        self._rooms[canonical(order.wire_order_id)] = room
+        return track
+
+    def withdraw(self, track: Track) -> None:
+        """No byte of an order left, and none will: it never was."""
+        wire = canonical(track.order.wire_order_id)
+        self._rooms.pop(wire).release()
+        self.tracker.remove(track)
+        self._journal.withdraw(track.order.wire_order_id)
+
+    def restore(self, found: RecoveredOrder) -> Track:
+        """An order that the journal knows: as it stood when this engine was last there."""
+        track = restored(found)
+        order = track.order
+        self.tracker.add(track, found.ended_ns)
+        if order.is_open:
+            self._rooms[canonical(order.wire_order_id)] = self._risk.adopt(order.request, order.remaining_qty_raw)
+        return track
+
+    def become(self, track: Track, state: OrderState) -> None:
+        """An order's outcome is not known, without a report that says so."""
+        if track.order.state is OrderState.SUBMITTED:
+            track.order = msgspec.structs.replace(track.order, state=state, updated_ns=self._now_ns())
+
+    def note(self, track: Track, *, venue_order_id: str | None = None, cancel_requested: bool = False) -> None:
+        """The venue's id of an order is known, or its end was asked for."""
+        track.order = msgspec.structs.replace(
+            track.order,
+            venue_order_id=venue_order_id or track.order.venue_order_id,
+            cancel_requested=cancel_requested or track.order.cancel_requested,
+        )
+        self.tracker.note_venue_id(track)
+
+    # -- reports ----------------------------------------------------------------------------------------------
+
+    def take(self, track: Track, report: VenueReport) -> Transition:
+        """Take a report of this very order."""
+        was = track.order
+        done = apply(track, report, self._now_ns())
+        self.counts["duplicates" if done.is_duplicate else "reports"] += 1
+        if done.is_duplicate:
+            return done
+        order, wire = done.order, canonical(done.order.wire_order_id)
+        self.tracker.note_venue_id(track)
+        room = self._rooms.get(wire)
+        if room is not None:
+            if done.last_qty_raw:
+                room.fill(done.last_qty_raw, done.fees)
+            if done.has_ended:
+                room.release()
+                self.tracker.note_end(track, order.updated_ns)
+        self._teller.report(done, report, lambda body: self._keep(done, report, body))
+        self._tell_odd(was, done)
+        if done.must_query:
+            self.on_doubt(track)
+        return done
+
+    def forget(self, now_ns: int) -> int:
+        """Let go of what ended too long ago; how many."""
+        count = self.tracker.forget(now_ns)
+        if count:
+            self._rooms = {wire: room for wire, room in self._rooms.items() if self.tracker.knows(wire)}
+        return count
+
+    def _keep(self, done: Transition, report: VenueReport, body: bytes) -> None:
+        order = done.order
+        fill = None
+        if done.last_qty_raw:
+            scale = order.request.qty_scale
+            qty = Decimal(done.last_qty_raw).scaleb(-scale)
+            # A difference that is not the fill's own has no id: told again by it, the fill would be missing.
+            is_its_own = report.exec_id is not None and report.last_qty == qty
+            fill = FillRecord(
+                exec_id=(report.exec_id or "") if is_its_own else "",
+                qty_raw=done.last_qty_raw,
+                price=WIDE_CONTEXT.divide(done.last_notional, qty),
+                ts_ns=report.ts_recv_ns,
+                fees=done.fees,
+            )
+        report_no = self._journal.report(
+            ReportRecord(
+                wire_order_id=order.wire_order_id,
+                order_report_seq=order.order_report_seq,
+                state=order.state,
+                ts_ns=report.ts_recv_ns,
+                body=body,
+                venue_order_id=order.venue_order_id,
+                fill=fill,
+            )
+        )
+        self.on_told(order.request.consumer_id, report_no)
+
+    def _tell_odd(self, was: Order, done: Transition) -> None:
+        order = done.order
+        who = {"consumer_id": order.request.consumer_id, "client_order_id": order.request.client_order_id}
+        if was.state is OrderState.UNKNOWN:
+            self._tell("order.recovered", **who, took_ms=(order.updated_ns - was.updated_ns) // 1_000_000)
+        if done.anomaly is not Anomaly.NONE:
+            self.counts[done.anomaly.name.lower()] += 1
+            severity = Severity.INFO if is_usual(order) else Severity.WARN
+            self._tell_as(severity, "order.anomaly", **who, anomaly=done.anomaly.name.lower(),
+                          report=done.report.name.lower(), state=order.state.name.lower())  # fmt: skip
+
+
+def is_usual(order: Order) -> bool:
+    """Whether odd reports are usual for an order: one that rests in no book ends before anybody acknowledges it."""
+    return order.request.order_type is OrderType.MARKET or order.request.tif in _NO_BOOK_KINDS
+
+
+def restored(found: RecoveredOrder) -> Track:
+    """An order as the journal has it; what it cost and how much was asked for as its last report said."""
+    asked = found.request
+    last = None if found.last_report is None else from_json(found.last_report)
+    cost = Decimal(0)
+    for fill in found.fills:
+        cost = WIDE_CONTEXT.add(cost, fill.price * Decimal(fill.qty_raw).scaleb(-asked.qty_scale))
+    own = {fill.exec_id: fill.qty_raw for fill in found.fills if "#" not in fill.exec_id and fill.exec_id}
+    order = Order(
+        request=asked,
+        wire_order_id=found.wire_order_id,
+        qty_raw=last.qty_raw if isinstance(last, ExecReport) else asked.qty_raw,
+        created_ns=asked.created_ns,
+        updated_ns=found.updated_ns,
+        state=OrderState.UNKNOWN if found.state is OrderState.SUBMITTED else found.state,
+        venue_order_id=found.venue_order_id,
+        filled_qty_raw=found.filled_qty_raw,
+        cum_notional=last.cum_notional if isinstance(last, ExecReport) else cost,
+        fees=_sum_of_fees(found),
+        order_report_seq=found.report_seq,
+        last_reason=last.reason if isinstance(last, ExecReport) else None,
+    )
+    return Track(order, set(own), sum(own.values()))
+
+
+def _sum_of_fees(found: RecoveredOrder) -> tuple[Fee, ...]:
+    fees: tuple[Fee, ...] = ()
+    for fill in found.fills:
+        fees = added(fees, fill.fees)
+    return fees

@@ -1,0 +1,147 @@
+"""Reports of orders and of risk as pooled events, on their way to whom they are about (EVT-16, EVT-22, TRD-23)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from engine.base.errors import InternalError
+from engine.base.ids import instrument_id
+from engine.orders.lifecycle import Transition, price_raw_of
+from engine.pools.lease import Lease
+from engine.pools.recycler import Recycler
+from engine.schema.codec import to_json
+from engine.schema.enums import EventFlag, EventType
+from engine.schema.event import Event
+from engine.schema.execution import ExecReport
+from engine.schema.order import (
+    Breach,
+    Reason,
+    ReportKind,
+    ReportSource,
+    RiskControlKind,
+    RiskScope,
+    RiskStatus,
+    VenueReport,
+)
+
+FEES_MAX = 4
+_NO_REASON = Reason(code="exchange_error", text="the venue gave no reason")
+_COPIED = tuple(name for name in ExecReport().as_dict() if name not in (
+    "type", "kind", "schema_version", "event_id", "merge_id", "venue_meta", "remaining_qty_raw", "is_open", "flags",
+    "provider", "symbol", "seq_provider", "seq_first", "epoch", "ts_emit_ns", "routing_version",
+))  # fmt: skip
+
+
+class Teller:
+    """Makes the events and lets them go. Owned by the desk, used on the engine's loop.
+
+    Args:
+        recycler: the pools; those of critical kinds never refuse.
+        offer: lets a published event go to the first stage.
+        now_ns: the engine's clock.
+    """
+
+    def __init__(self, recycler: Recycler, offer: Callable[[Lease], None], now_ns: Callable[[], int]) -> None:
+        self._recycler = recycler
+        self._offer = offer
+        self._now_ns = now_ns
+        self._numbers: Counter[int] = Counter()
+
+    def report(self, done: Transition, told: VenueReport, keep: Callable[[bytes], None]) -> None:
+        """Tell what a report made of an order.
+
+        Args:
+            done: what it made of it.
+            told: the report itself.
+            keep: takes the event's JSON before anybody sees the event.
+        """
+        order, asked = done.order, done.order.request
+        lease = self._lease(EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol))
+        fill = lease.fill
+        fill("ts_venue_ns", told.ts_venue_ns or 0)
+        fill("ts_recv_ns", told.ts_recv_ns)
+        fill("folded_count", 0 if told.source is ReportSource.ENGINE else 1)
+        fill("flags", {EventFlag.RECONCILED} if told.source is ReportSource.RECONCILE else set())
+        fill("price_scale", asked.price_scale)
+        fill("qty_scale", asked.qty_scale)
+        if asked.trace_id:
+            fill("trace_id", asked.trace_id)
+        fill("decision_id", asked.decision_id or None)
+        fill("client_order_id", asked.client_order_id)
+        fill("consumer_id", asked.consumer_id)
+        fill("wire_order_id", order.wire_order_id)
+        fill("venue_order_id", order.venue_order_id)
+        fill("exec_id", told.exec_id if done.last_qty_raw else None)
+        fill("report", done.report)
+        fill("order_state", order.state)
+        fill("order_report_seq", order.order_report_seq)
+        fill("side", asked.side)
+        fill("order_type", asked.order_type)
+        fill("tif", asked.tif)
+        fill("price_raw", asked.price_raw)
+        fill("qty_raw", order.qty_raw)
+        fill("filled_qty_raw", order.filled_qty_raw)
+        fill("last_qty_raw", done.last_qty_raw)
+        fill("last_price_raw", price_raw_of(done.last_price, asked.price_scale))
+        fill("cum_notional", order.cum_notional)
+        fill("avg_fill_price", order.avg_fill_price)
+        fill("liquidity", told.liquidity)
+        fill("fees", done.fees[:FEES_MAX])
+        fill("reason", told.reason or (_NO_REASON if done.report is ReportKind.REJECTED else None))
+        fill("anomaly", done.anomaly)
+        fill("source", told.source)
+        self._go(lease, keep)
+
+    def again(self, event: Event) -> None:
+        """Tell a report again that nobody confirmed before a restart, as it was, marked *reconciled*."""
+        lease = self._lease(EventType.EXEC_REPORT, event.instrument_id)
+        for name in _COPIED:
+            lease.fill(name, getattr(event, name))
+        lease.fill("flags", {*event.flags, EventFlag.RECONCILED})
+        self._go(lease)
+
+    def risk(
+        self,
+        status: RiskStatus,
+        control: RiskControlKind,
+        scope: RiskScope,
+        text: str,
+        *,
+        breach: Breach = Breach.NONE,
+        breach_count: int = 0,
+        until_ns: int | None = None,
+        operator: str = "",
+    ) -> None:
+        """Tell everyone that orders are held back, or no longer."""
+        lease = self._lease(EventType.RISK_CONTROL, instrument_id("engine", None))
+        lease.fill("ts_recv_ns", self._now_ns())
+        lease.fill("status", status)
+        lease.fill("control", control)
+        lease.fill("scope", scope)
+        lease.fill("breach", breach or None)
+        lease.fill("breach_count", breach_count)
+        lease.fill("until_ns", until_ns)
+        lease.fill("operator", operator or None)
+        lease.fill("text", text)
+        self._go(lease)
+
+    def _lease(self, event_type: EventType, instrument: int) -> Lease:
+        lease = self._recycler.acquire_lease(event_type)
+        if lease is None:
+            raise InternalError(f"no slot for a {event_type.class_name}", op="order.tell")
+        stream = instrument * 16 + event_type
+        self._numbers[stream] += 1
+        lease.fill("instrument_id", instrument)
+        lease.fill("seq_provider", self._numbers[stream])
+        lease.fill("seq_first", self._numbers[stream])
+        lease.fill("epoch", 1)
+        return lease
+
+    def _go(self, lease: Lease, keep: Callable[[bytes], None] | None = None) -> None:
+        lease.fill("ts_emit_ns", self._now_ns())
+        if keep is not None:
+            keep(to_json(lease.event()))
+        lease.publish()
+        self._offer(lease)
+

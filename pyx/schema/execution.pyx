@@ -1,0 +1,296 @@
+cimport cython
+from libc.string cimport memset
+
+from engine.schema.event cimport EXEC_REPORT, Event
+from engine.schema.texts cimport cut_text, put_text
+
+from decimal import Decimal
+
+from engine.schema.enums import Side
+from engine.schema.event import register_class
+from engine.schema.instrument import OrderType, TimeInForce
+from engine.schema.order import Anomaly, Fee, Liquidity, OrderState, Reason, ReportKind, ReportSource
+
+_LOW = 2**64 - 1
+_WIDE_END = 2**127
+
+
+cdef int put_wide(Wide* place, object value) except -1:
+    """An exact decimal, with its decimals as they are written."""
+    memset(place, 0, sizeof(Wide))
+    if value is None:
+        return 0
+    if type(value) is not Decimal or not value.is_finite():
+        raise TypeError(f"{value!r} is no decimal")
+    sign, digits, exponent = value.as_tuple()
+    raw = int("".join(map(str, digits))) * 10 ** max(exponent, 0)
+    if -exponent > WIDE_SCALE_MAX or raw >= _WIDE_END:
+        raise ValueError(f"{value} does not fit 128 bits with {WIDE_SCALE_MAX} decimals")
+    if sign:
+        raw = -raw
+    place.high = raw >> 64
+    place.low = raw & _LOW
+    place.scale = max(-exponent, 0)
+    place.is_known = True
+    return 0
+
+
+cdef object wide_decimal(Wide* place):
+    """The same decimal; None where there is none. Made from text: a context would round it."""
+    if not place.is_known:
+        return None
+    return Decimal(f"{((<object>place.high) << 64) + place.low}E-{place.scale}")
+
+
+cdef int put_fees(ReportData* r, object fees) except -1:
+    cdef int i
+    if len(fees) > FEES_MAX:
+        raise ValueError(f"{len(fees)} fees of one report, at most {FEES_MAX}")
+    memset(&r.fees, 0, sizeof(r.fees))
+    r.fee_count = 0
+    for i, fee in enumerate(fees):
+        put_text(r.fees[i].asset, ASSET_MAX, fee.asset)
+        put_wide(&r.fees[i].amount, fee.amount)
+    r.fee_count = len(fees)
+    return 0
+
+
+@cython.final
+cdef class ExecReport(Event):
+    """What became of an order: reports of one come in order, each once, and are never dropped (EVT-16)."""
+
+    def __cinit__(self):
+        self.s.data = &self.r
+        self.s.data_size = sizeof(ReportData)
+        self.s.type = EXEC_REPORT
+
+    cdef object own_fields(self):
+        return (
+            "client_order_id", "consumer_id", "wire_order_id", "venue_order_id", "exec_id", "report", "order_state",
+            "order_report_seq", "side", "order_type", "tif", "price_raw", "qty_raw", "filled_qty_raw", "remaining_qty_raw",
+            "last_qty_raw", "last_price_raw", "cum_notional", "avg_fill_price", "liquidity", "fees", "reason", "is_open",
+            "anomaly", "source")
+
+    cdef int fill_own(self, str name, object value) except -1:
+        if name == "client_order_id":
+            put_text(self.r.client_order_id, CLIENT_ID_MAX, value)
+        elif name == "consumer_id":
+            put_text(self.r.consumer_id, OWNER_MAX, value)
+        elif name == "wire_order_id":
+            put_text(self.r.wire_order_id, WIRE_ID_MAX, value)
+        elif name == "venue_order_id":
+            cut_text(self.r.venue_order_id, VENUE_ID_MAX, value or "")
+        elif name == "exec_id":
+            cut_text(self.r.exec_id, VENUE_ID_MAX, value or "")
+        elif name == "report":
+            self.r.report = ReportKind(value) if value is not None else 0
+        elif name == "order_state":
+            self.r.order_state = OrderState(value) if value is not None else 0
+        elif name == "order_report_seq":
+            self.r.order_report_seq = value
+        elif name == "side":
+            self.r.side = Side(value)
+        elif name == "order_type":
+            self.r.order_type = OrderType(value) if value is not None else 0
+        elif name == "tif":
+            self.r.tif = TimeInForce(value) if value is not None else 0
+        elif name == "price_raw":
+            self.r.price_raw = 0 if value is None else value
+            self.r.has_price = value is not None
+        elif name == "qty_raw":
+            self.r.qty_raw = value
+        elif name == "filled_qty_raw":
+            self.r.filled_qty_raw = value
+        elif name == "last_qty_raw":
+            self.r.last_qty_raw = value
+        elif name == "last_price_raw":
+            self.r.last_price_raw = 0 if value is None else value
+            self.r.has_last_price = value is not None
+        elif name == "cum_notional":
+            put_wide(&self.r.cum_notional, value)
+        elif name == "avg_fill_price":
+            put_wide(&self.r.avg_fill_price, value)
+        elif name == "liquidity":
+            self.r.liquidity = Liquidity(value)
+        elif name == "fees":
+            put_fees(&self.r, value)
+        elif name == "reason":
+            put_text(self.r.code, CODE_MAX, value.code if value is not None else "")
+            cut_text(self.r.venue_code, VENUE_CODE_MAX, value.venue_code if value is not None else "")
+            cut_text(self.r.text, TEXT_MAX, value.text if value is not None else "")
+        elif name == "anomaly":
+            self.r.anomaly = Anomaly(value)
+        elif name == "source":
+            self.r.source = ReportSource(value) if value is not None else 0
+        else:
+            Event.fill_own(self, name, value)
+        return 0
+
+    def _ident(self) -> str:
+        # The venue's id of the fill; what is no fill has its place in its order, which outlives this process.
+        if self.r.exec_id[0]:
+            return self.exec_id
+        return f"{self.wire_order_id}.{self.r.order_report_seq}"
+
+    # -- whose ------------------------------------------------------------------------------------------------
+
+    @property
+    def client_order_id(self) -> str:
+        """The owner's id of the order."""
+        self.guard()
+        return self.r.client_order_id.decode()
+
+    @property
+    def consumer_id(self) -> str:
+        """The owner."""
+        self.guard()
+        return self.r.consumer_id.decode()
+
+    @property
+    def wire_order_id(self) -> str:
+        """The order's id at the venue that is ours, in the venue's spelling."""
+        self.guard()
+        return self.r.wire_order_id.decode()
+
+    @property
+    def venue_order_id(self):
+        """The venue's own id of it, once known."""
+        self.guard()
+        return self.r.venue_order_id.decode() or None
+
+    @property
+    def exec_id(self):
+        """The venue's id of the fill; None where the report carries no single one."""
+        self.guard()
+        return self.r.exec_id.decode() or None
+
+    # -- what has happened ------------------------------------------------------------------------------------
+
+    @property
+    def report(self):
+        """ReportKind: what the venue says has happened."""
+        self.guard()
+        return ReportKind(self.r.report) if self.r.report else None
+
+    @property
+    def order_state(self):
+        """OrderState: how the order stands after it."""
+        self.guard()
+        return OrderState(self.r.order_state) if self.r.order_state else None
+
+    @property
+    def order_report_seq(self) -> int:
+        """1, 2, 3.. in one order, without a break."""
+        self.guard()
+        return self.r.order_report_seq
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the order has not ended."""
+        self.guard()
+        return self.r.order_state != 0 and not OrderState(self.r.order_state).is_terminal
+
+    @property
+    def anomaly(self):
+        """Anomaly: what was odd about the report."""
+        self.guard()
+        return Anomaly(self.r.anomaly)
+
+    @property
+    def source(self):
+        """ReportSource: how it came to be known."""
+        self.guard()
+        return ReportSource(self.r.source) if self.r.source else None
+
+    @property
+    def reason(self):
+        """Why it was rejected, or ended, where the venue says."""
+        self.guard()
+        if self.r.code[0] == 0:
+            return None
+        return Reason(code=self.r.code.decode(), venue_code=self.r.venue_code.decode(), text=self.r.text.decode())
+
+    # -- the order --------------------------------------------------------------------------------------------
+
+    @property
+    def side(self):
+        """Side: BUY or SELL."""
+        self.guard()
+        return Side(self.r.side)
+
+    @property
+    def order_type(self):
+        """OrderType: LIMIT or MARKET."""
+        self.guard()
+        return OrderType(self.r.order_type) if self.r.order_type else None
+
+    @property
+    def tif(self):
+        """TimeInForce: how long the order stands."""
+        self.guard()
+        return TimeInForce(self.r.tif) if self.r.tif else None
+
+    @property
+    def price_raw(self):
+        """The limit; None for a market order."""
+        self.guard()
+        return self.r.price_raw if self.r.has_price else None
+
+    @property
+    def qty_raw(self) -> int:
+        """The whole of the order."""
+        self.guard()
+        return self.r.qty_raw
+
+    # -- fills ------------------------------------------------------------------------------------------------
+
+    @property
+    def filled_qty_raw(self) -> int:
+        """Filled so far; never falls."""
+        self.guard()
+        return self.r.filled_qty_raw
+
+    @property
+    def remaining_qty_raw(self) -> int:
+        """What is not filled: quantity - filled."""
+        self.guard()
+        return <object>self.r.qty_raw - self.r.filled_qty_raw
+
+    @property
+    def last_qty_raw(self) -> int:
+        """How much this report added to what is filled."""
+        self.guard()
+        return self.r.last_qty_raw
+
+    @property
+    def last_price_raw(self):
+        """What that was traded at; None where nothing was added, or it is not known."""
+        self.guard()
+        return self.r.last_price_raw if self.r.has_last_price else None
+
+    @property
+    def cum_notional(self):
+        """Sum of price x quantity of all fills, exact."""
+        self.guard()
+        return wide_decimal(&self.r.cum_notional) if self.r.cum_notional.is_known else Decimal(0)
+
+    @property
+    def avg_fill_price(self):
+        """Average price of what is filled; None while nothing is."""
+        self.guard()
+        return wide_decimal(&self.r.avg_fill_price)
+
+    @property
+    def liquidity(self):
+        """Liquidity: whether the fill made or took."""
+        self.guard()
+        return Liquidity(self.r.liquidity)
+
+    @property
+    def fees(self) -> tuple:
+        """What this report added to the order's fees, where the venue tells it."""
+        self.guard()
+        return tuple(Fee(self.r.fees[i].asset.decode(), wide_decimal(&self.r.fees[i].amount)) for i in range(self.r.fee_count))
+
+
+register_class(ExecReport, EXEC_REPORT)

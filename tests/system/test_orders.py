@@ -1,0 +1,275 @@
+"""Orders from a strategy to a venue and back, through `engine-run run` and the simulated venues (TRD-10, TRD-22, ORDM-02)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.test_account_cli import KEYS, control, ended
+from tests.system.test_control import pass_s
+from tests.system.test_run_cli import running, simulator
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
+SYMBOLS = {"binance": "BTC-USDT", "coinbase": "BTC-USD", "kraken": "BTC-USD"}
+DESK = '''
+import json
+import pathlib
+
+import engine
+
+
+class Driven:
+    """Does what the lines of a file say, once its provider is reconciled, and notes all it is told."""
+
+    def __init__(self, notes, todo):
+        self.book, self.out, self.todo, self.done = engine.Book(), open(notes, "a"), pathlib.Path(todo), 0
+
+    def on_batch(self, events, ctx):
+        for event in events:
+            if event.is_critical:
+                self.out.write(engine.to_json(event).decode() + chr(10))
+                self.out.flush()
+            elif self.book.apply(event):
+                self.symbol = event.symbol
+        if self.book.is_valid and self.todo.exists():
+            lines = self.todo.read_text().splitlines()
+            for line in lines[self.done:]:
+                getattr(self, "do_" + json.loads(line).pop("do"))(ctx, **{k: v for k, v in json.loads(line).items() if k != "do"})
+            self.done = len(lines)
+
+    def do_take(self, ctx, id, **more):
+        ctx.submit(id, self.symbol, side="buy", qty="0.01", price=str(self.book.best_ask[0]), **more)
+
+    def do_rest(self, ctx, id, **more):
+        price = (self.book.best_bid[0] * 199 / 200).quantize(self.book.best_bid[0])
+        ctx.submit(id, self.symbol, side="buy", qty="0.01", price=str(price), **more)
+
+    def do_cancel(self, ctx, id):
+        ctx.cancel(id)
+
+    def do_query(self, ctx, id):
+        ctx.query(id)
+
+    def do_cancel_all(self, ctx):
+        ctx.cancel_all()
+
+    def do_switch(self, ctx, on):
+        ctx.set_trading_mode(on)
+'''
+CONFIG = """
+schema_version: 1
+engine: {{state_dir: state}}
+providers:
+  - name: {venue}
+    venue: {venue}
+    symbols: [{symbol}]
+    streams: [book]
+    ws_endpoint: {ws}
+    ws_private_endpoint: {ws_private}
+    rest_endpoint: {rest}
+    credentials: {{api_key_env: {upper}_API_KEY, api_secret_env: {upper}_API_SECRET, key_type: {key_type}}}
+    orders: {{enabled: true, on_stop: {on_stop}}}
+risk: {{limits: {{orders_per_s: 100, orders_burst: 100, max_open_orders_per_symbol: 100}}}}
+consumers:
+  - consumer_id: mm1
+    mode: {mode}
+    handler: desk:Driven
+    trading_switch: {switch}
+    params: {{notes: told.jsonl, todo: todo.jsonl}}
+    subscriptions: [{{symbol: {symbol}, event_types: [BookUpdate]}}]
+"""
+
+
+def written(folder: Path, venue: str, addresses: dict[str, Any], mode: str = "inline", switch: str = "enabled", on_stop: str = "leave") -> Path:
+    (folder / "desk.py").write_text(DESK)
+    path = folder / "engine.yaml"
+    kind = "hmac" if venue == "kraken" else "ed25519"
+    told_of = {"ws_private": "null", **addresses[venue]}
+    path.write_text(CONFIG.format(venue=venue, upper=venue.upper(), symbol=SYMBOLS[venue], mode=mode, switch=switch, on_stop=on_stop,
+                                  key_type=kind, **told_of))  # fmt: skip
+    return path
+
+
+class Trading:
+    """An engine at a simulated venue, what its strategy is asked to do, and what it was told."""
+
+    def __init__(self, folder: Path, process: Any, addresses: dict[str, Any], venue: str) -> None:
+        self.folder, self.process, self.addresses, self.venue = folder, process, addresses, venue
+
+    def do(self, what: str, **more: Any) -> None:
+        with (self.folder / "todo.jsonl").open("a") as out:
+            out.write(json.dumps({"do": what, **more}) + "\n")
+
+    def told(self, kind: str = "ExecReport", client_order_id: str | None = None) -> list[dict[str, Any]]:
+        path = self.folder / "told.jsonl"
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        rows = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [row for row in rows if row["type"] == kind and client_order_id in (None, row.get("client_order_id"))]
+
+    def states(self, client_order_id: str) -> list[str]:
+        return [row["order_state"] for row in self.told("ExecReport", client_order_id)]
+
+    def results(self, kind: str) -> list[dict[str, Any]]:
+        return [row["result"] for row in self.told("ControlResult") if row["command_type"] == kind]
+
+    def at_venue(self) -> list[dict[str, Any]]:
+        """Every order of ours that the venue has."""
+        accounts = control(self.addresses, "/orders")[self.venue]
+        return [order for rows in accounts.values() for order in rows if not order["foreign"]]
+
+    def until(self, look: Any, within_s: float = 25.0) -> Any:
+        """What *look* finds once it finds something."""
+        end_s = time.monotonic() + within_s
+        while time.monotonic() < end_s:
+            found = look()
+            if found:
+                return found
+            pass_s(0.02)
+        raise AssertionError(f"it did not come: {self.told()[-3:]} {self.told('ControlAck')[-2:]} {self.told('RiskControl')[-2:]}")
+
+    def reconciled(self, count: int = 1) -> None:
+        """Until orders may be sent, for the *count*-th time."""
+        self.until(lambda: sum(row["status"] == "cleared" for row in self.told("RiskControl")) >= count)
+
+
+@contextmanager
+def engine_at(folder: Path, addresses: dict[str, Any], venue: str, **options: Any) -> Iterator[Trading]:
+    path = written(folder, venue, addresses, **options)
+    with running(path, "--json", "--set", "dlq.path=dead.jsonl", cwd=folder, **KEYS) as (process, ready):
+        assert ready, process.stderr.read() if process.stderr else ""
+        yield Trading(folder, process, addresses, venue)
+
+
+@contextmanager
+def trading(folder: Path, venue: str = "binance", **options: Any) -> Iterator[Trading]:
+    with simulator("--venues", venue) as addresses, engine_at(folder, addresses, venue, **options) as it:
+        it.reconciled()
+        yield it
+
+
+@pytest.mark.parametrize("mode", ["inline", "thread"])
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+def test_a_strategy_s_order_is_taken_filled_and_told_TRD_10(venue: str, mode: str, tmp_path: Path) -> None:
+    with trading(tmp_path, venue, mode=mode) as it:
+        it.do("take", id="one")
+        it.until(lambda: "filled" in it.states("one") and it.results("submit_order"))
+        placed = it.at_venue()
+        out = json.loads(ended(it.process))
+    reports = it.told()
+    assert [row["order_report_seq"] for row in reports] == list(range(1, len(reports) + 1))
+    assert {row["client_order_id"] for row in reports} == {"one"}
+    assert reports[-1]["filled_qty"] == reports[-1]["qty"]
+    assert sum(Decimal(row["last_qty"]) for row in reports) == Decimal("0.01") == sum(Decimal(one["filled"]) for one in placed)
+    (result,) = it.results("submit_order")
+    assert (result["status"], result["client_order_id"]) == ("submitted", "one")
+    assert out["balanced"]
+    assert len(placed) == 1
+
+
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+def test_trd_12_trd_14_trd_16_an_order_rests_is_queried_and_cancelled_also_while_trading_is_off(venue: str, tmp_path: Path) -> None:
+    with trading(tmp_path, venue) as it:
+        it.do("rest", id="one")
+        it.do("rest", id="one")                                      # TRD-03: a duplicate
+        it.until(lambda: "acked" in it.states("one") and len(it.results("submit_order")) == 2)
+        it.do("query", id="one")
+        (order,) = it.until(lambda: it.results("query_order"))
+        assert (order["state"], order["is_open"], order["filled_qty"].rstrip("0")) == ("acked", True, "0.")
+        it.do("switch", on=False)
+        it.do("take", id="two")
+        it.do("cancel", id="one")
+        it.until(lambda: it.states("one")[-1:] == ["cancelled"])
+        it.do("cancel", id="one")
+        final = it.until(lambda: it.results("cancel_order")[1:])
+        assert final[0]["state"] == "cancelled"
+        it.until(lambda: len(it.results("submit_order")) == 3)
+        statuses = sorted(row["status"] for row in it.results("submit_order"))
+        assert statuses == ["duplicate", "submitted", "suppressed"]
+        assert len(it.at_venue()) == 1
+        assert json.loads(ended(it.process))["balanced"]
+
+
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+def test_trd_11_a_swallowed_reply_is_looked_up_and_the_order_is_there_once(venue: str, tmp_path: Path) -> None:
+    with trading(tmp_path, venue) as it:
+        control(it.addresses, "/faults", {"fault": "lost_reply"})
+        it.do("rest", id="one", timeout_ms=1000)
+        it.until(lambda: it.states("one"))
+        (result,) = it.until(lambda: it.results("submit_order"))
+        assert result["status"] == "submitted"
+        it.do("cancel_all")
+        it.until(lambda: it.states("one")[-1] == "cancelled")
+        assert len(it.at_venue()) == 1
+
+
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+def test_trd_11_an_order_that_never_came_is_found_not_to_be_there(venue: str, tmp_path: Path) -> None:
+    with trading(tmp_path, venue) as it:
+        control(it.addresses, "/faults", {"fault": "lost_request"})
+        it.do("rest", id="one", timeout_ms=1000)
+        (report,) = it.until(lambda: it.told("ExecReport", "one"))
+        assert (report["order_state"], report["source"], report["reason"]["code"]) == ("rejected", "reconcile", "not_found")
+        assert it.at_venue() == []
+        it.do("rest", id="two")                                      # its room was freed, its id is taken
+        it.do("rest", id="one")
+        it.until(lambda: "acked" in it.states("two"))
+        it.until(lambda: [row for row in it.results("submit_order") if row["status"] == "duplicate"])
+        assert len(it.at_venue()) == 1
+
+
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+def test_jrn_05_jrn_07_after_kill_9_orders_are_found_as_they_are_and_their_ids_stay_taken(venue: str, tmp_path: Path) -> None:
+    with simulator("--venues", venue) as addresses:
+        with engine_at(tmp_path, addresses, venue) as it:
+            it.reconciled()
+            for name in ("filled", "cancelled", "open"):
+                it.do("rest", id=name)
+            it.until(lambda: all(it.states(name) == ["acked"] for name in ("filled", "cancelled", "open")))
+            it.process.kill()
+            it.process.wait()
+        by_id = {row["client_order_id"]: row["venue_order_id"] for row in it.told()}
+        for order in it.at_venue():
+            if order["id"] == by_id["filled"]:
+                control(addresses, "/orders/act", {"venue": venue, "order": order["number"], "do": "fill"})
+            elif order["id"] == by_id["cancelled"]:
+                control(addresses, "/orders/act", {"venue": venue, "order": order["number"], "do": "cancel"})
+        (tmp_path / "todo.jsonl").unlink()
+        with engine_at(tmp_path, addresses, venue) as it:
+            it.reconciled(2)
+            it.until(lambda: it.states("filled")[-1] == "filled" and it.states("cancelled")[-1] == "cancelled")
+            assert it.told("ExecReport", "filled")[-1]["flags"] == ["reconciled"]
+            assert it.states("open")[-1] == "acked"
+            for name in ("filled", "cancelled", "open"):
+                it.do("rest", id=name)
+            it.until(lambda: sum(row["status"] == "duplicate" for row in it.results("submit_order")) == 3)
+            assert len(it.at_venue()) == 3
+            for name in ("filled", "cancelled", "open"):
+                seqs = [row["order_report_seq"] for row in it.told("ExecReport", name)]
+                assert sorted(set(seqs)) == list(range(1, max(seqs) + 1)), name
+
+
+def test_open_orders_are_cancelled_at_the_end_where_the_configuration_says_so(tmp_path: Path) -> None:
+    with trading(tmp_path, on_stop="cancel") as it:
+        it.do("rest", id="one")
+        it.until(lambda: it.states("one") == ["acked"])
+        ended(it.process)
+        assert [order["status"] for order in it.at_venue()] == ["canceled"]
+
+
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+def test_trd_26_jrn_09_an_order_of_others_is_told_kept_and_left_alone(venue: str, tmp_path: Path) -> None:
+    with trading(tmp_path, venue) as it:
+        control(it.addresses, "/faults", {"fault": "trade_elsewhere", "symbol": SYMBOLS[venue]})
+        it.do("take", id="one")
+        it.until(lambda: "filled" in it.states("one"))
+        assert {row["client_order_id"] for row in it.told()} == {"one"}
+        ended(it.process)
+    letters = [json.loads(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()]
+    assert any(one["reason"] == "foreign_order" for one in letters)
