@@ -12,6 +12,7 @@ from engine.runtime.demo import BookCheck
 from engine.runtime.record import RecordResult
 from engine.runtime.service import ProviderReport, ReadyReport
 from engine.runtime.summary import Latency
+from engine.reports.schema import report_schema
 from engine.schema.jsonschema import DIALECT, event_schema, instrument_schema
 from engine.schema.trace import StageTrace
 
@@ -286,7 +287,12 @@ _DOCUMENTS: dict[str, Any] = {
 def schemas() -> dict[str, dict[str, Any]]:
     """Every published JSON Schema by its name: the configuration, events, and the document of each verb."""
     found = {name: {"$schema": DIALECT} | _closed(msgspec.json.schema(kind)) for name, kind in _DOCUMENTS.items()}
-    return found | {"config": json_schema(), "event": event_schema(), "instruments": _instruments()}
+    return found | {
+        "config": json_schema(),
+        "event": event_schema(),
+        "instruments": _instruments(),
+        "report": report_schema(),
+    }
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
