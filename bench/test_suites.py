@@ -12,7 +12,15 @@ import pytest
 pytest.importorskip("pytest_benchmark", reason="the extra [bench] is not installed")
 
 from bench import instructions
-from engine.bench import suite_growth, suite_libraries, suite_micro, suite_pipeline, suite_process, suite_socket
+from engine.bench import (
+    suite_growth,
+    suite_libraries,
+    suite_micro,
+    suite_pipeline,
+    suite_process,
+    suite_reports,
+    suite_socket,
+)
 from engine.bench.record import Row
 from engine.bench.sources import Sources
 
@@ -50,6 +58,10 @@ def test_pipeline(benchmark, sources):
 
 def test_one_frame_a_read(benchmark, sources):
     measured(benchmark, suite_socket.run(sources, SECONDS), {"G8"})
+
+
+def test_reports(benchmark):
+    measured(benchmark, suite_reports.run(SECONDS, SCALE), {"G11", "SLO-07", "SLO-08"})
 
 
 def test_libraries(benchmark, sources):

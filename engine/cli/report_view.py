@@ -33,7 +33,14 @@ def print_report(text: bytes) -> None:
 
 def view(report: Report) -> Group:
     """The report, top to bottom."""
-    return Group(_head(report), _prices(report), _depth(report), _flow(report["flow"]), *_liquidity(report), _anomalies(report))
+    return Group(
+        _head(report),
+        _prices(report),
+        _depth(report),
+        _flow(report["flow"]),
+        *_liquidity(report),
+        _anomalies(report),
+    )
 
 
 # -- parts ---------------------------------------------------------------------------------------------------
@@ -83,8 +90,10 @@ def _depth(report: Report) -> Table:
     most = max((level["qty"] for level in (*bids, *asks)), default=Decimal(1))
     walls = {(wall["side"], wall["price"]): wall["severity"] for wall in report["liquidity"]["walls"] or ()}
     table = Table(box=None, padding=(0, 1), title=_depth_title(depth), title_justify="left")
-    for name, side in (("", "right"), ("quantity", "right"), ("bid", "right"), ("ask", "left"), ("quantity", "left"), ("", "left")):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for name in ("", "quantity", "bid"):
+        table.add_column(name, justify="right")
+    for name in ("ask", "quantity", ""):
+        table.add_column(name)
     for place in range(max(len(bids), len(asks))):
         left = _side(bids, place, most, "bid", walls)
         right = _side(asks, place, most, "ask", walls)
@@ -142,10 +151,12 @@ def _liquidity(report: Report) -> Iterator[Text]:
     if liquidity["walls"] is None:
         yield Text(f"walls and vacuums: not evaluated ({basis['n']} of 20 samples at the least)", "dim")
     else:
-        yield Text(f"walls {len(liquidity['walls'])} at {_number(basis['threshold'])} or more; vacuums {len(liquidity['vacuums'])}")
-        for vacuum in liquidity["vacuums"]:
-            words = f"  vacuum {vacuum['side']} {_number(vacuum['from'])} to {_number(vacuum['to'])}, {vacuum['levels']} levels"
-            yield Text(f"{words}, {vacuum['severity']}", _COLOUR[vacuum["severity"]])
+        walls, vacuums = liquidity["walls"], liquidity["vacuums"]
+        yield Text(f"walls {len(walls)} at {_number(basis['threshold'])} or more; vacuums {len(vacuums)}")
+        for vacuum in vacuums:
+            span = f"{_number(vacuum['from'])} to {_number(vacuum['to'])}"
+            words = f"  vacuum {vacuum['side']} {span}, {vacuum['levels']} levels, {vacuum['severity']}"
+            yield Text(words, _COLOUR[vacuum["severity"]])
     profile = liquidity["profile"]
     if profile is not None:
         yield Text(
@@ -155,10 +166,10 @@ def _liquidity(report: Report) -> Iterator[Text]:
 
 
 def _anomalies(report: Report) -> Group:
-    lines = [
-        Text(f"{anomaly['severity'].upper()} {anomaly['type']} {anomaly['side'] or ''} {anomaly['note']}", _COLOUR[anomaly["severity"]])
-        for anomaly in report["anomalies"]
-    ]
+    lines = []
+    for anomaly in report["anomalies"]:
+        what = f"{anomaly['type']} {anomaly['side']}" if anomaly["side"] else anomaly["type"]
+        lines.append(Text(f"{anomaly['severity'].upper()} {what} {anomaly['note']}", _COLOUR[anomaly["severity"]]))
     return Group(*(lines or [Text("no anomaly", "dim")]))
 
 

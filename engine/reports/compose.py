@@ -251,7 +251,7 @@ def _spread(now: dict[str, Any]) -> int | None:
 
 
 def _points(weight: int, num: int, den: int) -> int:
-    """weight * num / den with num / den clamped to 0..1, in hundredths."""
+    """The weight times num / den, that clamped to 0..1, in hundredths."""
     return rounded(weight * min(max(num, 0), den), den, 2)
 
 

@@ -9,17 +9,18 @@ from msgspec import Raw
 
 NULL = Raw(b"null")
 MS_PER_S = 1000
+_POWERS: tuple[int, ...] = tuple(10**places for places in range(40))
 
 
 def rounded(num: int, den: int, places: int = 0) -> int:
-    """num / den in units of 10^-places, half to even; den is above 0."""
-    whole, rest = divmod(num * 10**places, den)
+    """The fraction num / den in units of 10^-places, half to even; den is above 0."""
+    whole, rest = divmod(num * _POWERS[places], den)
     twice = 2 * rest
-    return whole + (twice > den or (twice == den and whole & 1))
+    return whole + 1 if twice > den or (twice == den and whole & 1) else whole
 
 
 def scaled_text(value: int, places: int) -> str:
-    """value / 10^places as the shortest plain decimal."""
+    """The value / 10^places as the shortest plain decimal."""
     if places == 0 or value == 0:
         return str(value)
     sign, digits = ("-", str(-value)) if value < 0 else ("", str(value))
@@ -30,12 +31,12 @@ def scaled_text(value: int, places: int) -> str:
 
 
 def number(value: int, places: int) -> Raw:
-    """value / 10^places for the encoder."""
+    """The value / 10^places for the encoder."""
     return Raw(scaled_text(value, places).encode())
 
 
 def ratio(num: int, den: int, places: int) -> Raw:
-    """num / den, rounded to *places*, for the encoder."""
+    """The fraction num / den, rounded to *places*, for the encoder."""
     return number(rounded(num, den, places), places)
 
 

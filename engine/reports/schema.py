@@ -16,7 +16,7 @@ _SEVERITY = {"enum": ["low", "medium", "high"]}
 
 
 def _object(**properties: Any) -> dict[str, Any]:
-    """An object that has all of *properties*; ``from_`` stands for ``from``. Readers ignore what else it has (RPT-06)."""
+    """An object that has all of *properties*; ``from_`` stands for ``from``. Readers ignore others (RPT-06)."""
     named = {name.rstrip("_"): schema for name, schema in properties.items()}
     return {"type": "object", "properties": named, "required": list(named)}
 
@@ -119,9 +119,7 @@ def report_schema() -> dict[str, Any]:
             ),
             slow_as_of=_maybe(_TIME),
             health=_maybe(
-                _object(
-                    score={"type": "integer", "minimum": 0, "maximum": 100}, score_raw=amount, components=_object(**points)
-                )
+                _object(score={**_COUNT, "maximum": 100}, score_raw=amount, components=_object(**points))
             ),
         ),
     }

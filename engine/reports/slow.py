@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from msgspec import Raw
@@ -103,7 +104,7 @@ class SlowTicks:
     # -- walls and vacuums (D8) -------------------------------------------------------------------------------
 
     def _basis(self, facts: dict[str, Any]) -> tuple[dict[str, Any], Exact | None, int]:
-        """What is published of the sample, the wall threshold in quantity units, and a hundred times the low percentile."""
+        """What is published of the sample; the wall threshold in raw units; a hundred times the low percentile."""
         found = facts["percentiles"]
         if found is None:
             self._analytics.set_threshold(0)
@@ -130,12 +131,12 @@ class SlowTicks:
             for price_raw, qty_raw in facts[f"{side}s"]:
                 share = qty_raw * threshold.den
                 if share >= threshold.num:
-                    severity = "high" if share >= 3 * threshold.num else "medium" if share >= 2 * threshold.num else "low"
+                    times = share // threshold.num
                     walls.append({
                         "price": self._price(price_raw),
                         "qty": number(qty_raw, self._qty_scale),
                         "side": side,
-                        "severity": severity,
+                        "severity": "high" if times >= 3 else "medium" if times == 2 else "low",
                     })  # fmt: skip
         return walls
 
@@ -227,9 +228,9 @@ class SlowTicks:
             self._spreads.append((now_ms, spread))
         self._flows.append(now["buy"] - now["sell"])
         signals = []
-        if spread is not None and len(before) == SPREADS and now_ms - before[0][0] <= self._settings.sample_ms:
-            if spread * SPREADS > 2 * sum(value for _, value in before):
-                signals.append("spread")
+        is_known = len(before) == SPREADS and now_ms - before[0][0] <= self._settings.sample_ms
+        if spread is not None and is_known and spread * SPREADS > 2 * sum(value for _, value in before):
+            signals.append("spread")
         if len(vacuums) >= VACUUMS_MANY:
             signals.append("vacuums")
         if self._is_selling(now["buy"] + now["sell"] + now["unknown"]):
@@ -245,7 +246,7 @@ class SlowTicks:
         return (
             len(flows) == FLOWS
             and all(flow < 0 for flow in flows)
-            and all(later <= earlier for earlier, later in zip(flows, flows[1:], strict=False))
+            and all(later <= earlier for earlier, later in pairwise(flows))
             and 2 * (flows[-1] - flows[0]) <= -volume
         )
 

@@ -218,7 +218,7 @@ cdef class SymbolAnalytics:
               side: int, trade_id: int) -> bool:
         """A ``trade_tick``; *side* 0 none, 1 buy, 2 sell."""
         cdef Entry entry = Entry(seq, prev_seq, ts_event_ns, ts_recv_ns, 1)
-        return self.take_trade(&entry, price_raw, qty_raw, side, trade_id)
+        return bool(self.take_trade(&entry, price_raw, qty_raw, side, trade_id))
 
     def depth(self, seq: int, prev_seq: int, n: int, ts_event_ns: int, ts_recv_ns: int, bids, asks,
               complete: bool = True) -> bool:
@@ -259,7 +259,7 @@ cdef class SymbolAnalytics:
         if values[7] is not None:
             ticker.ask_price_raw, ticker.ask_qty_raw = values[7:9]
             ticker.present |= TICKER_ASK | TICKER_ASK_QTY
-        return self.take_ticker(&entry, &ticker)
+        return bool(self.take_ticker(&entry, &ticker))
 
     # -- ticks ------------------------------------------------------------------------------------------------
 

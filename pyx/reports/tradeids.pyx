@@ -21,7 +21,7 @@ cdef class TradeIds:
 
     def take(self, trade_id: int, now_ns: int) -> bool:
         """Whether a trade is new; from then on it is not."""
-        return self.is_new(trade_id, now_ns)
+        return bool(self.is_new(trade_id, now_ns))
 
     cdef int is_new(self, uint64_t trade_id, int64_t now_ns) except -1 nogil:
         cdef int64_t key = <int64_t>(trade_id ^ (<uint64_t>1 << 63))

@@ -369,9 +369,9 @@ class ReportTwin:
             signals.append("vacuums")
         self.flows.append(volumes["buy"] - volumes["sell"])
         last = self.flows[-5:]
-        if len(last) == 5 and max(last) < 0 and last == sorted(last, reverse=True):
-            if last[4] - last[0] <= -sum(volumes.values()) / 2:
-                signals.append("net_flow")
+        is_selling = len(last) == 5 and max(last) < 0 and last == sorted(last, reverse=True)
+        if is_selling and last[4] - last[0] <= -sum(volumes.values()) / 2:
+            signals.append("net_flow")
         if len(signals) < 2:
             return None
         severity = "high" if len(signals) == 3 else "medium" if any(one["severity"] == "high" for one in vacuums) else "low"

@@ -175,23 +175,18 @@ def test_g11_more_was_filled_than_ever_was_visible() -> None:
     assert iceberg(shown[:4], fills[:4]) == []
 
 
-def crash(spreads: int, runs: tuple[int, ...], flows: tuple[int, ...] = ()) -> list[Any]:
-    """Slow ticks with a spread of 2 bps, then one of 8.5 and vacuums of so many levels on the ask side."""
+def crash(spreads: int, runs: tuple[int, ...]) -> list[Any]:
+    """So many slow ticks with a spread of 2 bps, then one of 8.5 and vacuums of so many levels on the ask side."""
     symbol = Symbol(tick="1", price_scale=2)
     before = [(10_000 - i, 9) for i in range(20)]
     symbol.depth("0.1", before, [(10_002 + i, 9) for i in range(20)])
     symbol.report(2 * spreads)
-    now = 2 * spreads + 2
-    totals = [0, *flows]
-    for number, qty in enumerate(later - earlier for earlier, later in zip(totals, totals[1:], strict=False)):
-        symbol.trade(f"{now - 2 * len(flows) + 2 * number + 1}", "sell", 10_000, -qty)
-    asks, price = [], 10_008
+    asks: list[tuple[Any, int]] = []
     for length in runs:
         for qty in (*[1] * length, 9):
-            price += 1
-            asks.append((price if asks else "10008.5", qty))
-    symbol.depth(f"{now - 1}.5", before, asks)
-    return [one for one in symbol.report(now)["anomalies"] if one["type"] == "flash_crash_risk"]
+            asks.append((10_008 + len(asks) if asks else "10008.5", qty))
+    symbol.depth(f"{2 * spreads + 1}.5", before, asks)
+    return [one for one in symbol.report(2 * spreads + 2)["anomalies"] if one["type"] == "flash_crash_risk"]
 
 
 @pytest.mark.parametrize(
