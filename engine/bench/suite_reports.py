@@ -7,6 +7,7 @@ from engine.bench.reportload import ReportLoad
 from engine.bench.rig import WrongResultError
 from engine.reports.settings import ReportSettings
 from engine.reports.worker import ReportWorker
+from engine.schema.event import Event
 
 SYMBOLS = 1000
 EVENTS = 60_000
@@ -40,9 +41,9 @@ class Reports:
         batches = [events[at : at + BATCH] for at in range(0, len(events), BATCH)]
         return cpu_ns(lambda: self._take(batches)) / len(events)
 
-    def _take(self, batches: list[list[object]]) -> None:
+    def _take(self, batches: list[list[Event]]) -> None:
         for batch in batches:
-            self.worker.take(batch)  # type: ignore[arg-type]
+            self.worker.take(batch)
 
     def fast(self) -> float:
         """Compose and store a report of every symbol; CPU ns a report."""
