@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from engine.base.errors import ConfigError
 from engine.config.sections_surfaces import ReportsConfig
 
 DEFAULT = "default"
@@ -60,8 +61,16 @@ class ReportSettings:
 
     @classmethod
     def of(cls, config: ReportsConfig) -> ReportSettings:
-        """The settings of a configuration."""
+        """The settings of a configuration.
+
+        Raises:
+            ConfigError: what a report depends on would not lie within its longest window.
+        """
         windows = config.windows
+        needed_s = windows.sample_age_s + windows.episode_max_s + windows.spoofing_s
+        if needed_s > windows.profile_s:
+            why = f"sample_age_s + episode_max_s + spoofing_s ({needed_s}) exceed profile_s ({windows.profile_s})"
+            raise ConfigError(f"reports.windows: {why}", op="reports.settings", hint="lengthen profile_s, or shorten them")
         return cls(
             fast_ms=config.fast_period_ms,
             slow_ms=config.slow_period_ms,

@@ -6,8 +6,9 @@ from engine.schema.market cimport REASON_INITIAL, UPDATE_DELTA, BookSnapshot, Bo
 
 import random
 
-MIDDLE_RAW = 6_000_000
-TRADES_OF_TEN = 3
+cdef enum:
+    MIDDLE_RAW = 6_000_000
+    TRADES_OF_TEN = 3
 
 
 cdef int _levels(Event event, uint32_t bids, uint32_t asks) except -1:
