@@ -17,6 +17,7 @@ REPORT_VERSION = "1.0.0"
 SCHEMA_VERSION = REPORT_VERSION.rpartition(".")[0]
 DAY_MS = 86_400_000
 PAIRED = ("normal", "locked")
+CAPS = {"ok": 100, "degraded": 69, "down": 29}
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _POINTS = {"low": 2, "medium": 5, "high": 10}
 """Tenths of the anomalies' share that one of a severity takes."""
@@ -81,7 +82,7 @@ class Composer:
         now = self.analytics.now(now_ms)
         slow = self.slow
         age_ms = None if now["last_update_ms"] is None else max(0, now_ms - now["last_update_ms"])
-        status = self._status(age_ms, now["state"])
+        status = status_of(age_ms, now["state"] in PAIRED, self._settings)
         report = {
             **self._fixed,
             "generated_at": instant(now_ms),
@@ -123,11 +124,6 @@ class Composer:
         self._on_error(section, error)
 
     # -- sections ---------------------------------------------------------------------------------------------
-
-    def _status(self, age_ms: int | None, state: str) -> str:
-        if age_ms is None or age_ms > self._settings.down_ms:
-            return "down"
-        return "ok" if age_ms <= self._settings.fresh_ms and state in PAIRED else "degraded"
 
     def _stats(self, now_ms: int, now: dict[str, Any], published: dict[str, int]) -> dict[str, Any]:
         if now["ticker"] is not None:
@@ -221,11 +217,10 @@ class Composer:
         full = settings.rate_full
         points["flow"] = _points(15, published.get("rate", 0) * full.den, full.num * 10_000)
         points["anomalies"] = _points(15, 10 - sum(_POINTS[severity] for severity in slow.severities), 10)
-        if age_ms is not None:
-            points["freshness"] = _points(10, settings.down_ms - age_ms, settings.down_ms - settings.fresh_ms)
+        points["freshness"] = points_of_freshness(age_ms, settings)
         total = sum(points.values())
         return {
-            "score": min(rounded(total, 100), {"ok": 100, "degraded": 69, "down": 29}[status]),
+            "score": min(rounded(total, 100), CAPS[status]),
             "score_raw": number(total, 2),
             "components": {name: number(value, 2) for name, value in points.items()},
         }
@@ -240,6 +235,18 @@ class Composer:
 
     def _level(self, level: tuple[int, int] | None) -> dict[str, Any] | None:
         return None if level is None else {"price": self._price(level[0]), "qty": self._qty(level[1])}
+
+
+def status_of(age_ms: int | None, is_paired: bool, settings: ReportSettings) -> str:
+    """By age; with a book that is neither normal nor locked degraded at the least (D2)."""
+    if age_ms is None or age_ms > settings.down_ms:
+        return "down"
+    return "ok" if age_ms <= settings.fresh_ms and is_paired else "degraded"
+
+
+def points_of_freshness(age_ms: int | None, settings: ReportSettings) -> int:
+    """The health component that depends on age, in hundredths of a point (D14)."""
+    return 0 if age_ms is None else _points(10, settings.down_ms - age_ms, settings.down_ms - settings.fresh_ms)
 
 
 def _spread(now: dict[str, Any]) -> int | None:

@@ -70,7 +70,8 @@ class ReportSettings:
         needed_s = windows.sample_age_s + windows.episode_max_s + windows.spoofing_s
         if needed_s > windows.profile_s:
             why = f"sample_age_s + episode_max_s + spoofing_s ({needed_s}) exceed profile_s ({windows.profile_s})"
-            raise ConfigError(f"reports.windows: {why}", op="reports.settings", hint="lengthen profile_s, or shorten them")
+            hint = "lengthen profile_s, or shorten the others"
+            raise ConfigError(f"reports.windows: {why}", op="reports.settings", hint=hint)
         return cls(
             fast_ms=config.fast_period_ms,
             slow_ms=config.slow_period_ms,

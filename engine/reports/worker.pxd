@@ -20,15 +20,21 @@ cdef class ReportWorker:
     cdef list _states              # SymbolAnalytics or None, by instrument id
     cdef list _composers           # beside them
     cdef dict _places              # (venue, symbol): instrument id
+    cdef set _ignored              # instrument ids that nobody wants carried
+    cdef object _on_report
+    cdef object _on_unknown
     cdef int64_t _slow_ms
+    cdef int64_t _step_ms          # between ticks: fast ones where reports are told, else slow ones
     cdef int64_t _begun_ms
     cdef readonly object events    # taken so far
+    cdef readonly object skipped   # fast ticks that were due together with a later one
     cdef object _node_id
     cdef Fed* _batch
     cdef uint32_t _count
     cdef uint32_t _capacity
 
     cdef int _apply(self) except -1
+    cdef bint _learn(self, Event event, uint32_t place) except -1
     cdef int _tick(self, SymbolAnalytics state, object composer, int64_t until_ms) except -1
 
 

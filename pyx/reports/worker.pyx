@@ -70,17 +70,25 @@ cdef class ReportWorker:
         node_id: who writes the reports.
         on_error: called as on_error(symbol, section, error) where a figure could not be calculated; without it the error
             is raised.
+        on_report: called as on_report(venue, symbol, report) at each fast tick; of several that are due at once only with
+            the last (RPT-14). Without it reports are composed when :meth:`report` asks for them.
+        on_unknown: called as on_unknown(event) at the first event of an instrument that is not carried; it may carry it.
     """
 
-    def __init__(self, settings, begun_ns: int = 0, node_id: str = "local", on_error=None):
+    def __init__(self, settings, begun_ns: int = 0, node_id: str = "local", on_error=None, on_report=None, on_unknown=None):
         self._settings = settings
         self._on_error = on_error
         self._node_id = node_id
         self._states = []
         self._composers = []
         self._places = {}
+        self._ignored = set()
         self._slow_ms = settings.slow_ms
+        self._step_ms = settings.slow_ms if on_report is None else settings.fast_ms
+        self._on_report = on_report
+        self._on_unknown = on_unknown
         self._begun_ms = begun_ns // NS_PER_MS
+        self.skipped = 0
         self.events = 0
 
     def __dealloc__(self):
@@ -92,7 +100,7 @@ cdef class ReportWorker:
             self._states.append(None)
             self._composers.append(None)
         cdef SymbolAnalytics state = SymbolAnalytics(venue, symbol, price_scale, qty_scale, tick_raw, self._settings)
-        state.due_ns = (self._begun_ms // self._slow_ms + 1) * self._slow_ms * NS_PER_MS
+        state.due_ns = (self._begun_ms // self._step_ms + 1) * self._step_ms * NS_PER_MS
         on_error = None if self._on_error is None else partial(self._on_error, f"{venue}:{symbol}")
         self._states[place] = state
         self._composers[place] = Composer(state, self._settings, self._node_id, on_error=on_error)
@@ -114,7 +122,9 @@ cdef class ReportWorker:
             event = <Event>item
             place = event.h.instrument_id
             if place >= known or self._states[place] is None:
-                continue
+                if not self._learn(event, place):
+                    continue
+                known = len(self._states)
             state = <SymbolAnalytics>self._states[place]
             if event.h.ts_recv_ns > state.due_ns:
                 self._apply()
@@ -148,15 +158,31 @@ cdef class ReportWorker:
                 feed(<SymbolAnalytics>batch[i].state, <Event>batch[i].event)
         return 0
 
+    cdef bint _learn(self, Event event, uint32_t place) except -1:
+        """Ask about an instrument that is not carried, once; answers whether it is now."""
+        if self._on_unknown is None or place in self._ignored:
+            return False
+        self._on_unknown(event)
+        if place < <uint32_t>len(self._states) and self._states[place] is not None:
+            return True
+        self._ignored.add(place)
+        return False
+
     cdef int _tick(self, SymbolAnalytics state, object composer, int64_t until_ms) except -1:
-        """Run the slow ticks that are due up to a time, each with what the state is now."""
+        """Run the ticks that are due up to a time, each slow one with what the state is now."""
+        cdef int64_t now_ms = -1
         while state.due_ns <= until_ms * NS_PER_MS:
-            composer.tick_slow(state.due_ns // NS_PER_MS)
-            state.due_ns += self._slow_ms * NS_PER_MS
+            self.skipped += now_ms >= 0
+            now_ms = state.due_ns // NS_PER_MS
+            if now_ms % self._slow_ms == 0:
+                composer.tick_slow(now_ms)
+            state.due_ns += self._step_ms * NS_PER_MS
+        if now_ms >= 0 and self._on_report is not None:
+            self._on_report(state.venue, state.symbol, composer.report(now_ms))
         return 0
 
     def advance(self, now_ms: int) -> None:
-        """T has come for all symbols: run the slow ticks up to it."""
+        """T has come for all symbols: run the ticks up to it."""
         for place in self._places.values():
             self._tick(self._states[place], self._composers[place], now_ms)
 

@@ -411,9 +411,7 @@ ELSEWHERE = {
     "dlq.path": "tests/unit/observability/test_dlq.py::test_the_file_has_a_line_at_once_and_a_final_one_if_folded",
 }  # fmt: skip
 """Keys whose effect a test of their own part has seen."""
-ELSEWHERE |= {
-    path: "tests/unit/reports/test_settings.py::test_arc_29_changing_a_setting_changes_a_report" for path in CHANGED_SETTINGS
-} | {
+ELSEWHERE |= dict.fromkeys(CHANGED_SETTINGS, "tests/unit/reports/test_settings.py::test_arc_29_changing_a_setting_changes_a_report") | {
     "reports.slow_period_ms": "tests/unit/reports/test_settings.py::test_arc_29_slow_ticks_are_as_far_apart_as_is_set",
     "reports.fast_period_ms": "tests/unit/reports/test_settings.py::test_arc_29_a_report_is_of_a_multiple_of_the_fast_period",
 }
