@@ -135,6 +135,7 @@ class DemoDocument(TypedDict):
     struck: dict[str, dict[str, int]]
     resyncs: dict[str, dict[str, int]]
     run: RunSetup
+    reports: dict[str, dict[str, Any]]
 
 
 class ReadyDocument(TypedDict):

@@ -31,6 +31,28 @@ def print_report(text: bytes) -> None:
     console.print(view(_DECODER.decode(text)))
 
 
+def print_overview(texts: list[bytes]) -> None:
+    """One line a report."""
+    from engine.cli.output import print_table
+
+    columns = ("report", "status", "age ms", "last", "spread bps", "imbalance", "net flow", "health", "anomalies")
+    rows = []
+    for report in map(_DECODER.decode, texts):
+        anomalies = " ".join(f"{one['severity']} {one['type']}" for one in report["anomalies"])
+        rows.append((
+            f"{report['venue']} {report['symbol']}",
+            report["ingestion"]["status"],
+            report["data_age_ms"],
+            _number(report["last_price"]),
+            _number(report["spread_bps"]),
+            _number(report["depth"]["imbalance"]),
+            _number(report["flow"]["net_flow"]),
+            report["health"]["score"],
+            anomalies or "none",
+        ))  # fmt: skip
+    print_table(columns, rows)
+
+
 def view(report: Report) -> Group:
     """The report, top to bottom."""
     return Group(

@@ -1,13 +1,15 @@
-"""The reports of a running engine: a consumer with a thread of its own feeds them, another thread gives them their ticks."""
+"""The reports of a running engine: a consumer with a thread of its own feeds them, another gives them their ticks."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from engine.base.workers import Answer, new_lock, start_thread
+from engine.config.sections_providers import ProviderConfig
 from engine.consumers.subscriptions import Subscription
 from engine.reports.cache import InProcessCache
 from engine.reports.reader import ReportReader
@@ -30,12 +32,14 @@ class Reporter:
     it does for every consumer.
 
     Args:
-        engine: its configuration's providers say what is reported: of several that serve one venue, the first that
+        engine: not started.
+        providers: what is reported; None = those of its configuration. Of several that serve one venue, the first that
             carries a symbol.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, providers: Sequence[ProviderConfig] | None = None) -> None:
         config = engine.config
+        providers = config.providers if providers is None else providers
         self._engine = engine
         self._settings = ReportSettings.of(config.reports)
         self._ttl_ms = config.cache.ttl_s * 1000
@@ -46,7 +50,7 @@ class Reporter:
         self.errors: Counter[tuple[str, str]] = Counter()
         """(symbol, section) of what could not be calculated, and how often."""
         self._feeds: dict[tuple[str, str], str] = {}
-        for provider in config.providers:
+        for provider in providers:
             for symbol in provider.symbols if provider.enabled else ():
                 if (provider.venue, symbol) not in {(venue, one) for (_, one), venue in self._feeds.items()}:
                     self._feeds[provider.name, symbol] = provider.venue
@@ -58,13 +62,13 @@ class Reporter:
             on_unknown=self._learn,
         )
         self.cache = InProcessCache(engine.clock)
-        venues = tuple(dict.fromkeys(provider.venue for provider in config.providers))
+        venues = tuple(dict.fromkeys(provider.venue for provider in providers))
         pairs = [(venue, symbol) for (_, symbol), venue in self._feeds.items()]
         self.reader = ReportReader(
             self.cache, self._settings, engine.clock, pairs, config.mcp.venue_priority or venues
         )
         engine.add_consumer(CONSUMER, self, mode="thread", capacity=CAPACITY)
-        awaited = frozenset(provider.name for provider in config.providers)
+        awaited = frozenset(provider.name for provider in providers)
         for provider_name, symbol in self._feeds:
             wanted = Subscription(
                 consumer_id=CONSUMER, symbol=symbol, providers=(provider_name,), event_types=EVENT_TYPES
@@ -83,6 +87,12 @@ class Reporter:
         for instrument in list(self._engine.catalogue) if venue is not None else ():
             if (instrument.provider, instrument.symbol) == (event.provider, event.symbol):
                 carry(self.worker, instrument, str(venue))
+
+    def read_all(self) -> dict[str, bytes]:
+        """Every report there is, as old as it is now, by ``venue:SYMBOL``."""
+        names = [f"{venue}:{symbol}" for venue, symbol in sorted(self.reader.known())]
+        served = {name: self.reader.get(name) for name in names}
+        return {name: one.body for name, one in served.items() if one.error is None}
 
     # -- ticks ------------------------------------------------------------------------------------------------
 
