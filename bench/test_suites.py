@@ -19,6 +19,7 @@ from engine.bench import (
     suite_orders,
     suite_pipeline,
     suite_process,
+    suite_reports,
     suite_socket,
 )
 from engine.bench.record import Row
@@ -63,6 +64,10 @@ def test_pipeline(benchmark, sources):
 
 def test_one_frame_a_read(benchmark, sources):
     measured(benchmark, suite_socket.run(sources, SECONDS), {"G8"})
+
+
+def test_reports(benchmark):
+    measured(benchmark, suite_reports.run(SECONDS, SCALE), {"G11", "SLO-07", "SLO-08"})
 
 
 def test_libraries(benchmark, sources):

@@ -65,6 +65,12 @@ def _instruments(app: typer.Typer) -> None:
     register(app)
 
 
+def _report(app: typer.Typer) -> None:
+    from engine.cli.report import register
+
+    register(app)
+
+
 VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "demo": _demo,
     "run": _run,
@@ -72,6 +78,7 @@ VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "replay": _replay,
     "record": _record,
     "check": _check,
+    "report": _report,
     "bench": _bench,
     "instruments": _instruments,
 }

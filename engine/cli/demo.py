@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
             typer.Option("--faults", metavar="NAME[,..]", help="Bad weather at the venues, again and again."),
         ] = None,
         reports: Annotated[
-            bool, typer.Option("--reports", help="Reports too (not built yet).", callback=_not_built("reports"))
+            bool, typer.Option("--reports", help="Market reports too: how each symbol stood when the market ended.")
         ] = False,
         web: Annotated[
             bool, typer.Option("--web", help="The live page (not built yet).", callback=_not_built("the live page"))
@@ -71,7 +71,7 @@ def register(app: typer.Typer) -> None:
         from engine.cli.demo_view import as_json_document, print_result, view
 
         with view(seconds) as shown:
-            result = _run(config, venues, seconds, shown)
+            result = _run(config, venues, seconds, shown, with_reports=reports)
         if flags.as_json:
             print_json(as_json_document(result))
         else:
@@ -88,12 +88,14 @@ def _config(sets: tuple[str, ...], log_level: str) -> EngineConfig:
     return config
 
 
-def _run(config: EngineConfig, venues: SimulatedVenues, seconds: float, shown: View) -> DemoResult:
+def _run(
+    config: EngineConfig, venues: SimulatedVenues, seconds: float, shown: View, *, with_reports: bool
+) -> DemoResult:
     from engine.runtime.demo import Demo
     from engine.runtime.live import run_on_loop, stopping
 
     async def main() -> DemoResult:
-        demo = Demo(config, venues, seconds, shown.show)
+        demo = Demo(config, venues, seconds, shown.show, with_reports=with_reports)
         with stopping(demo.stop):
             return await demo.run()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import msgspec
+
 from engine.cli.output import on_terminal, print_table
 from engine.cli.replay_view import consumer_text, streams_text
 from engine.cli.summary_view import duration_text, latency_cells, print_latencies, print_tallies
@@ -150,11 +152,15 @@ def print_result(result: DemoResult) -> None:
     print_table(
         ("venue", "frames", "per second", "events", "books"), [_venue_row(result, name) for name in summary.frames]
     )
+    if result.reports:
+        from engine.cli.report_view import print_overview
+
+        print_overview(list(result.reports.values()))
     print_latencies(summary)
     print(f"  {streams_text(summary)}")
     for name, row in summary.consumers.items():
         print(f"  {name}: {consumer_text(row)}")
-        for finding in result.findings[name]:
+        for finding in result.findings.get(name, ()):
             print(f"    {finding}")
     lent = sum(row.acquired for row in summary.pools.pools.values())
     back = sum(row.recycled + row.escaped for row in summary.pools.pools.values())
@@ -206,4 +212,5 @@ def as_json_document(result: DemoResult) -> dict[str, Any]:
         "struck": result.struck,
         "resyncs": summary.resyncs,
         "run": result.setup,
+        "reports": {name: msgspec.Raw(text) for name, text in result.reports.items()},
     }

@@ -8,6 +8,7 @@ import msgspec
 
 from engine.cli.check import CheckResult
 from engine.config.load import json_schema
+from engine.reports.schema import report_schema
 from engine.runtime.demo import BookCheck
 from engine.runtime.record import RecordResult
 from engine.runtime.service import ProviderReport, ReadyReport
@@ -134,6 +135,7 @@ class DemoDocument(TypedDict):
     struck: dict[str, dict[str, int]]
     resyncs: dict[str, dict[str, int]]
     run: RunSetup
+    reports: dict[str, dict[str, Any]]
 
 
 class ReadyDocument(TypedDict):
@@ -286,7 +288,12 @@ _DOCUMENTS: dict[str, Any] = {
 def schemas() -> dict[str, dict[str, Any]]:
     """Every published JSON Schema by its name: the configuration, events, and the document of each verb."""
     found = {name: {"$schema": DIALECT} | _closed(msgspec.json.schema(kind)) for name, kind in _DOCUMENTS.items()}
-    return found | {"config": json_schema(), "event": event_schema(), "instruments": _instruments()}
+    return found | {
+        "config": json_schema(),
+        "event": event_schema(),
+        "instruments": _instruments(),
+        "report": report_schema(),
+    }
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:

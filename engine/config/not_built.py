@@ -39,7 +39,8 @@ def _same(value: Any, other: Any) -> bool:
 
 
 _ORDERS = "orders, their journal and their risk checks"
-_REPORTS = "reports, their bus and their cache"
+_REPORTS = "the bus of the reports and their cache"
+_LIVE_REPORTS = "reports of a running engine"
 _SURFACE = "the operator's HTTP and WebSocket surface"
 
 # None: this key is read although its section is not.
@@ -60,8 +61,10 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "bus.resume_at": None,
     "bus.spill_trades": None,
     "bus.backend": NotBuilt(_REPORTS, off=("inprocess",)),
-    "reports": NotBuilt(_REPORTS),
-    "reports.enabled": NotBuilt(_REPORTS, off=(False,)),
+    "reports.enabled": NotBuilt(_LIVE_REPORTS, off=(False,)),
+    "reports.workers": NotBuilt(_LIVE_REPORTS, off=(1,)),
+    "reports.symbols": NotBuilt(_LIVE_REPORTS, off=("all",)),
+    "reports.settle_ms": NotBuilt(_LIVE_REPORTS, off=("auto",)),
     "cache": NotBuilt(_REPORTS),
     "cache.backend": NotBuilt(_REPORTS, off=("inprocess",)),
     "mcp": NotBuilt("the report server"),

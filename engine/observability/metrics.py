@@ -211,5 +211,6 @@ def page() -> str:
         "What a run tells of itself under `metrics` of `run --json`. Durations are kept in ns and told in seconds;\n"
         f"the buckets of a histogram count everything up to their edge. More than {MAX_LABEL_SETS} label sets of a\n"
         f"metric are one, `{OTHER}`. Written by `scripts/schemas.py` from `engine/observability/metrics.py`.\n\n"
+        "The figures of market reports, formula by formula: [reports.md](reports.md).\n\n"
         f"| metric | kind | labels | |\n|---|---|---|---|\n{rows}"
     )

@@ -6,9 +6,9 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
@@ -22,6 +22,9 @@ from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.samples import Sample, add_samples
 from engine.runtime.summary import EngineSummary
 from engine.runtime.venues import Sides, SimulatedVenues
+
+if TYPE_CHECKING:
+    from engine.runtime.reporter import Reporter
 
 TICK_S = 1.0
 COINS = ("BTC", "ETH", "SOL")
@@ -81,6 +84,8 @@ class DemoResult:
     """Faults that the venues let happen: venue -> fault -> how often."""
     setup: dict[str, Any]
     """What the run was made of: :func:`engine.runtime.runreport.run_report`."""
+    reports: dict[str, bytes] = field(default_factory=dict)
+    """By ``venue:SYMBOL``, where they were asked for, as they were read when the market ended."""
 
     @property
     def differing(self) -> list[BookCheck]:
@@ -106,15 +111,25 @@ class Demo:
         venues: started; the demo ends them.
         seconds: how long; 0 = until stop().
         on_view: called each second.
+        with_reports: compute market reports beside.
     """
 
     def __init__(
-        self, config: EngineConfig, venues: SimulatedVenues, seconds: float, on_view: Callable[[DemoView], None]
+        self,
+        config: EngineConfig,
+        venues: SimulatedVenues,
+        seconds: float,
+        on_view: Callable[[DemoView], None],
+        *,
+        with_reports: bool = False,
     ) -> None:
         self._config = config.model_copy(update={"consumers": (), "providers": (), "orchestrator": orchestrator()})
         self._seconds = seconds
         self._venues = venues
         self._on_view = on_view
+        self._with_reports = with_reports
+        self._reporter: Reporter | None = None
+        self._reports: dict[str, bytes] = {}
         self._stopped = asyncio.Event()
         self._ran_s = 0.0
         self._first_event_ms: int | None = None
@@ -140,7 +155,7 @@ class Demo:
                     async with TaskScope() as scope:
                         # Frames come while other connections still say what they want, paced as each venue asks.
                         scope.start(self._note_first_event(engine))
-                        await _unless(venues.ended(), self._start(engine, live))
+                        await _unless(venues.ended(), self._start(engine, live, providers))
                         await _unless(venues.ended(), self._watch(engine, live))
                     await _unless(venues.ended(), self._settle(live, venues))
                     await live.close()
@@ -153,14 +168,21 @@ class Demo:
                 findings={name: sample.findings() for name, sample in self._samples.items()},
                 struck=self._struck,
                 setup=run_report(engine, loop_name()),
+                reports=self._reports,
             )
 
-    async def _start(self, engine: Engine, live: LiveEngine) -> None:
+    async def _start(self, engine: Engine, live: LiveEngine, providers: list[ProviderConfig]) -> None:
         await live.prepare()
         slow_symbols = dict.fromkeys(f"{COINS[0]}-{quote}" for quote in QUOTES.values())
         across, slow = add_desk(engine, tuple(slow_symbols))
         self._samples = {**add_samples(engine), RULE: across, "slow": slow}
+        if self._with_reports:
+            from engine.runtime.reporter import Reporter  # the demo starts the sooner without
+
+            self._reporter = Reporter(engine, providers)
         engine.start()
+        if self._reporter is not None:
+            self._reporter.start()
         await live.connect()
 
     # -- while it runs ----------------------------------------------------------------------------------------
@@ -181,6 +203,9 @@ class Demo:
             frames = {name: feed.stream.frames for name, feed in engine.feeds.items()}
             looked_s = now_s
         self._ran_s = time.monotonic() - started_s
+        if self._reporter is not None:
+            self._reports = self._reporter.read_all()
+            self._reporter.stop()
 
     async def _wait(self, seconds: float) -> None:
         try:

@@ -49,6 +49,9 @@ class Scan:
     records: int = 0
     is_fixture: bool = False
     ws_in: dict[str, int] = field(default_factory=dict)
+    first_ns: int | None = None
+    """Receive time of the first record; None = there is none."""
+    last_ns: int | None = None
 
 
 def base_venue(venue: str) -> str:
@@ -73,6 +76,9 @@ def scan_capture(path: Path) -> Scan:
     found = Scan()
     for number, record in enumerate(read_capture(path)):
         found.records += 1
+        if found.first_ns is None:
+            found.first_ns = record.ts_ns
+        found.last_ns = record.ts_ns
         try:
             base = base_venue(record.venue)
             venue = found.venues.setdefault(base, VenueScan())

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
 
@@ -209,11 +210,29 @@ def test_a_book_that_is_not_the_venues_exits_5_and_is_named(tmp_path: Path) -> N
     assert "balanced:" not in done.stdout
 
 
+def test_with_reports_each_symbol_has_one_that_fits_the_schema_CLI_10(tmp_path: Path, project_root: Path) -> None:
+    """SLO-10: seconds after the start; the books and counts of the demo hold as they do without."""
+    done = run("--seconds", 5, "--rate", 600, "--reports", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["reports"]) == len(found["books"]) == 9
+    check = Draft202012Validator(json.loads((project_root / "docs" / "schemas" / "report.json").read_text()))
+    for name, report in found["reports"].items():
+        check.validate(report)
+        assert name == f"{report['venue']}:{report['symbol']}"
+        assert report["book_state"] == "normal"
+        assert report["resolved"]["rule"] == "exact"
+    assert sum(report["ingestion"]["status"] == "ok" for report in found["reports"].values()) >= 6
+    assert any(report["flow"]["trades_per_sec"] for report in found["reports"].values())
+    plain = run("--seconds", 2, "--rate", 300, "--reports", cwd=tmp_path)
+    assert plain.returncode == 0, plain.stderr
+    assert re.search(r"^kraken BTC-USD +(ok|degraded) ", plain.stdout, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         (("--faults", "dorp"), "nearest: drop"),
-        (("--reports",), "not built yet: reports"),
         (("--web",), "not built yet: the live page"),
         (("--seconds", "-1"), "must be 0..86400"),
         (("--rate", "0"), "must be 1..200000"),

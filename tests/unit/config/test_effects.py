@@ -23,6 +23,7 @@ from engine.runtime.runreport import run_report
 from engine.schema.enums import EventType
 from tests.unit.config.configs import assignment
 from tests.unit.config.test_keys import READ_NOW
+from tests.unit.reports.test_settings import OTHER as CHANGED_SETTINGS
 from tests.unit.runtime.engine_kit import START_NS, TradeEngine, trade_frame
 
 MS = 1_000_000
@@ -495,6 +496,10 @@ ELSEWHERE = {
     "dlq.path": "tests/unit/observability/test_dlq.py::test_the_file_has_a_line_at_once_and_a_final_one_if_folded",
 }  # fmt: skip
 """Keys whose effect a test of their own part has seen."""
+ELSEWHERE |= dict.fromkeys(CHANGED_SETTINGS, "tests/unit/reports/test_settings.py::test_arc_29_changing_a_setting_changes_a_report") | {
+    "reports.slow_period_ms": "tests/unit/reports/test_settings.py::test_arc_29_slow_ticks_are_as_far_apart_as_is_set",
+    "reports.fast_period_ms": "tests/unit/reports/test_settings.py::test_arc_29_a_report_is_of_a_multiple_of_the_fast_period",
+}
 
 
 def test_arc_29_no_key_lacks_an_effect() -> None:

@@ -146,6 +146,30 @@ READ_NOW = {
     "consumers[].subscriptions[].event_types",
     "consumers[].subscriptions[].merged",
     "consumers[].subscriptions[].never_drop_trades",
+    "reports.fast_period_ms",
+    "reports.slow_period_ms",
+    "reports.fresh_ms",
+    "reports.down_ms",
+    "reports.future_ms",
+    "reports.windows.rate_s",
+    "reports.windows.flow_s",
+    "reports.windows.profile_s",
+    "reports.windows.spoofing_s",
+    "reports.windows.iceberg_s",
+    "reports.windows.sample_age_s",
+    "reports.windows.episode_max_s",
+    "reports.walls.multiplier",
+    "reports.walls.percentile",
+    "reports.walls.min_wall_qty",
+    "reports.vacuums.percentile",
+    "reports.vacuums.min_levels",
+    "reports.profile.bin_ticks",
+    "reports.profile.min_trades",
+    "reports.iceberg.min_fills",
+    "reports.health.depth_ref",
+    "reports.health.spread_good_bps",
+    "reports.health.spread_bad_bps",
+    "reports.health.rate_full",
     "telemetry.trace_sampling",
     "dlq.max_records",
     "dlq.max_bytes",
@@ -195,6 +219,9 @@ OTHER_VALUES: dict[str, Any] = {
     "consumers[].handler": "other.place:Taker",
     "consumers[].name": "Taker",
     "reports.enabled": True,
+    "reports.fast_period_ms": 500,
+    "reports.slow_period_ms": 4000,
+    "reports.symbols": ["binance:BTC-USDT"],
     "mcp.enabled": True,
     "api.enabled": True,
     "reports.walls.min_wall_qty": {"default": "1"},
@@ -239,8 +266,10 @@ def test_a_key_that_is_read_arrives(path: str) -> None:
         sets.append(assignment("providers[0].credentials.api_key_env", "A_KEY"))
     config = load_config(None, sets, env)
     shown = {name: text for name, (text, origin) in effective(config).items() if origin == "--set"}
-    at = first(path) if path != "consumers[].params" else "consumers[0].params.size"
-    expected = value if path != "consumers[].params" else 3
+    at, expected = first(path), value
+    if isinstance(value, dict):
+        ((key, expected),) = value.items()
+        at = f"{at}.{key}"
     spelled = {True: "true", False: "false"}.get(expected) if isinstance(expected, bool) else None
     if path in NAMES_OF_SECRETS:
         spelled = "***"

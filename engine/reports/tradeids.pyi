@@ -1,0 +1,6 @@
+from typing import final
+
+@final
+class TradeIds:
+    def __init__(self, span_s: int) -> None: ...
+    def take(self, trade_id: int, now_ns: int) -> bool: ...
