@@ -327,7 +327,17 @@ class OrderDesk:
     # -- what venues say --------------------------------------------------------------------------------------
 
     def on_report(self, report: VenueReport) -> None:
-        """One report, in the order in which the venue sent them."""
+        """One report, in the order in which the venue sent them; one that cannot be taken is kept, and told."""
+        try:
+            self._take(report)
+        except Exception:
+            log.exception("a report of %s cannot be taken", report.provider)
+            self._tell_foreign(report)
+            track = self.ledger.tracker.find(report)
+            if track is not None:
+                self.on_unknown(track)
+
+    def _take(self, report: VenueReport) -> None:
         track = self.ledger.tracker.find(report)
         if track is not None and canonical(track.order.wire_order_id) not in self._finding:
             if not self._is_of_another(track, report):

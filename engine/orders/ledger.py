@@ -114,11 +114,20 @@ class Ledger:
 
     def take(self, track: Track, report: VenueReport) -> Transition:
         """Take a report of this very order."""
-        was = track.order
+        was, identified_raw, is_known = track.order, track.identified_raw, report.exec_id in track.exec_ids
         done = apply(track, report, self._now_ns())
-        self.counts["duplicates" if done.is_duplicate else "reports"] += 1
         if done.is_duplicate:
+            self.counts["duplicates"] += 1
             return done
+        try:
+            self._teller.report(done, report, lambda body: self._keep(done, report, body))
+        except BaseException:
+            # Nobody was told: it never came, so that the next one has the next number.
+            track.order, track.identified_raw = was, identified_raw
+            if report.exec_id is not None and not is_known:
+                track.exec_ids.discard(report.exec_id)
+            raise
+        self.counts["reports"] += 1
         order, wire = done.order, canonical(done.order.wire_order_id)
         self.tracker.note_venue_id(track)
         room = self._rooms.get(wire)
@@ -128,7 +137,6 @@ class Ledger:
             if done.has_ended:
                 room.release()
                 self.tracker.note_end(track, order.updated_ns)
-        self._teller.report(done, report, lambda body: self._keep(done, report, body))
         self._tell_odd(was, done)
         if done.must_query:
             self.on_doubt(track)

@@ -18,7 +18,7 @@ from engine.orders.ledger import Ledger
 from engine.orders.limits import replaced
 from engine.orders.reconcile import Reconciler
 from engine.orders.records import Recovered
-from engine.orders.refusals import RiskChange
+from engine.orders.refusals import RiskChange, hold_change
 from engine.orders.risk import Risk
 from engine.orders.telling import Teller
 from engine.orders.tracker import Tracker
@@ -53,6 +53,14 @@ TICK_S = 1.0
 CANCEL_WITHIN_S = 5.0
 """At the end, for open orders of providers with `on_stop: cancel`."""
 log = logging.getLogger("engine.runtime")
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    """A bug of one order ends neither the others nor the engine."""
+    try:
+        await work
+    except Exception:
+        log.exception("an order was left as it stands")
 
 
 class NoGateway:
@@ -184,6 +192,8 @@ class LiveOrders:
             self.risk.set_instrument(record)
         catalogue.on_kept = self.risk.set_instrument
         self.risk.set_journal(True)
+        for provider in self._enabled:
+            self._risk_changed(hold_change(provider, True, "its orders are not reconciled yet", None))
         self._engine.commands.orders.desk = self
 
     def start(self) -> None:
@@ -224,7 +234,7 @@ class LiveOrders:
                 self.teller.again(from_json(order.last_report))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
-        return self._scope.start(work)
+        return self._scope.start(_guarded(work))
 
     async def _tick(self) -> None:
         while True:
@@ -324,13 +334,13 @@ class LiveOrders:
         async def asked() -> None:
             done(order_record(await work))
 
-        self._scope.start(asked())
+        self._spawn(asked())
 
     def cancel_all(self, consumer_id: str | None, provider: str | None, symbol: str | None) -> int:
         """Ask for the end of all open orders of a consumer, or of all; how many."""
         tracks = self.desk.open_tracks(consumer_id, provider, symbol)
         for track in tracks:
-            self._scope.start(self.desk.cancel_track(track))
+            self._spawn(self.desk.cancel_track(track))
         return len(tracks)
 
     def set_limits(self, scope: RiskScope, limits: Mapping[str, object]) -> Outcome:

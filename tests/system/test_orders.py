@@ -51,6 +51,11 @@ class Driven:
         price = (self.book.best_bid[0] * 199 / 200).quantize(self.book.best_bid[0])
         ctx.submit(id, self.symbol, side="buy", qty="0.01", price=str(price), **more)
 
+    def do_flip(self, ctx, count):
+        for number in range(count):
+            self.do_rest(ctx, f"flip{number}")
+        ctx.set_trading_mode(False)
+
     def do_cancel(self, ctx, id):
         ctx.cancel(id)
 
@@ -273,3 +278,93 @@ def test_trd_26_jrn_09_an_order_of_others_is_told_kept_and_left_alone(venue: str
         ended(it.process)
     letters = [json.loads(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()]
     assert any(one["reason"] == "foreign_order" for one in letters)
+
+
+@pytest.mark.parametrize("venue", ["binance", "kraken"])
+def test_jrn_10_after_a_reconnect_all_that_was_missed_is_told_as_reconciled(venue: str, tmp_path: Path) -> None:
+    """A fill and a cancel that the stream does not tell, then an order whose connection is cut in place of its answer."""
+    with trading(tmp_path, venue) as it:
+        for name in ("one", "two"):
+            it.do("rest", id=name)
+        it.until(lambda: it.states("one") == it.states("two") == ["acked"])
+        number_of = {row["client_order_id"]: row["venue_order_id"] for row in it.told()}
+        control(it.addresses, "/faults", {"fault": "lost_report", "count": 2})
+        for order in it.at_venue():
+            what = "fill" if order["id"] == number_of["one"] else "cancel"
+            control(it.addresses, "/orders/act", {"venue": venue, "order": order["number"], "do": what})
+        control(it.addresses, "/faults", {"fault": "disconnect_after_accept"})
+        it.do("rest", id="three")
+        it.reconciled(2)
+        it.until(lambda: it.states("one")[-1] == "filled" and it.states("two")[-1] == "cancelled" and it.states("three"))
+        for name, state in (("one", "filled"), ("two", "cancelled"), ("three", "acked")):
+            last = it.told("ExecReport", name)[-1]
+            assert (last["order_state"], last["source"], last["flags"]) == (state, "reconcile", ["reconciled"]), name
+        assert len(it.at_venue()) == 3
+        holds = [row["status"] for row in it.told("RiskControl")]
+        assert holds == ["triggered", "cleared"] * 2
+        assert json.loads(ended(it.process))["balanced"]
+
+
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ({"fault": "duplicate_report", "count": 4},),
+        ({"fault": "swap_reports", "count": 2},),
+        ({"fault": "partial_fill"},),
+        ({"fault": "late_reply", "for_s": 1},),
+        ({"fault": "failed_reply"},),
+    ],
+    ids=lambda faults: faults[0]["fault"],
+)
+def test_trd_19_trd_21_trd_25_whatever_the_venue_does_the_owner_s_account_is_the_venue_s(
+    venue: str, faults: tuple[dict[str, Any], ...], tmp_path: Path
+) -> None:
+    with trading(tmp_path, venue) as it:
+        for fault in faults:
+            control(it.addresses, "/faults", fault)
+        it.do("rest", id="one", timeout_ms=3000)
+        it.do("take", id="two", timeout_ms=3000)
+        it.until(lambda: it.states("one") and it.states("two")[-1:] == ["filled"] and len(it.results("submit_order")) == 2)
+        it.do("cancel", id="one")
+        it.until(lambda: it.states("one")[-1] in ("cancelled", "filled"))
+        of_venue = {order["id"]: order for order in it.at_venue()}
+        assert len(of_venue) == 2
+        for name in ("one", "two"):
+            reports = it.told("ExecReport", name)
+            assert [row["order_report_seq"] for row in reports] == list(range(1, len(reports) + 1))
+            venue_id = next(row["venue_order_id"] for row in reports if row["venue_order_id"])
+            filled = Decimal(of_venue[venue_id]["filled"])
+            assert sum(Decimal(row["last_qty"]) for row in reports) == Decimal(reports[-1]["filled_qty"]) == filled, name
+            assert len({row["event_id"] for row in reports}) == len(reports)
+
+
+@pytest.mark.parametrize("mode", ["inline", "thread"])
+def test_trd_13_nothing_reaches_the_venue_after_the_acknowledgement_of_off(mode: str, tmp_path: Path) -> None:
+    """Twenty orders are on their way to the journal when the switch goes off in the same callback."""
+    with trading(tmp_path, mode=mode) as it:
+        it.do("flip", count=20)
+        it.until(lambda: len(it.results("submit_order")) == 20)
+        statuses = [row["status"] for row in it.results("submit_order")]
+        sent = it.at_venue()
+        assert len(sent) == statuses.count("submitted")
+        if mode == "inline":
+            assert set(statuses) == {"suppressed"}
+        (off,) = [row for row in it.told("ControlAck") if row["command_type"] == "set_trading_mode"]
+        assert off["success"]
+        it.do("switch", on=True)
+        it.do("rest", id="flip0")                                    # suppressed does not use up an id
+        it.until(lambda: len(it.results("submit_order")) == 21)
+        if mode == "inline":
+            assert it.results("submit_order")[-1]["status"] == "submitted"
+            assert len(it.at_venue()) == 1
+
+
+def test_trd_24_a_refusal_of_the_venue_carries_its_own_words(tmp_path: Path) -> None:
+    with trading(tmp_path) as it:
+        control(it.addresses, "/faults", {"fault": "reject_order"})
+        it.do("rest", id="one")
+        (report,) = it.until(lambda: it.told("ExecReport", "one"))
+        assert (report["order_state"], report["is_open"]) == ("rejected", False)
+        assert report["reason"]["venue_code"]
+        assert report["reason"]["text"]
