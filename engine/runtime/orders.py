@@ -13,6 +13,7 @@ from engine.base.errors import JournalError, UnavailableError
 from engine.base.workers import TaskScope
 from engine.orders.asking import order_of
 from engine.orders.desk import OrderDesk
+from engine.orders.idempotency import TakenIds
 from engine.orders.journal import Journal
 from engine.orders.ledger import Ledger
 from engine.orders.limits import replaced
@@ -150,7 +151,14 @@ class LiveOrders:
         self.teller = Teller(engine.recycler, engine.offer_made, now_ns)
         self.wire_ids = WireIds(config.engine.namespace)
         self.ledger = Ledger(
-            Tracker(self._ids_kept_ns), self.teller, self.journal, self.risk, tell, engine.reporting.tell_as, now_ns
+            Tracker(self._ids_kept_ns),
+            TakenIds(engine.clock, self._ids_kept_ns),
+            self.teller,
+            self.journal,
+            self.risk,
+            tell,
+            engine.reporting.tell_as,
+            now_ns,
         )
         self.ledger.on_told = self._note_told
         self.desk = OrderDesk(
@@ -172,12 +180,18 @@ class LiveOrders:
         self.reconciler.on_overdue = self._overdue
         self._told: dict[str, int] = {}
         self._confirmed: dict[str, int] = {}
-        self._is_open = False
 
     # -- start and end ----------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Read the journal, before any submit is taken (JRN-06). One that cannot be read stops orders, nothing else."""
+        catalogue = self._engine.catalogue
+        for record in catalogue:
+            self.risk.set_instrument(record)
+        catalogue.on_kept = self.risk.set_instrument
+        self._engine.commands.orders.desk = self
+        for provider in self._enabled:
+            self._risk_changed(hold_change(provider, True, "its orders are not reconciled yet", None))
         try:
             self.journal.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = await self.journal.open()
@@ -185,16 +199,8 @@ class LiveOrders:
             log.error("%s", error)
             self._engine.reporting.tell("journal.failed", operation="open", error=str(error))
             return
-        self._is_open = True
         self._restore(found)
-        catalogue = self._engine.catalogue
-        for record in catalogue:
-            self.risk.set_instrument(record)
-        catalogue.on_kept = self.risk.set_instrument
         self.risk.set_journal(True)
-        for provider in self._enabled:
-            self._risk_changed(hold_change(provider, True, "its orders are not reconciled yet", None))
-        self._engine.commands.orders.desk = self
 
     def start(self) -> None:
         """Begin what goes on beside the orders."""
