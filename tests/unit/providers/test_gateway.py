@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -455,11 +456,10 @@ def test_a_token_that_is_forgotten_is_fetched_and_the_order_sent_once_more(said:
 
 def test_only_what_risk_approved_is_sent_ORDM_04(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(it: Trading) -> None:
-        with pytest.raises(MisuseError):
-            await it.gateway.submit(it.order().request)
-        monkeypatch.undo()
-        with pytest.raises(MisuseError):
-            await it.gateway.submit(it.order())
+        order = it.order()
+        for other in (order.request, SimpleNamespace(request=order.request, wire_order_id=order.wire_order_id), None):
+            with pytest.raises(MisuseError):
+                await it.gateway.submit(other)
         assert it.venue.orders == []
 
     run("binance", monkeypatch, main)
