@@ -18,7 +18,7 @@ from engine.orders.journal import Journal
 from engine.orders.ledger import Ledger
 from engine.orders.limits import replaced
 from engine.orders.reconcile import Reconciler
-from engine.orders.records import Recovered
+from engine.orders.records import Recovered, Undelivered
 from engine.orders.refusals import RiskChange, hold_change
 from engine.orders.risk import Risk
 from engine.orders.telling import Teller
@@ -180,6 +180,7 @@ class LiveOrders:
         self.reconciler.on_overdue = self._overdue
         self._told: dict[str, int] = {}
         self._confirmed: dict[str, int] = {}
+        self._untold: dict[str, tuple[Undelivered, ...]] = {}
 
     # -- start and end ----------------------------------------------------------------------------------------
 
@@ -228,11 +229,8 @@ class LiveOrders:
             self.wire_ids.register(order.request.consumer_id)
             self.ledger.restore(order)
         self.reconciler.last_fill_ns.update(found.last_fill_ns)
-        for consumer_id, reports in found.undelivered.items():
-            if consumer_id in self._engine.runners:
-                for report in reports:
-                    self.teller.again(from_json(report.body))
-                    self._note_told(consumer_id, report.report_no)
+        self._untold = dict(found.undelivered)
+        self._tell_waiting()
         untold = {(one.wire_order_id, one.order_report_seq) for rows in found.undelivered.values() for one in rows}
         for order in found.orders:
             is_told = order.last_report is None or (order.wire_order_id, order.report_seq) in untold
@@ -248,12 +246,20 @@ class LiveOrders:
             now_ns = self._engine.clock.now()
             self.risk.do_work(now_ns)
             self.ledger.forget(now_ns)
+            self._tell_waiting()
             self._confirm()
 
     # -- deliveries -------------------------------------------------------------------------------------------
 
     def _note_told(self, consumer_id: str, report_no: int) -> None:
         self._told[consumer_id] = report_no
+
+    def _tell_waiting(self) -> None:
+        """Reports that nobody confirmed before the start reach their owner, also one that joins later (JRN-12)."""
+        for consumer_id in [name for name in self._untold if name in self._engine.runners]:
+            for report in self._untold.pop(consumer_id):
+                self.teller.again(from_json(report.body))
+                self._note_told(consumer_id, max(report.report_no, self._told.get(consumer_id, 0)))
 
     def _confirm(self) -> None:
         """Reports whose owner has nothing left to take have been delivered (JRN-12)."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -51,6 +54,10 @@ class Driven:
     def do_rest(self, ctx, id, **more):
         price = (self.book.best_bid[0] * 199 / 200).quantize(self.book.best_bid[0])
         ctx.submit(id, self.symbol, side="buy", qty="0.01", price=str(price), **more)
+
+    def do_storm(self, ctx, count):
+        for number in range(count):
+            self.do_rest(ctx, f"storm{number}")
 
     def do_flip(self, ctx, count):
         for number in range(count):
@@ -432,3 +439,75 @@ def test_jrn_14_a_damaged_journal_refuses_orders_and_leaves_the_market_running(t
         it.until(lambda: len(it.results("submit_order")) == 2)
         assert json.loads(ended(it.process))["balanced"]
     assert (tmp_path / "state" / "orders.db").read_bytes() == b"no journal at all" * 100
+
+
+def test_trd_04_thirty_two_threads_ask_for_one_id_and_the_venue_sees_one_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of two consumers; and again after the engine was started anew on the same journal."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    payload = {"client_order_id": "same", "symbol": "BTC-USDT", "side": "buy", "order_type": "market", "qty": "0.01"}
+
+    def ask_at_once(served: engine.Served, consumer_id: str) -> list[str]:
+        gate = threading.Barrier(32)
+
+        def ask(number: int) -> str:
+            gate.wait(10)
+            reply = served.command("submit_order", payload, consumer_id=consumer_id, message_id=f"m{number}")
+            return str(reply.outcome(20)["status"])
+
+        with ThreadPoolExecutor(32) as threads:
+            return sorted(threads.map(ask, range(32)))
+
+    with simulator("--venues", "binance") as addresses:
+        path = written(tmp_path, "binance", addresses)
+        for round_number in (1, 2):
+            with engine.serve(path, sets=["bus.control_capacity=64"]) as served:
+                it = Trading(tmp_path, None, addresses, "binance")
+                served.join("mm2", Quiet())
+                served.command("set_trading_mode", {"consumer_id": "mm2", "enabled": True}).result()
+                it.reconciled(round_number)
+                pass_s(0.2)                                           # until its book is valid
+                expected = ["duplicate"] * 31 + ["submitted"] if round_number == 1 else ["duplicate"] * 32
+                assert ask_at_once(served, "mm1") == expected
+                assert ask_at_once(served, "mm2") == expected
+        assert len(it.at_venue()) == 2
+
+
+class Quiet:
+    """Takes what comes."""
+
+    def on_event(self, event: Any, ctx: Any) -> None:
+        """Nothing to do."""
+
+
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+def test_jrn_05_killed_at_any_moment_each_order_is_at_the_venue_at_most_once_and_none_is_forgotten(venue: str, tmp_path: Path) -> None:
+    """Four kills within half a second of twenty submits, each time all twenty are asked for again."""
+    ids = [f"storm{number}" for number in range(20)]
+    moment = Random(20_240_809)
+    with simulator("--venues", venue) as addresses:
+        for round_number in range(4):
+            with engine_at(tmp_path, addresses, venue) as it:
+                it.until(lambda: it.told("RiskControl")[-1:] and it.told("RiskControl")[-1]["status"] == "cleared")
+                it.do("storm", count=20)
+                pass_s(moment.random() * (0.1 + 0.15 * round_number))
+                it.process.kill()
+                it.process.wait()
+            (tmp_path / "todo.jsonl").unlink()
+            (tmp_path / "told.jsonl").rename(tmp_path / f"told{round_number}.jsonl")
+        with engine_at(tmp_path, addresses, venue) as it:
+            it.reconciled()
+            it.do("storm", count=20)
+            it.until(lambda: len(it.results("submit_order")) == 20)
+            it.until(lambda: all(it.states(name) for name in ids))
+            placed = it.at_venue()
+            assert len({order["client_id"] for order in placed}) == len(placed) <= 20
+            known = {order["id"] for order in placed}
+            for name in ids:
+                last = it.told("ExecReport", name)[-1]
+                assert last["is_open"] is (last["venue_order_id"] in known), (name, last)
+            it.do("cancel_all")
+            it.until(lambda: all(not it.told("ExecReport", name)[-1]["is_open"] for name in ids))
+            assert all(order["status"] in ("canceled", "cancelled") for order in it.at_venue())
