@@ -7,6 +7,7 @@ import os
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -248,7 +249,7 @@ class Stall:
     def __init__(self, folder: Path) -> None:
         self._connection = sqlite3.connect(folder / "orders.db", isolation_level=None)
 
-    def __enter__(self) -> Stall:
+    def __enter__(self) -> Self:
         self._connection.execute("BEGIN IMMEDIATE")
         return self
 
