@@ -40,7 +40,7 @@ def _same(value: Any, other: Any) -> bool:
 
 _ORDERS = "orders, their journal and their risk checks"
 _REPORTS = "reports, their bus and their cache"
-_SURFACE = "the operator's HTTP and WebSocket surface"
+_STREAM = "the WebSocket of consumers elsewhere"
 
 # None: this key is read although its section is not.
 NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
@@ -52,7 +52,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "pools.ApprovedOrder": NotBuilt(_ORDERS),
     "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
     "consumers[].mode": NotBuilt("consumers outside this process", only=("process", "websocket")),
-    "consumers[].token_env": NotBuilt(_SURFACE, off=(None,)),
     "bus": NotBuilt(_REPORTS),
     "bus.control_capacity": None,
     "bus.critical_reserve": None,
@@ -70,8 +69,8 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "telemetry.trace_sampling": None,
     "telemetry.otlp_endpoint": NotBuilt("the export of traces", off=(None,)),
     "metrics": NotBuilt("the metrics endpoint"),
-    "api": NotBuilt(_SURFACE),
-    "api.enabled": NotBuilt(_SURFACE, off=(False,)),
+    "api.ws_port": NotBuilt(_STREAM),
+    "api.max_ws_clients": NotBuilt(_STREAM),
 })  # fmt: skip
 
 

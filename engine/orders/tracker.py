@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engine.orders.lifecycle import Track
 from engine.orders.wireid import canonical
-from engine.schema.order import VenueReport
+from engine.schema.order import Order, VenueReport
 
 
 class Tracker:
@@ -82,6 +82,10 @@ class Tracker:
                 and consumer_id in (None, asked.consumer_id)
             ):
                 yield track
+
+    def orders(self) -> list[Order]:
+        """Every order that is known, as it stands, in the order in which they came to be known."""
+        return [track.order for track in self._by_wire.values()]
 
     def forget(self, now_ns: int) -> int:
         """Let go of what ended too long ago; how many."""

@@ -362,11 +362,21 @@ class LiveOrders:
             ValidationError: they cannot be, and nothing has changed.
         """
         self.risk.set_config(replaced(self.risk.config, scope, limits))
+        return self.limits()
+
+    def limits(self) -> Outcome:
+        """All limits in force."""
         in_force = self.risk.config
         return {
             "limits": in_force.limits.model_dump(mode="json"),
             "overrides": [rule.model_dump(mode="json", exclude_none=True) for rule in in_force.overrides],
         }
+
+    def faults(self) -> dict[str, str]:
+        """What keeps orders from being taken, by ``journal`` and by provider; empty is how it should be."""
+        found = {} if self.journal.is_available else {"journal": self.journal.cause or "it is not open"}
+        unsettled = [name for name in self._enabled if not self.reconciler.is_settled(name)]
+        return found | dict.fromkeys(unsettled, "orders are being reconciled")
 
     def set_kill(self, is_on: bool, operator: str, text: str) -> None:
         """Refuse every new order, or no longer."""
