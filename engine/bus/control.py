@@ -116,6 +116,10 @@ class ControlBus:
         """As outcome_of(), waiting for it; for threads other than the engine's."""
         return self._waiting.until(lambda: self.outcome_of(command), timeout_s)
 
+    async def until_outcome(self, command: Command, timeout_s: float) -> Outcome | None:
+        """As wait_outcome(), for coroutines on the engine's loop."""
+        return await self._waiting.until_async(lambda: self.outcome_of(command), timeout_s)
+
     def forget_issuer(self, consumer_id: str) -> None:
         """A consumer joins: message ids of an earlier one of its name are none of its own."""
         for key in [key for key in self._answered if key[0] == (consumer_id, "")]:

@@ -35,6 +35,18 @@ def _run(app: typer.Typer) -> None:
     register(app)
 
 
+def _ctl(app: typer.Typer) -> None:
+    from engine.cli.ctl import register
+
+    register(app)
+
+
+def _status(app: typer.Typer) -> None:
+    from engine.cli.status import register
+
+    register(app)
+
+
 def _replay(app: typer.Typer) -> None:
     from engine.cli.replay import register
 
@@ -74,6 +86,8 @@ def _report(app: typer.Typer) -> None:
 VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "demo": _demo,
     "run": _run,
+    "ctl": _ctl,
+    "status": _status,
     "sim": _sim,
     "replay": _replay,
     "record": _record,
@@ -114,7 +128,7 @@ def build_app(args: Sequence[str]) -> typer.Typer:
         if version:
             print(f"{PROGRAM} {engine_version()}")
             raise typer.Exit(ExitCode.DONE)
-        ctx.obj = Flags(config, tuple(sets or ()), log_level, as_json)
+        ctx.obj = Flags(config, tuple(sets or ()), log_level, as_json, api)
 
     for name, register in VERBS.items():
         if verb is None or name == verb:

@@ -68,14 +68,17 @@ LogLevelFlag = Annotated[
 JsonFlag = Annotated[bool, typer.Option("--json", help="Result as JSON.")]
 
 
-def _refuse_api(value: str | None) -> None:
-    if value is not None:
-        raise typer.BadParameter("not built yet: the operator's HTTP surface; leave the flag out")
+def _check_api(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"{value!r} is no address; nearest valid: http://{value}")
+    return value
 
 
 ApiFlag = Annotated[
     str | None,
-    typer.Option("--api", metavar="URL", help="A running engine (not built yet).", callback=_refuse_api),
+    typer.Option(
+        "--api", metavar="URL", help="A running engine; else as the configuration says.", callback=_check_api
+    ),
 ]
 
 
@@ -88,12 +91,14 @@ class Flags:
         sets: ``PATH=VALUE`` texts, those before the verb first.
         log_level: None = as configured.
         as_json: whether the result is wanted as JSON.
+        api: where the engine that is asked answers; None = as configured.
     """
 
     config: Path | None = None
     sets: tuple[str, ...] = ()
     log_level: str | None = None
     as_json: bool = False
+    api: str | None = None
 
     def config_path(self) -> Path | None:
         """The file to read: the one named, else $ENGINE_CONFIG, else ./engine.yaml if there, else None."""
@@ -104,8 +109,11 @@ class Flags:
         local = Path(CONFIG_NAME)
         return local if local.exists() else None
 
-    def load(self) -> EngineConfig:
+    def load(self, *, needs_variables: bool = True) -> EngineConfig:
         """Load the configuration and start the logs as it says.
+
+        Args:
+            needs_variables: as of :func:`engine.config.load.load_config`.
 
         Raises:
             ConfigError: it has faults.
@@ -114,7 +122,7 @@ class Flags:
         from engine.runtime.environment import begin_logging
 
         level = () if self.log_level is None else (f"log.level={self.log_level}",)
-        config = load_config(self.config_path(), (*self.sets, *level))
+        config = load_config(self.config_path(), (*self.sets, *level), needs_variables=needs_variables)
         begin_logging(config)
         return config
 
@@ -125,6 +133,7 @@ def flags_of(
     sets: Sequence[str] | None = None,
     log_level: str | None = None,
     as_json: bool = False,
+    api: str | None = None,
 ) -> Flags:
     """The common flags of this call: those given after the verb count over those before it."""
     before = ctx.obj if isinstance(ctx.obj, Flags) else Flags()
@@ -133,4 +142,5 @@ def flags_of(
         sets=(*before.sets, *(sets or ())),
         log_level=log_level or before.log_level,
         as_json=as_json or before.as_json,
+        api=api or before.api,
     )

@@ -10,8 +10,9 @@ from engine.cli.check import CheckResult
 from engine.config.load import json_schema
 from engine.reports.schema import report_schema
 from engine.runtime.demo import BookCheck
+from engine.runtime.providerreport import ProviderReport
 from engine.runtime.record import RecordResult
-from engine.runtime.service import ProviderReport, ReadyReport
+from engine.runtime.service import ReadyReport
 from engine.runtime.summary import Latency
 from engine.schema.jsonschema import DIALECT, event_schema, instrument_schema
 from engine.schema.trace import StageTrace

@@ -79,6 +79,10 @@ def _tell_usage(error: Any) -> int:
         if option not in known:
             # The library names none, one or several; we name the nearest, always.
             message = f"{error.message.rstrip('.')}; nearest valid: {nearest(option, [*known, '--help'])}"
+    words = None if error.ctx is None else getattr(error.ctx.command, "commands", None)
+    wrong = message.partition("No such command '")[2].partition("'")[0]
+    if words and wrong:
+        message = f"no such word {wrong!r}; nearest valid: {nearest(wrong, list(words))}"
     print(mask_text(f"{path}: {message}"), file=sys.stderr)
     print(f"try: {path} --help", file=sys.stderr)
     return ExitCode.USAGE

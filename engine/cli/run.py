@@ -14,7 +14,8 @@ from engine.cli.summary_view import print_counts, print_faults, print_latencies
 
 if TYPE_CHECKING:
     from engine.config.sections import EngineConfig
-    from engine.runtime.service import ProviderReport, ReadyReport, ServiceResult
+    from engine.runtime.providerreport import ProviderReport
+    from engine.runtime.service import ReadyReport, ServiceResult
 
 _SIMULATED_RATE, _SIMULATED_SEED = 2000.0, 1
 PROFILES = ("service", "throughput")
@@ -68,7 +69,7 @@ def _run(config: EngineConfig, flags: Flags, *, simulated: bool) -> ServiceResul
         sys.stdout.flush()
 
     async def main(config: EngineConfig) -> ServiceResult:
-        service = Service(config, on_ready)
+        service = Service(config, on_ready, has_surface=True)
         with stopping(service.stop):
             return await service.run()
 
@@ -80,8 +81,9 @@ def _run(config: EngineConfig, flags: Flags, *, simulated: bool) -> ServiceResul
 
 
 def ready_line(ready: ReadyReport) -> str:
-    """``ready: profile service; binance up, 2 symbols, 2 books valid; kraken down: no answer in time``."""
-    return "; ".join((f"ready: profile {ready.profile}", *map(_provider_text, ready.providers)))
+    """``ready: profile service; api http://127.0.0.1:8880; binance up, 2 symbols, 2 books valid; kraken down: why``."""
+    surface = () if ready.api is None else (f"api {ready.api}",)
+    return "; ".join((f"ready: profile {ready.profile}", *surface, *map(_provider_text, ready.providers)))
 
 
 def _provider_text(one: ProviderReport) -> str:

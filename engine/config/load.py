@@ -44,6 +44,8 @@ def load_config(
     path: str | os.PathLike[str] | None = None,
     sets: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    *,
+    needs_variables: bool = True,
 ) -> EngineConfig:
     """Read, complete, validate and freeze a configuration.
 
@@ -51,6 +53,7 @@ def load_config(
         path: the YAML file; None = the built-in values (three venues, no consumer).
         sets: ``PATH=VALUE`` texts of the command line, applied in order; the value is read as YAML.
         env: environment variables; None = those of the process.
+        needs_variables: a variable that is named must be set; not for who only asks an engine that runs elsewhere.
 
     Raises:
         ConfigError: the file cannot be read, or the configuration has faults; ``faults`` holds all of them.
@@ -69,7 +72,7 @@ def load_config(
     _apply_environment(tree, environment, origins, faults)
     config, schema_faults = _validate(tree, document)
     faults += schema_faults
-    faults += cross_faults(document, environment)
+    faults += cross_faults(document, environment if needs_variables else None)
     for at, row, leaf in refused_leaves(document.tree):
         value = document.at(at)
         shown = None if value is None else shown_value(at, value)

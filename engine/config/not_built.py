@@ -41,7 +41,7 @@ def _same(value: Any, other: Any) -> bool:
 _ORDERS = "orders, their journal and their risk checks"
 _REPORTS = "the bus of the reports and their cache"
 _LIVE_REPORTS = "reports of a running engine"
-_SURFACE = "the operator's HTTP and WebSocket surface"
+_STREAM = "the WebSocket of consumers elsewhere"
 
 # None: this key is read although its section is not.
 NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
@@ -53,7 +53,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "pools.ApprovedOrder": NotBuilt(_ORDERS),
     "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
     "consumers[].mode": NotBuilt("consumers outside this process", only=("process", "websocket")),
-    "consumers[].token_env": NotBuilt(_SURFACE, off=(None,)),
     "bus": NotBuilt(_REPORTS),
     "bus.control_capacity": None,
     "bus.critical_reserve": None,
@@ -73,8 +72,8 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "telemetry.trace_sampling": None,
     "telemetry.otlp_endpoint": NotBuilt("the export of traces", off=(None,)),
     "metrics": NotBuilt("the metrics endpoint"),
-    "api": NotBuilt(_SURFACE),
-    "api.enabled": NotBuilt(_SURFACE, off=(False,)),
+    "api.ws_port": NotBuilt(_STREAM),
+    "api.max_ws_clients": NotBuilt(_STREAM),
 })  # fmt: skip
 
 

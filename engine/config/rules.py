@@ -10,10 +10,13 @@ from engine.config.venues import BOOK_DEPTHS, KLINE_INTERVALS, VENUES_WITHOUT_AC
 Rule = Callable[[Document], Iterator[Fault]]
 
 
-def cross_faults(document: Document, env: Mapping[str, str]) -> list[Fault]:
-    """Every breach of a rule between sections; values of a wrong type are left to the sections themselves."""
+def cross_faults(document: Document, env: Mapping[str, str] | None) -> list[Fault]:
+    """Every breach of a rule between sections; values of a wrong type are left to the sections themselves.
+
+    *env* None: whether variables are set does not matter.
+    """
     found = [fault for rule in _RULES for fault in rule(document)]
-    return found + list(_unset_variables(document, env))
+    return found if env is None else found + list(_unset_variables(document, env))
 
 
 def _items(document: Document, *path: str | int) -> Iterator[tuple[PathKey, dict[str, Any]]]:

@@ -155,6 +155,10 @@ class SubscriptionDesk:
         """What a consumer holds."""
         return tuple(self._held[consumer_id])
 
+    def streams(self, consumer_id: str) -> frozenset[int]:
+        """Stream indices that are routed to a consumer."""
+        return self._streams[consumer_id]
+
     def subscribe(self, wanted: Subscription, awaited: frozenset[str] = frozenset()) -> HeldSubscription:
         """Add a subscription; the same content again changes nothing, unless it was suspended.
 

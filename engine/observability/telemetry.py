@@ -291,6 +291,11 @@ class TelemetryBus:
         """Up to *limit* records, oldest first; they stay in the ring."""
         return [entry.record for entry in islice(self._ring.oldest_first(), limit)]
 
+    @property
+    def newest(self) -> int:
+        """Number of the last record made, which ends its event_id; 0 = none yet."""
+        return self._number
+
     def drain(self, limit: int = RING_RECORDS) -> list[TelemetryEvent]:
         """Take out up to *limit* records, oldest first; an equal one later begins a new record."""
         return [self._leave(self._ring.pop_oldest()) for _ in range(min(limit, len(self._ring)))]

@@ -19,7 +19,7 @@ from typing_extensions import TypeIs
 
 from engine.base.build import planted
 from engine.base.errors import ConflictError, JournalError, UnknownSymbolError, VenueError
-from engine.orders.ledger import Ledger
+from engine.orders.ledger import Claim, Ledger
 from engine.orders.lifecycle import Track
 from engine.orders.ports import JournalPort, RefusalPort, RiskPort, RoomPort
 from engine.orders.wireid import WireIds, canonical
@@ -42,6 +42,8 @@ from engine.schema.order import (
     VenueReport,
 )
 
+OLDER_BY_NS = 600 * 1_000_000_000
+"""What a venue calls older than an order by so much is another order: its clock and ours may differ by less."""
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 _NO_REASON = Reason(code="exchange_error", text="the venue gave no reason")
 log = logging.getLogger("engine.orders")
@@ -90,8 +92,6 @@ class OrderDesk:
         self._tell = tell
         self._foreign = foreign
         self._now_ns = now_ns
-        self._pending: dict[OrderKey, OrderRequest] = {}
-        """Asked for, and not committed yet."""
         self._sending: set[str] = set()
         """Wire ids of orders in a gateway's hands."""
         self._finding: dict[str, list[VenueReport]] = {}
@@ -105,25 +105,23 @@ class OrderDesk:
 
     def submit(self, request: OrderRequest, done: Callable[[SubmitReply], None]) -> None:
         """Take an order; done(reply) is called once, at once where nothing is to be sent."""
-        known = self._known(request)
-        if known is not None:
-            done(known)
+        claim = Claim(request)
+        holder = self.ledger.ids.claim(request.key, claim)
+        if holder is not None:
+            done(self._duplicate(request, holder))
             return
         found = self._risk.check(request, self._is_trading(request.consumer_id) or planted("orders.no_first_switch"))
         if not _is_room(found):
             self._tell("risk.refused", consumer_id=request.consumer_id, breach=found.breach.name.lower(),
                        limit=_text(found.limit), actual=_text(found.actual))  # fmt: skip
+            self.ledger.withdraw(claim)
             done(self._refused(request, found.reason))
             return
-        self._pending[request.key] = request
-        self._spawn(self._let_go(request, found, done))
+        self._spawn(self._let_go(claim, found, done))
 
-    def _known(self, request: OrderRequest) -> SubmitReply | None:
+    def _duplicate(self, request: OrderRequest, holder: Claim) -> SubmitReply:
         """The answer to an id that is taken."""
-        track = self.ledger.tracker.of_key(request.key)
-        if track is None and request.key not in self._pending:
-            return None
-        first = track.order.request if track is not None else self._pending[request.key]
+        track, first = holder.track, holder.request
         state = track.order.state if track is not None else OrderState.SUBMITTED
         matches = first.is_same_body(request)
         self._tell("order.duplicate_detected", consumer_id=request.consumer_id, client_order_id=request.client_order_id,
@@ -148,8 +146,9 @@ class OrderDesk:
             trace_id=request.trace_id,
         )
 
-    async def _let_go(self, request: OrderRequest, room: RoomPort, done: Callable[[SubmitReply], None]) -> None:
+    async def _let_go(self, claim: Claim, room: RoomPort, done: Callable[[SubmitReply], None]) -> None:
         """Journal, ask again, send; whatever happens, the room is freed exactly once and the answer given once."""
+        request = claim.request
         gateway = self._gateways[request.provider]
         style = gateway.wire_id_style
         consumer_id, client_id = request.consumer_id, request.client_order_id
@@ -159,16 +158,16 @@ class OrderDesk:
             )
         except JournalError as error:
             room.release()
+            self.ledger.withdraw(claim)
             breach = Breach.JOURNAL_UNAVAILABLE
             done(self._refused(request, SubmitReason(code="unavailable", breach=breach, text=error.reason)))
             return
         except ConflictError as error:
             room.release()
+            self.ledger.withdraw(claim)
             breach = Breach.ORDER_VALIDATION
             done(self._refused(request, SubmitReason(code="conflict", breach=breach, text=error.reason)))
             return
-        finally:
-            del self._pending[request.key]
         now_ns = self._now_ns()
         order = Order(
             request=request,
@@ -177,14 +176,14 @@ class OrderDesk:
             created_ns=request.created_ns,
             updated_ns=now_ns,
         )
-        track = self.ledger.open(order, room)
+        track = self.ledger.open(claim, order, room)
         refusal = self._held_back(request)
         if refusal is not None:
-            self.ledger.withdraw(track)
+            self.ledger.withdraw(claim)
             done(self._refused(request, refusal))
             return
         outcome = await self._send(gateway, track, room)
-        done(self._settle(track, outcome))
+        done(self._settle(claim, track, outcome))
 
     def _held_back(self, request: OrderRequest) -> SubmitReason | None:
         """What has come between, while the journal wrote."""
@@ -204,11 +203,11 @@ class OrderDesk:
         finally:
             self._sending.discard(wire)
 
-    def _settle(self, track: Track, outcome: SendOutcome) -> SubmitReply:
+    def _settle(self, claim: Claim, track: Track, outcome: SendOutcome) -> SubmitReply:
         """Take what is known of an order that was sent."""
         request = track.order.request
         if outcome.sent is Sent.NOT_SENT and track.order.order_report_seq == 0:
-            self.ledger.withdraw(track)
+            self.ledger.withdraw(claim)
             reason = outcome.reason or Reason(code="unavailable", text="nothing was sent")
             breach = Breach.RATE_LIMIT if reason.code == "rate_limited" else Breach.PROVIDER_DOWN
             return self._refused(request, SubmitReason(code=reason.code, breach=breach, text=reason.text))
@@ -217,7 +216,7 @@ class OrderDesk:
         if outcome.sent is Sent.REFUSED and report is None:
             report = self._own_report(track, ReportKind.REJECTED, ReportSource.REPLY, outcome.reason)
         if report is not None:
-            self.ledger.take(track, report)
+            self.take(track, report)
         if outcome.sent is Sent.UNKNOWN and track.order.state is OrderState.SUBMITTED:
             self.ledger.become(track, OrderState.UNKNOWN)
             self._tell("order.unknown", consumer_id=request.consumer_id, client_order_id=request.client_order_id,
@@ -285,7 +284,7 @@ class OrderDesk:
         self.ledger.note(track, cancel_requested=True)
         outcome = await self._gateways[track.order.request.provider].cancel(ref_of(track.order))
         if outcome.report is not None:
-            self.ledger.take(track, outcome.report)
+            self.take(track, outcome.report)
         elif outcome.sent in (Sent.REFUSED, Sent.UNKNOWN):
             await self.look(track)
 
@@ -315,11 +314,11 @@ class OrderDesk:
             return False
         if report is None:
             return False
-        self.ledger.take(track, report)
+        self.take(track, report)
         return True
 
     def _track(self, key: OrderKey) -> Track:
-        track = self.ledger.tracker.of_key(key)
+        track = self.ledger.of_key(key)
         if track is None:
             raise UnknownSymbolError(f"{key[0]} has no order {key[1]}", op="order.find")
         return track
@@ -327,11 +326,20 @@ class OrderDesk:
     # -- what venues say --------------------------------------------------------------------------------------
 
     def on_report(self, report: VenueReport) -> None:
-        """One report, in the order in which the venue sent them."""
+        """One report, in the order in which the venue sent them; one that cannot be taken is kept, and told."""
+        try:
+            self._take(report)
+        except Exception:
+            log.exception("a report of %s cannot be taken", report.provider)
+            self._tell_foreign(report)
+            track = self.ledger.tracker.find(report)
+            if track is not None:
+                self.on_unknown(track)
+
+    def _take(self, report: VenueReport) -> None:
         track = self.ledger.tracker.find(report)
         if track is not None and canonical(track.order.wire_order_id) not in self._finding:
-            if not self._is_of_another(track, report):
-                self.ledger.take(track, report)
+            self.take(track, report)
             return
         wire = canonical(report.wire_order_id)
         if wire in self._finding:
@@ -343,15 +351,16 @@ class OrderDesk:
         else:
             self._tell_foreign(report)
 
-    def _is_of_another(self, track: Track, report: VenueReport) -> bool:
-        """Whether the venue speaks of an order older than the one that has this id now: a clash, told and not taken."""
-        placed_ns, asked_ns = report.order_created_ns, track.order.created_ns
-        is_older = placed_ns is not None and placed_ns + 60_000_000_000 <= asked_ns
-        if is_older:
-            self.ledger.counts["conflicts"] += 1
-            log.error("%s tells of an older order under id %s: conflict", report.provider, report.wire_order_id)
-            self._tell_foreign(report)
-        return is_older
+    def take(self, track: Track, report: VenueReport) -> None:
+        """Take what a venue says under an order's id, unless it is of an older order: a clash, told and not taken."""
+        placed_ns, order = report.order_created_ns, track.order
+        is_known = order.venue_order_id is not None and order.venue_order_id == report.venue_order_id
+        if placed_ns is None or is_known or placed_ns + OLDER_BY_NS > order.created_ns:
+            self.ledger.take(track, report)
+            return
+        self.ledger.counts["conflicts"] += 1
+        log.error("%s tells of an older order under id %s: conflict", report.provider, report.wire_order_id)
+        self._tell_foreign(report)
 
     async def _find(self, wire: str, wire_order_id: str) -> None:
         found = None
@@ -365,7 +374,7 @@ class OrderDesk:
             if track is None:
                 self._tell_foreign(report)
             else:
-                self.ledger.take(track, report)
+                self.take(track, report)
 
     def _tell_foreign(self, report: VenueReport) -> None:
         """An order of others on the account: kept, told, touched by nobody (JRN-09)."""

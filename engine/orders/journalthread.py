@@ -65,7 +65,8 @@ class JournalThread:
     """Runs jobs in order, from its making to stop(); *ended* tells the loop that it has let go of the file.
 
     Args:
-        on_done: called on the loop with (futures and what they get, whether the journal works, cause) after each group.
+        on_done: called on the loop after each group, as on_done(futures and what they get, what does not work, what the
+            commit took in ns, 0 = there was none).
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class JournalThread:
         keeping: Keeping,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        on_done: Callable[[list[tuple[asyncio.Future[Any], Any]], JournalError | None], None],
+        on_done: Callable[[list[tuple[asyncio.Future[Any], Any]], JournalError | None, int], None],
     ) -> None:
         self._keeping = keeping
         self._clock = clock
@@ -146,6 +147,8 @@ class JournalThread:
             self._give_lock_back()
             raise error if isinstance(error, JournalError) else damaged(str(error)) from error
         self._connection, self._store = connection, JournalStore(connection)
+        # Not at once: an engine that starts has orders to settle.
+        self._purge_at_ns = self._clock.now() + PURGE_EVERY_NS
         return found
 
     def _take_lock(self) -> None:
@@ -201,7 +204,7 @@ class JournalThread:
         jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), GROUP_MAX))]
         if self._store is None:
             jobs = self._before_open(jobs)
-            if self._store is None:
+            if not jobs:
                 return True
         started_ns = monotonic_now()
         answers: list[tuple[asyncio.Future[Any], Any]] = []
@@ -218,8 +221,7 @@ class JournalThread:
             self._rolled_back()
             self._one_by_one(jobs)
             return True
-        self._committed(jobs, monotonic_now() - started_ns)
-        self._tell(answers)
+        self._committed(jobs, monotonic_now() - started_ns, answers)
         return True
 
     def _commit(self, jobs: list[Job], answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
@@ -267,16 +269,16 @@ class JournalThread:
                     return
                 self._tell([(job.answer, told)] if job.answer is not None else [])
             else:
-                self._committed([job], monotonic_now() - started_ns)
-                self._tell(answers)
+                self._committed([job], monotonic_now() - started_ns, answers)
 
-    def _committed(self, jobs: list[Job], took_ns: int) -> None:
+    def _committed(self, jobs: list[Job], took_ns: int, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
         self._failure = None
         self.commits += 1
         self.writes += len(jobs)
         self.group_max = max(self.group_max, len(jobs))
         self.commit_ns_last = took_ns
         self.commit_ns_max = max(self.commit_ns_max, took_ns)
+        self._tell(answers, took_ns)
 
     def _failed(self, jobs: list[Job], error: JournalError) -> bool:
         """Refuse all who wait; keep the rest, in order."""
@@ -316,8 +318,8 @@ class JournalThread:
             self._purge_at_ns = now_ns + PURGE_EVERY_NS
         return count == PURGE_ORDERS
 
-    def _tell(self, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
-        self._on_loop(self._on_done, answers, self._failure)
+    def _tell(self, answers: list[tuple[asyncio.Future[Any], Any]], commit_ns: int = 0) -> None:
+        self._on_loop(self._on_done, answers, self._failure, commit_ns)
 
     def _on_loop(self, work: Callable[..., None], *arguments: Any) -> None:
         # A loop that has ended has nobody left who waits.

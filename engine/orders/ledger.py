@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
 
 from engine.observability.lanes import Severity
+from engine.orders.idempotency import TakenIds
 from engine.orders.lifecycle import Track, Transition, added, apply
 from engine.orders.ports import JournalPort, RiskPort, RoomPort
 from engine.orders.records import FillRecord, RecoveredOrder, ReportRecord
@@ -26,6 +28,8 @@ from engine.schema.order import (
     Anomaly,
     Fee,
     Order,
+    OrderKey,
+    OrderRequest,
     OrderState,
     VenueReport,
 )
@@ -33,11 +37,20 @@ from engine.schema.order import (
 _NO_BOOK_KINDS = (TimeInForce.IOC, TimeInForce.FOK)
 
 
+@dataclass(eq=False, slots=True)
+class Claim:
+    """What has an owner's id: an order that is asked for, and once it is journaled its track."""
+
+    request: OrderRequest
+    track: Track | None = None
+
+
 class Ledger:
     """Every order of this engine. Owned by the desk, used on the engine's loop.
 
     Args:
-        tracker: finds them.
+        tracker: finds them by the ids that venues know.
+        ids: by their owners' ids, and which of those are taken.
         teller: tells their owners.
         journal: keeps what is told.
         risk: gives room.
@@ -49,6 +62,7 @@ class Ledger:
     def __init__(
         self,
         tracker: Tracker,
+        ids: TakenIds[Claim],
         teller: Teller,
         journal: JournalPort,
         risk: RiskPort,
@@ -57,6 +71,7 @@ class Ledger:
         now_ns: Callable[[], int],
     ) -> None:
         self.tracker = tracker
+        self.ids = ids
         self._teller = teller
         self._journal = journal
         self._risk = risk
@@ -64,6 +79,7 @@ class Ledger:
         self._tell_as = tell_as
         self._now_ns = now_ns
         self._rooms: dict[str, RoomPort] = {}
+        self._claims: dict[str, Claim] = {}
         self.counts: Counter[str] = Counter()
         """``reports``, ``duplicates``, and anomalies by name."""
         self.on_told: Callable[[str, int], None] = lambda consumer_id, report_no: None
@@ -73,17 +89,28 @@ class Ledger:
 
     # -- orders that come and go ------------------------------------------------------------------------------
 
-    def open(self, order: Order, room: RoomPort) -> Track:
+    def of_key(self, key: OrderKey) -> Track | None:
+        """The order that has an owner's id; None also while it is not journaled yet."""
+        claim = self.ids.find(key)
+        return None if claim is None else claim.track
+
+    def open(self, claim: Claim, order: Order, room: RoomPort) -> Track:
         """An order is about to be sent."""
-        track = Track(order)
+        track = claim.track = Track(order)
         self.tracker.add(track)
+        self._claims[canonical(order.wire_order_id)] = claim
         self._rooms[canonical(order.wire_order_id)] = room
         return track
 
-    def withdraw(self, track: Track) -> None:
-        """No byte of an order left, and none will: it never was."""
+    def withdraw(self, claim: Claim) -> None:
+        """No byte of an order left, and none will: it never was, and its id is free."""
+        self.ids.release(claim.request.key, claim)
+        track = claim.track
+        if track is None:
+            return
         wire = canonical(track.order.wire_order_id)
         self._rooms.pop(wire).release()
+        del self._claims[wire]
         self.tracker.remove(track)
         self._journal.withdraw(track.order.wire_order_id)
 
@@ -92,6 +119,11 @@ class Ledger:
         track = restored(found)
         order = track.order
         self.tracker.add(track, found.ended_ns)
+        claim = Claim(found.request, track)
+        self._claims[canonical(order.wire_order_id)] = claim
+        self.ids.claim(order.key, claim)
+        if not order.is_open:
+            self.ids.note_end(order.key, claim, found.ended_ns)
         if order.is_open:
             self._rooms[canonical(order.wire_order_id)] = self._risk.adopt(order.request, order.remaining_qty_raw)
         return track
@@ -114,11 +146,20 @@ class Ledger:
 
     def take(self, track: Track, report: VenueReport) -> Transition:
         """Take a report of this very order."""
-        was = track.order
+        was, identified_raw, is_known = track.order, track.identified_raw, report.exec_id in track.exec_ids
         done = apply(track, report, self._now_ns())
-        self.counts["duplicates" if done.is_duplicate else "reports"] += 1
         if done.is_duplicate:
+            self.counts["duplicates"] += 1
             return done
+        try:
+            self._teller.report(done, report, lambda body: self._keep(done, report, body))
+        except BaseException:
+            # Nobody was told: it never came, so that the next one has the next number.
+            track.order, track.identified_raw = was, identified_raw
+            if report.exec_id is not None and not is_known:
+                track.exec_ids.discard(report.exec_id)
+            raise
+        self.counts["reports"] += 1
         order, wire = done.order, canonical(done.order.wire_order_id)
         self.tracker.note_venue_id(track)
         room = self._rooms.get(wire)
@@ -128,7 +169,7 @@ class Ledger:
             if done.has_ended:
                 room.release()
                 self.tracker.note_end(track, order.updated_ns)
-        self._teller.report(done, report, lambda body: self._keep(done, report, body))
+                self.ids.note_end(order.key, self._claims[wire], order.updated_ns)
         self._tell_odd(was, done)
         if done.must_query:
             self.on_doubt(track)
@@ -139,6 +180,7 @@ class Ledger:
         count = self.tracker.forget(now_ns)
         if count:
             self._rooms = {wire: room for wire, room in self._rooms.items() if self.tracker.knows(wire)}
+            self._claims = {wire: claim for wire, claim in self._claims.items() if self.tracker.knows(wire)}
         return count
 
     def _keep(self, done: Transition, report: VenueReport, body: bytes) -> None:

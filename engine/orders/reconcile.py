@@ -149,7 +149,7 @@ class Reconciler:
         gone = []
         for track, report in told:
             if report is not None:
-                self._desk.ledger.take(track, _reconciled(report))
+                self._desk.take(track, _reconciled(report))
             elif track.order.is_open:
                 gone.append(track)
         if gone:
@@ -165,7 +165,7 @@ class Reconciler:
         if report is None:
             self._desk.not_placed(track)
         else:
-            self._desk.ledger.take(track, _reconciled(report))
+            self._desk.take(track, _reconciled(report))
 
     @staticmethod
     def _is_open_question(track: Track) -> bool:
@@ -205,7 +205,7 @@ class Reconciler:
         )
         track = self._desk.ledger.tracker.find(report)
         if track is not None:
-            self._desk.ledger.take(track, report)
+            self._desk.take(track, report)
             self.last_fill_ns[key] = max(self.last_fill_ns.get(key, 0), report.ts_recv_ns)
 
     # -- one order --------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ class Reconciler:
                 if not track.order.is_open or track.order.order_report_seq != seen:
                     return
                 if report is not None:
-                    self._desk.ledger.take(track, _reconciled(report))
+                    self._desk.take(track, _reconciled(report))
                     return
                 unknown_looks += 1
                 if unknown_looks >= LOOKS_BEFORE_GONE:

@@ -203,5 +203,6 @@ cdef bint projects(RiskSlot slot, const Asked* asked, wide* worst) noexcept
 cdef int take(RiskSlot slot, const Asked* asked, int64_t now_ns) noexcept
 
 cdef int set_limits(RiskSlot slot, object limits, object instrument) except -1
+cdef int set_position(RiskSlot slot, object position) except -1
 cdef object decimal_of(wide value, int scale)
 cdef object exposure_of(tuple key, RiskSlot slot)

@@ -46,7 +46,7 @@ class Teller:
         self._recycler = recycler
         self._offer = offer
         self._now_ns = now_ns
-        self._numbers: Counter[int] = Counter()
+        self._numbers: Counter[tuple[EventType, int]] = Counter()
 
     def report(self, done: Transition, told: VenueReport, keep: Callable[[bytes], None]) -> None:
         """Tell what a report made of an order.
@@ -56,8 +56,23 @@ class Teller:
             told: the report itself.
             keep: takes the event's JSON before anybody sees the event.
         """
-        order, asked = done.order, done.order.request
+        asked = done.order.request
         lease = self._lease(EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol))
+        try:
+            self._fill(lease, done, told)
+            lease.fill("ts_emit_ns", self._now_ns())
+            keep(to_json(lease.event()))
+        except BaseException:
+            lease.publish()
+            lease.release()
+            self._numbers[EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol)] -= 1
+            raise
+        lease.publish()
+        self._offer(lease)
+
+    @staticmethod
+    def _fill(lease: Lease, done: Transition, told: VenueReport) -> None:
+        order, asked = done.order, done.order.request
         fill = lease.fill
         fill("ts_venue_ns", told.ts_venue_ns or 0)
         fill("ts_recv_ns", told.ts_recv_ns)
@@ -91,7 +106,6 @@ class Teller:
         fill("reason", told.reason or (_NO_REASON if done.report is ReportKind.REJECTED else None))
         fill("anomaly", done.anomaly)
         fill("source", told.source)
-        self._go(lease, keep)
 
     def again(self, event: Event) -> None:
         """Tell a report again that nobody confirmed before a restart, as it was, marked *reconciled*."""
@@ -130,7 +144,7 @@ class Teller:
         lease = self._recycler.acquire_lease(event_type)
         if lease is None:
             raise InternalError(f"no slot for a {event_type.class_name}", op="order.tell")
-        stream = instrument * 16 + event_type
+        stream = (event_type, instrument)
         self._numbers[stream] += 1
         lease.fill("instrument_id", instrument)
         lease.fill("seq_provider", self._numbers[stream])
@@ -138,10 +152,8 @@ class Teller:
         lease.fill("epoch", 1)
         return lease
 
-    def _go(self, lease: Lease, keep: Callable[[bytes], None] | None = None) -> None:
+    def _go(self, lease: Lease) -> None:
         lease.fill("ts_emit_ns", self._now_ns())
-        if keep is not None:
-            keep(to_json(lease.event()))
         lease.publish()
         self._offer(lease)
 

@@ -1,4 +1,4 @@
-"""The orders an engine knows, found by their owner's id, by ours at the venue, and by the venue's own."""
+"""The orders an engine knows, found by our id at the venue and by the venue's own; owners' ids are TakenIds'."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engine.orders.lifecycle import Track
 from engine.orders.wireid import canonical
-from engine.schema.order import OrderKey, VenueReport
+from engine.schema.order import Order, VenueReport
 
 
 class Tracker:
@@ -19,7 +19,6 @@ class Tracker:
 
     def __init__(self, retention_ns: int) -> None:
         self._retention_ns = retention_ns
-        self._by_key: dict[OrderKey, Track] = {}
         self._by_wire: dict[str, Track] = {}
         self._by_venue: dict[tuple[str, str], Track] = {}
         self._open: dict[str, Track] = {}
@@ -29,7 +28,7 @@ class Tracker:
         return len(self._by_wire)
 
     def add(self, track: Track, ended_ns: int | None = None) -> None:
-        """An order is known from now on; a later use of an id takes the place of an earlier one under it.
+        """An order is known from now on.
 
         Args:
             track: the order.
@@ -37,7 +36,6 @@ class Tracker:
         """
         order = track.order
         wire = canonical(order.wire_order_id)
-        self._by_key[order.key] = track
         self._by_wire[wire] = track
         self.note_venue_id(track)
         if order.is_open:
@@ -65,10 +63,6 @@ class Tracker:
         """Whether an order of this wire id, in its canonical spelling, is known."""
         return wire in self._by_wire
 
-    def of_key(self, key: OrderKey) -> Track | None:
-        """The order of an owner's id: the last one that had it."""
-        return self._by_key.get(key)
-
     def find(self, report: VenueReport) -> Track | None:
         """The order a report is about: by our id where it has one, else by the venue's."""
         if report.wire_order_id:
@@ -89,6 +83,10 @@ class Tracker:
             ):
                 yield track
 
+    def orders(self) -> list[Order]:
+        """Every order that is known, as it stands, in the order in which they came to be known."""
+        return [track.order for track in self._by_wire.values()]
+
     def forget(self, now_ns: int) -> int:
         """Let go of what ended too long ago; how many."""
         count = 0
@@ -100,7 +98,5 @@ class Tracker:
     def _forget(self, track: Track) -> None:
         order = track.order
         self._by_wire.pop(canonical(order.wire_order_id), None)
-        if self._by_key.get(order.key) is track:
-            del self._by_key[order.key]
         if order.venue_order_id is not None:
             self._by_venue.pop((order.request.provider, order.venue_order_id), None)

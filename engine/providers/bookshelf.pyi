@@ -1,6 +1,7 @@
 from typing import final
 
 from engine.providers.assembler import BookAssembler
+from engine.schema.market import BookSnapshot
 from engine.schema.ports import BookSource, EventSink, VersionPort
 
 @final
@@ -19,3 +20,5 @@ class BookShelf(BookSource):
         """(best bid, best ask, price scale) of a valid book that has both; None where there is none."""
     def offer_to(self, sink: EventSink, instrument_id: int, reason: int) -> tuple[int, int] | None:
         """Hand a book's snapshot to one consumer; (epoch, number) of the state it holds, None where there is none."""
+    def copy_of(self, instrument_id: int) -> BookSnapshot | None:
+        """A book as it is now, as an event to keep; None where it is not in force, or where there is no slot."""

@@ -215,9 +215,11 @@ class Gateway(ABC):
     def _ours(
         self, report: VenueReport, ts_recv_ns: int | None = None, source: ReportSource | None = None
     ) -> VenueReport:
-        """A report in our spelling of symbols, with when it was received."""
+        """A report in our spelling of symbols, with when it was received, and when the order was taken by our clock."""
+        created_ns = report.order_created_ns
         return msgspec.structs.replace(
             report,
+            order_created_ns=None if created_ns is None else created_ns - self._offset_ns(),
             symbol=self.symbol_of(report.symbol),
             ts_recv_ns=self.ways.clock.now() if ts_recv_ns is None else ts_recv_ns,
             source=report.source if source is None else source,
@@ -378,6 +380,10 @@ class Gateway(ABC):
             why = f"the venue does not list {symbol}"
             raise NotFoundError(why, op="order.ask", provider=self.provider, symbol=symbol)
         return instrument.venue_symbol
+
+    def _offset_ns(self) -> int:
+        """The venue's clock less ours, as far as it is known."""
+        return self.ways.venue_now_ns() - self.ways.clock.now()
 
     @staticmethod
     def _now_s() -> float:

@@ -103,7 +103,7 @@ class Engine:
         self._own = OwnEvents(self.recycler, self.clock, self.bus, self.runners, self.reporting.tell, self.orchestrator,
                               self.timer, lambda: self.post, lambda: self.desk.refresh())  # fmt: skip
         self.offer_made = self._own.offer_made
-        self._purses = Purses(self.recycler, self.offer_made, self.dispatcher.deliver, self.reporting,
+        self.purses = Purses(self.recycler, self.offer_made, self.dispatcher.deliver, self.reporting,
                               self.board.current_version, self.clock.now)  # fmt: skip
         self.catalogue = Catalogue(self._own.publish_instrument, self.clock.now)
         self.merging = Merging(self.orchestrator, self.catalogue.carriers)
@@ -140,7 +140,7 @@ class Engine:
             self._own.tell_result,
             self.clock.now,
         )
-        self._issuing = Issuing(
+        self.issuing = Issuing(
             self.control, lambda: self.post, config.bus.control_capacity, self.dispatcher.deliver, self.clock.now
         )
         self._closed = False
@@ -173,7 +173,7 @@ class Engine:
             on_telemetry=self.reporting.tell,
             on_widened=self.catalogue.widened,
             on_instrument=self.catalogue.add,
-            on_balance=self._purses.tell,
+            on_balance=self.purses.tell,
             on_foreign_order=self.reporting.foreign_order,
         )
         feed = open_feed(venue, provider, rules or BookRules(), ports)
@@ -227,7 +227,7 @@ class Engine:
         if consumer_id in self.runners or consumer_id in self.leaving:
             raise ConfigError(f"consumer {consumer_id} is there already", op="consumers.add")
         is_inline = mode == "inline"
-        commands = self._issuing.on_loop if is_inline else self._issuing.from_thread
+        commands = self.issuing.on_loop if is_inline else self.issuing.from_thread
         context = Context(consumer_id, commands, self.clock.now, params)
         kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, {"in_step": self._in_step})
         runner = kind(
@@ -418,7 +418,7 @@ class Engine:
         Returns:
             Its acknowledgement and what came of it, now or once they are there.
         """
-        return self._issuing.of_operator(kind, payload or {}, consumer_id, operator, message_id)
+        return self.issuing.of_operator(kind, payload or {}, consumer_id, operator, message_id)
 
     # -- routes that change -----------------------------------------------------------------------------------
 
@@ -434,7 +434,7 @@ class Engine:
         for instrument in sorted({stream >> 4 for stream in added if stream & 15 in _BOOK_TYPES}):
             self._give_book(runner, instrument, BookReason.INITIAL)
         for stream in sorted(stream for stream in added if stream & 15 == EventType.BALANCE_UPDATE):
-            if self._purses.offer_to(runner, stream >> 4):
+            if self.purses.offer_to(runner, stream >> 4):
                 self.bus.wake(runner.index)
 
     def _give_book(self, runner: Runner, instrument: int, reason: BookReason) -> int | None:

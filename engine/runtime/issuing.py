@@ -68,8 +68,18 @@ class Issuing:
         self, kind: str, payload: Mapping[str, Any], consumer_id: str, operator: str, message_id: str | None
     ) -> Reply:
         """A command from whichever thread, of an operator or in a consumer's name."""
+        command = self._command(kind, payload, consumer_id, operator, message_id)
+        if self._post() is not None and not Waiting.on_loop():
+            return self.from_thread(command)
+        reply = self.on_loop(command)
+        self._deliver()
+        return reply
+
+    def _command(
+        self, kind: str, payload: Mapping[str, Any], consumer_id: str, operator: str, message_id: str | None
+    ) -> Command:
         self._numbered += 1
-        command = Command(
+        return Command(
             message_id=message_id or f"{consumer_id or operator}:{self._numbered}",
             consumer_id=consumer_id,
             operator="" if consumer_id else operator,
@@ -77,11 +87,18 @@ class Issuing:
             payload=dict(payload),
             ts_ns=self._clock_ns(),
         )
-        if self._post() is not None and not Waiting.on_loop():
-            return self.from_thread(command)
-        reply = self.on_loop(command)
+
+    async def obeyed(
+        self, kind: str, payload: Mapping[str, Any], consumer_id: str, operator: str, message_id: str | None,
+        timeout_s: float,
+    ) -> tuple[Ack, Outcome | None]:
+        """As of_operator(), in a coroutine on the engine's loop; with what came of it where that takes no longer."""
+        command = self._command(kind, payload, consumer_id, operator, message_id)
+        ack = self._control.handle(command)
         self._deliver()
-        return reply
+        if not ack.success or not has_outcome(command):
+            return ack, None
+        return ack, await self._control.until_outcome(command, timeout_s)
 
     def _answer(self, command: Command, refusal: CapacityError | None, answer: Answer[Ack]) -> None:
         self._waiting[command.issuer] -= 1

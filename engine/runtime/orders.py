@@ -13,12 +13,13 @@ from engine.base.errors import JournalError, UnavailableError
 from engine.base.workers import TaskScope
 from engine.orders.asking import order_of
 from engine.orders.desk import OrderDesk
+from engine.orders.idempotency import TakenIds
 from engine.orders.journal import Journal
 from engine.orders.ledger import Ledger
 from engine.orders.limits import replaced
 from engine.orders.reconcile import Reconciler
-from engine.orders.records import Recovered
-from engine.orders.refusals import RiskChange
+from engine.orders.records import Recovered, Undelivered
+from engine.orders.refusals import RiskChange, hold_change
 from engine.orders.risk import Risk
 from engine.orders.telling import Teller
 from engine.orders.tracker import Tracker
@@ -53,6 +54,14 @@ TICK_S = 1.0
 CANCEL_WITHIN_S = 5.0
 """At the end, for open orders of providers with `on_stop: cancel`."""
 log = logging.getLogger("engine.runtime")
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    """A bug of one order ends neither the others nor the engine."""
+    try:
+        await work
+    except Exception:
+        log.exception("an order was left as it stands")
 
 
 class NoGateway:
@@ -142,7 +151,14 @@ class LiveOrders:
         self.teller = Teller(engine.recycler, engine.offer_made, now_ns)
         self.wire_ids = WireIds(config.engine.namespace)
         self.ledger = Ledger(
-            Tracker(self._ids_kept_ns), self.teller, self.journal, self.risk, tell, engine.reporting.tell_as, now_ns
+            Tracker(self._ids_kept_ns),
+            TakenIds(engine.clock, self._ids_kept_ns),
+            self.teller,
+            self.journal,
+            self.risk,
+            tell,
+            engine.reporting.tell_as,
+            now_ns,
         )
         self.ledger.on_told = self._note_told
         self.desk = OrderDesk(
@@ -164,12 +180,19 @@ class LiveOrders:
         self.reconciler.on_overdue = self._overdue
         self._told: dict[str, int] = {}
         self._confirmed: dict[str, int] = {}
-        self._is_open = False
+        self._untold: dict[str, tuple[Undelivered, ...]] = {}
 
     # -- start and end ----------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Read the journal, before any submit is taken (JRN-06). One that cannot be read stops orders, nothing else."""
+        catalogue = self._engine.catalogue
+        for record in catalogue:
+            self.risk.set_instrument(record)
+        catalogue.on_kept = self.risk.set_instrument
+        self._engine.commands.orders.desk = self
+        for provider in self._enabled:
+            self._risk_changed(hold_change(provider, True, "its orders are not reconciled yet", None))
         try:
             self.journal.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = await self.journal.open()
@@ -177,14 +200,8 @@ class LiveOrders:
             log.error("%s", error)
             self._engine.reporting.tell("journal.failed", operation="open", error=str(error))
             return
-        self._is_open = True
         self._restore(found)
-        catalogue = self._engine.catalogue
-        for record in catalogue:
-            self.risk.set_instrument(record)
-        catalogue.on_kept = self.risk.set_instrument
         self.risk.set_journal(True)
-        self._engine.commands.orders.desk = self
 
     def start(self) -> None:
         """Begin what goes on beside the orders."""
@@ -212,11 +229,8 @@ class LiveOrders:
             self.wire_ids.register(order.request.consumer_id)
             self.ledger.restore(order)
         self.reconciler.last_fill_ns.update(found.last_fill_ns)
-        for consumer_id, reports in found.undelivered.items():
-            if consumer_id in self._engine.runners:
-                for report in reports:
-                    self.teller.again(from_json(report.body))
-                    self._note_told(consumer_id, report.report_no)
+        self._untold = dict(found.undelivered)
+        self._tell_waiting()
         untold = {(one.wire_order_id, one.order_report_seq) for rows in found.undelivered.values() for one in rows}
         for order in found.orders:
             is_told = order.last_report is None or (order.wire_order_id, order.report_seq) in untold
@@ -224,7 +238,7 @@ class LiveOrders:
                 self.teller.again(from_json(order.last_report))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
-        return self._scope.start(work)
+        return self._scope.start(_guarded(work))
 
     async def _tick(self) -> None:
         while True:
@@ -232,12 +246,20 @@ class LiveOrders:
             now_ns = self._engine.clock.now()
             self.risk.do_work(now_ns)
             self.ledger.forget(now_ns)
+            self._tell_waiting()
             self._confirm()
 
     # -- deliveries -------------------------------------------------------------------------------------------
 
     def _note_told(self, consumer_id: str, report_no: int) -> None:
         self._told[consumer_id] = report_no
+
+    def _tell_waiting(self) -> None:
+        """Reports that nobody confirmed before the start reach their owner, also one that joins later (JRN-12)."""
+        for consumer_id in [name for name in self._untold if name in self._engine.runners]:
+            for report in self._untold.pop(consumer_id):
+                self.teller.again(from_json(report.body))
+                self._note_told(consumer_id, max(report.report_no, self._told.get(consumer_id, 0)))
 
     def _confirm(self) -> None:
         """Reports whose owner has nothing left to take have been delivered (JRN-12)."""
@@ -324,13 +346,13 @@ class LiveOrders:
         async def asked() -> None:
             done(order_record(await work))
 
-        self._scope.start(asked())
+        self._spawn(asked())
 
     def cancel_all(self, consumer_id: str | None, provider: str | None, symbol: str | None) -> int:
         """Ask for the end of all open orders of a consumer, or of all; how many."""
         tracks = self.desk.open_tracks(consumer_id, provider, symbol)
         for track in tracks:
-            self._scope.start(self.desk.cancel_track(track))
+            self._spawn(self.desk.cancel_track(track))
         return len(tracks)
 
     def set_limits(self, scope: RiskScope, limits: Mapping[str, object]) -> Outcome:
@@ -340,11 +362,21 @@ class LiveOrders:
             ValidationError: they cannot be, and nothing has changed.
         """
         self.risk.set_config(replaced(self.risk.config, scope, limits))
+        return self.limits()
+
+    def limits(self) -> Outcome:
+        """All limits in force."""
         in_force = self.risk.config
         return {
             "limits": in_force.limits.model_dump(mode="json"),
             "overrides": [rule.model_dump(mode="json", exclude_none=True) for rule in in_force.overrides],
         }
+
+    def faults(self) -> dict[str, str]:
+        """What keeps orders from being taken, by ``journal`` and by provider; empty is how it should be."""
+        found = {} if self.journal.is_available else {"journal": self.journal.cause or "it is not open"}
+        unsettled = [name for name in self._enabled if not self.reconciler.is_settled(name)]
+        return found | dict.fromkeys(unsettled, "orders are being reconciled")
 
     def set_kill(self, is_on: bool, operator: str, text: str) -> None:
         """Refuse every new order, or no longer."""

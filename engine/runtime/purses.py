@@ -11,6 +11,7 @@ from engine.pools.lease import Lease
 from engine.pools.recycler import Recycler
 from engine.providers.balances import Balance
 from engine.runtime.reporting import Reporting
+from engine.schema.account import BalanceUpdate
 from engine.schema.enums import BalanceCause, EventType
 
 _COPIED = (
@@ -56,6 +57,11 @@ class Purses:
             lease.publish()
             self._offer(lease)
 
+    def of(self, account: str) -> list[BalanceUpdate]:
+        """What an account holds, as events to keep."""
+        found = self._told.get(instrument_id(account, None), {}).values()
+        return [_event(replace(balance, cause=BalanceCause.SNAPSHOT, delta_raw=None)) for balance in found]
+
     def offer_to(self, runner: Runner, instrument: int) -> bool:
         """Hand all that is known of an account to one consumer that begins to take it; whether there is anything."""
         told = self._told.get(instrument, {})
@@ -86,3 +92,11 @@ class Purses:
         lease.fill("folded_count", 1)
         lease.fill("ts_emit_ns", self._now_ns())
         return lease
+
+
+def _event(balance: Balance) -> BalanceUpdate:
+    copied = {name: getattr(balance, name) for name in _COPIED}
+    return BalanceUpdate.from_dict({
+        **copied, "provider": balance.account, "asset_scale": balance.scale, "seq_provider": balance.number,
+        "seq_first": balance.number, "folded_count": 1, "ts_emit_ns": balance.ts_recv_ns,
+    })  # fmt: skip

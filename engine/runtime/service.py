@@ -7,18 +7,20 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
 from engine.observability.metrics import Sample
-from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
 from engine.runtime.metrics import metrics
+from engine.runtime.providerreport import ProviderReport, provider_report
 from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.summary import EngineSummary
+from engine.runtime.surface.hosting import Surface
 
 READY_WITHIN_S = 30.0
 """A venue that is neither ready nor known to be away after this long no longer keeps the others from being ready."""
@@ -31,54 +33,13 @@ log = logging.getLogger("engine.runtime")
 
 
 @dataclass(frozen=True)
-class ProviderReport:
-    """One provider at a moment.
-
-    Attributes:
-        name, venue: of the configuration.
-        state: ``starting``, ``up``, ``down``, ``refused`` or ``stopped``.
-        cause: what made it so.
-        symbols: those that are carried.
-        missing_symbols: those that the venue does not list.
-        books_valid: of those symbols, where books are among the streams.
-        connections_up, connections: its sockets.
-        refused: subscriptions that the venue does not grant, each with its words.
-        books_refused: of the symbols, whose book it does not send.
-        account: state of the private connection, as of the provider; ``none`` without a key.
-        account_cause: what made it so.
-        foreign_orders: orders on the account that no consumer of ours sent.
-    """
-
-    name: str
-    venue: str
-    state: str
-    cause: str
-    symbols: tuple[str, ...]
-    missing_symbols: tuple[str, ...]
-    books_valid: int
-    connections_up: int
-    connections: int
-    refused: tuple[str, ...] = ()
-    books_refused: int = 0
-    account: str = "none"
-    account_cause: str = ""
-    foreign_orders: int = 0
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether waiting for it any longer brings nothing soon: it is complete, or away."""
-        if self.state == "up":
-            return self.books_valid + self.books_refused >= len(self.symbols) and self.account != "starting"
-        return self.state != "starting"
-
-
-@dataclass(frozen=True)
 class ReadyReport:
-    """What the engine started with."""
+    """What the engine started with. *api*: where the operator's surface answers, where there is one."""
 
     profile: str
     consumers: tuple[str, ...]
     providers: tuple[ProviderReport, ...]
+    api: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,11 +100,15 @@ class Service:
     Args:
         config: validated.
         on_ready: called once, when every venue is either complete or known to be away.
+        has_surface: serve the operator's surface, where the configuration has it.
     """
 
-    def __init__(self, config: EngineConfig, on_ready: Callable[[ReadyReport], None]) -> None:
+    def __init__(
+        self, config: EngineConfig, on_ready: Callable[[ReadyReport], None], *, has_surface: bool = False
+    ) -> None:
         self._config = config
         self._on_ready = on_ready
+        self._has_surface = has_surface and config.api.enabled
         self._stopped = asyncio.Event()
         self.live: LiveEngine | None = None
         """While it runs."""
@@ -159,6 +124,13 @@ class Service:
             ConfigError: a handler that cannot be loaded, or a subscription nobody can serve.
             EngineErrorGroup: several consumers failed in on_stop.
         """
+        async with AsyncExitStack() as stack:
+            surface = Surface(self._config) if self._has_surface else None
+            if surface is not None:
+                stack.push_async_callback(surface.close)
+            return await self._run(surface)
+
+    async def _run(self, surface: Surface | None) -> ServiceResult:
         started_s = time.monotonic()
         if any(consumer.mode == "thread" for consumer in self._config.consumers):
             # How long a callback in Python may keep the interpreter from the loop, which frames wait for.
@@ -171,9 +143,13 @@ class Service:
             async with LiveEngine(engine) as live:
                 self.live = live
                 live.start()
+                if surface is not None:
+                    surface.start(live, self.stop)
                 async with TaskScope() as scope:
-                    scope.start(self._tell_ready(live))
+                    scope.start(self._tell_ready(live, None if surface is None else surface.url))
                     await self._stopped.wait()
+                if surface is not None:
+                    await surface.close()
                 self.live = None
                 ran_s = time.monotonic() - started_s
                 providers = _reports(live)
@@ -182,12 +158,12 @@ class Service:
         setup = run_report(engine, loop_name())
         return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, metrics(engine, live.watch))
 
-    async def _tell_ready(self, live: LiveEngine) -> None:
+    async def _tell_ready(self, live: LiveEngine, api: str | None) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S
         # Books become valid in many places, on the hot path; only the start waits for them.
         while time.monotonic() < deadline_s and not all(one.is_settled for one in _reports(live)):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
-        self._on_ready(ReadyReport(self._config.profile, tuple(live.engine.runners), _reports(live)))
+        self._on_ready(ReadyReport(self._config.profile, tuple(live.engine.runners), _reports(live), api))
 
     async def _drained(self, engine: Engine, since_s: float) -> dict[str, int]:
         """Wait for events that consumers still hold, since they were told to stop, and tell of those that stay out."""
@@ -212,25 +188,4 @@ def _holders(engine: Engine, pool: str) -> list[str]:
 
 
 def _reports(live: LiveEngine) -> tuple[ProviderReport, ...]:
-    return tuple(_report(session) for session in live.sessions)
-
-
-def _report(session: Session) -> ProviderReport:
-    feed, account = session.feed, session.account
-    with_books = "book" in session.settings.streams
-    return ProviderReport(
-        name=feed.provider,
-        venue=feed.venue,
-        state=session.state,
-        cause=session.cause,
-        symbols=tuple(instrument.symbol for instrument in feed.instruments.values()),
-        missing_symbols=session.missing_symbols,
-        books_valid=sum(book.is_valid or not with_books for book in feed.stream.book_list()),
-        connections_up=sum(connection.is_up for connection in session.connections),
-        connections=len(session.connections),
-        refused=session.refusals.texts(),
-        books_refused=session.refusals.books,
-        account="none" if account is None else account.state,
-        account_cause="" if account is None else account.cause,
-        foreign_orders=0 if account is None else account.orders_told,
-    )
+    return tuple(provider_report(session) for session in live.sessions)

@@ -8,10 +8,10 @@ from engine.orders.room cimport (BOOK_UNAVAILABLE, CIRCUIT_BREAKER, CONCURRENCY,
                                  POSITION_SCALE, PRICE_BAND, PROVIDER_DOWN, RATE_LIMIT, RECONCILING, TRADING_OFF, Asked,
                                  Bucket, ConsumerRisk, Market, ProviderGate, Reservation, RiskSlot, RiskTally, Verdict,
                                  add_fill, bucket_of, decimal_of, exposure_of, is_outside_band, new_reservation,
-                                 notional_fault, order_fault, projects, read_order, room_breach, set_limits, take,
+                                 notional_fault, order_fault, projects, read_order, room_breach, set_limits, set_position, take,
                                  wide_qty)
 from engine.orders.strikes cimport Strikes
-from engine.orders.wide cimport from_int, wide, wide_add, wide_mul
+from engine.orders.wide cimport wide, wide_add, wide_mul
 from engine.schema.approved cimport ApprovedOrder, make_approved
 from engine.schema.ports cimport BookSource, TopOfBook
 
@@ -371,8 +371,7 @@ cdef class Risk:
         cdef RiskSlot slot
         for position in positions:
             slot = self._kept_slot(position)
-            from_int(int(position.net_qty.scaleb(POSITION_SCALE)), &slot.net)
-            slot.fees = {fee.asset: fee.amount for fee in position.fees}
+            set_position(slot, position)
         self.kill = kill
         self._is_killed = kill.is_on
         if kill.is_on:

@@ -340,6 +340,12 @@ cdef int _set_cost(object limit, CostLimit* out) except -1:
     return _set(None if limit is None else limit[0], &out.whole)
 
 
+cdef int set_position(RiskSlot slot, object position) except -1:
+    from_int(int(position.net_qty.scaleb(POSITION_SCALE, _EXACT)), &slot.net)
+    slot.fees = {fee.asset: fee.amount for fee in position.fees}
+    return 0
+
+
 cdef object decimal_of(wide value, int scale):
     while scale > 0 and value % 10 == 0:
         value = value // 10

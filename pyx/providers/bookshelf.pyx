@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t
 from engine.book.ladder cimport SIDE_ASK, SIDE_BID, best
 from engine.providers.assembler cimport BookAssembler
 from engine.schema.event cimport Event
+from engine.schema.market cimport REASON_REQUESTED, BookSnapshot
 from engine.schema.ports cimport FULL, BookSource, EventPool, EventSink, TopOfBook, VersionPort
 
 
@@ -37,6 +38,16 @@ cdef class BookShelf(BookSource):
             self._pool_of(instrument_id).release(event)
             return None
         return state
+
+    def copy_of(self, instrument_id: int) -> BookSnapshot | None:
+        """A book as it is now, as an event to keep; None where it is not in force, or where there is no slot."""
+        cdef PyObject* event = self.snapshot(instrument_id, <int>REASON_REQUESTED)
+        if event == NULL:
+            return None
+        try:
+            return (<Event>event).detach()
+        finally:
+            self._pool_of(instrument_id).release(event)
 
     cdef bint top(self, uint32_t instrument_id, TopOfBook* out) noexcept:
         cdef BookAssembler book = self._books.get(instrument_id)

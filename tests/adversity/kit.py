@@ -141,7 +141,8 @@ class Run:
         self._bell.settimeout(_ANSWER_WITHIN_S * SCALE)
         (folder / "engine.yaml").write_text(json.dumps(config))
         self._errors = (folder / "errors.log").open("w+")
-        command = (sys.executable, "-m", "engine", "run", "--config", "engine.yaml", "--json")
+        command = (sys.executable, "-m", "engine", "run", "--config", "engine.yaml", "--json", "--set",
+                   "api.enabled=false")  # fmt: skip
         self.process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=self._errors, text=True
         )

@@ -17,10 +17,10 @@ from engine.base.clock import SystemClock
 from engine.base.secrets import forget_secrets
 from engine.config.load import default_config
 from engine.config.sections_providers import CredentialsConfig, ProviderConfig, ProviderOrdersConfig
-from engine.providers import ordergateway
 from engine.providers.ordergateway import Gateway
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
+from engine.schema.approved import ApprovedOrder
 from engine.schema.enums import Side
 from engine.schema.gateway import WireIdStyle
 from engine.schema.instrument import Instrument, OrderType, TimeInForce
@@ -28,7 +28,7 @@ from engine.schema.order import OrderRef, OrderRequest, ReportKind, Sent, VenueR
 from engine.simulator.fault_rules import read_rule
 from engine.simulator.keys import KEYS
 from engine.simulator.server import Simulator
-from tests.unit.providers.order_kit import StandIn
+from tests.unit.providers.order_kit import approved
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
 
@@ -69,7 +69,7 @@ class Trading:
         self.venue = instrument.provider
         self._count = 0
 
-    def order(self, **fields: Any) -> StandIn:
+    def order(self, **fields: Any) -> ApprovedOrder:
         """By default a thousandth to buy at 60000."""
         self._count += 1
         digits = hashlib.md5(str(self._count).encode()).hexdigest()
@@ -83,15 +83,16 @@ class Trading:
         }  # fmt: skip
         if given["order_type"] is OrderType.MARKET:
             given |= {"price_raw": None, "tif": TimeInForce.IOC}
-        return StandIn(OrderRequest(**given), digits if self.gateway.wire_id_style is WireIdStyle.HEX else hyphens)
+        wire_id = digits if self.gateway.wire_id_style is WireIdStyle.HEX else hyphens
+        return approved(OrderRequest(**given), wire_id, self.instrument)
 
-    def ref(self, order: StandIn, venue_order_id: str | None = None) -> OrderRef:
+    def ref(self, order: ApprovedOrder, venue_order_id: str | None = None) -> OrderRef:
         return OrderRef(
             wire_order_id=order.wire_order_id, symbol=self.instrument.symbol, venue_order_id=venue_order_id,
             created_ns=order.request.created_ns,
         )  # fmt: skip
 
-    async def told(self, order: StandIn, kind: ReportKind) -> VenueReport:
+    async def told(self, order: ApprovedOrder, kind: ReportKind) -> VenueReport:
         """The first report of a kind, awaited."""
 
         def found() -> list[VenueReport]:
@@ -111,7 +112,6 @@ class Trading:
 @asynccontextmanager
 async def trading(name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trading]:
     venue: Any = name
-    monkeypatch.setattr(ordergateway, "ApprovedOrder", StandIn)
     monkeypatch.setenv("A_KEY", KEYS[name][0].api_key)
     monkeypatch.setenv("A_SECRET", KEYS[name][0].secret)
     simulator = Simulator(symbols=1, rate_frames_per_s=200, venues=(name,))
@@ -165,9 +165,12 @@ def test_an_order_lives_there_as_the_gateway_says(venue: str, monkeypatch: pytes
                 Decimal("0.05"), pytest.approx(sum(Decimal(one["cost"]) for one in truth), abs=Decimal("1e-9")),
             )  # fmt: skip
             fills = await it.gateway.fills([it.instrument.symbol], began_ns - 10**9)
-            assert sorted((one.exec_id, one.qty, one.price, one.fees[0].amount) for one in fills) == sorted(
-                (one["id"], Decimal(one["qty"]), Decimal(one["price"]), Decimal(one["fee"])) for one in truth
+            assert sorted((one.exec_id, one.qty, one.price) for one in fills) == sorted(
+                (one["id"], Decimal(one["qty"]), Decimal(one["price"])) for one in truth
             )
+            # At Coinbase the order tells them, elsewhere the fills.
+            fees = [fee.amount for one in (*fills, filled) if one is not filled or filled.is_fees_total for fee in one.fees]
+            assert sum(fees) == sum(Decimal(one["fee"]) for one in truth)
 
             refused = await it.gateway.submit(it.order(qty_raw=50 * 10**it.instrument.qty_scale))
             assert refused.sent is Sent.REFUSED

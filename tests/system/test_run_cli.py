@@ -69,7 +69,7 @@ def endpoints(addresses: dict[str, dict[str, str]]) -> list[str]:
 @contextmanager
 def running(example: Path, *args: str, cwd: Path, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A run past its ready line, and that line."""
-    command = (sys.executable, "-m", "engine", "run", "--config", str(example), *args)
+    command = (sys.executable, "-m", "engine", "run", "--config", str(example), "--set", "api.enabled=false", *args)
     with subprocess.Popen(
         command, cwd=cwd, env=os.environ | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -232,7 +232,7 @@ def engine_on(
     ]  # fmt: skip
     config = {
         "schema_version": 1, "log": {"level": "error"}, "dlq": {"path": "letters"}, "providers": providers,
-        "consumers": list(consumers), **sections,
+        "consumers": list(consumers), "api": {"enabled": False}, **sections,
     }  # fmt: skip
     (place.folder / "letters").unlink(missing_ok=True)
     (place.folder / "engine.yaml").write_bytes(msgspec.json.encode(config))

@@ -98,7 +98,7 @@ class BinanceGateway(Gateway):
         """``myTrades`` of each symbol, page by page: first by time, then by trade id; weight 20 each."""
         found: list[VenueFill] = []
         for symbol in symbols:
-            place: Params = {"startTime": since_ns // NS_PER_MS}
+            place: Params = {"startTime": max(0, since_ns + self._offset_ns()) // NS_PER_MS}
             while True:
                 params: Params = {"symbol": self._spelling(symbol), "limit": manifest.MY_TRADES_MAX, **place}
                 rows = self._rows(await self._asked("myTrades", params, manifest.MY_TRADES_WEIGHT))

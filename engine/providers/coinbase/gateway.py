@@ -104,7 +104,7 @@ class CoinbaseGateway(Gateway):
             except NotFoundError:
                 return None
             return self._row(answer, lambda told: self._read(told["order"]))
-        since_ns = max(0, order.created_ns - _EARLIER_NS)
+        since_ns = max(0, order.created_ns + self._offset_ns() - _EARLIER_NS)
         rows = await self._pages(manifest.REST_LIST, "orders", {"start_date": to_rfc3339(since_ns)})
         mine = [row for row in rows if isinstance(row, dict) and row.get("client_order_id") == order.wire_order_id]
         return self._row(mine[0], self._read) if mine else None
@@ -119,7 +119,7 @@ class CoinbaseGateway(Gateway):
 
     async def fills(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueFill]:
         """GET /orders/historical/fills, page by page, newest first."""
-        query = {"start_sequence_timestamp": to_rfc3339(since_ns)}
+        query = {"start_sequence_timestamp": to_rfc3339(max(0, since_ns + self._offset_ns()))}
         rows = await self._pages(manifest.REST_FILLS, "fills", query)
         read = [self._row(row, fill_of) for row in reversed(rows)]
         found = [self._our_fill(fill) for fill in read if fill is not None]

@@ -119,6 +119,8 @@ def _report(
 def fill_of(row: dict[str, Any]) -> VenueFill | None:
     """A row of the list of fills; None where its size is in the quote asset, which no order of ours is.
 
+    Its fee is left to the order, of which each report tells all fees so far: told by both they would count twice.
+
     Raises:
         ValidationError: as for user_report().
     """
@@ -133,7 +135,6 @@ def fill_of(row: dict[str, Any]) -> VenueFill | None:
         price=amount(row["price"]),
         ts_venue_ns=from_rfc3339(row["trade_time"]),
         liquidity=known(LIQUIDITIES, row["liquidity_indicator"], "liquidity"),
-        fees=(Fee(quote_of(row["product_id"]), amount(row["commission"])),),
     )
 
 

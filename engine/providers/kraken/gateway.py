@@ -36,6 +36,8 @@ _RENEWALS = 3
 _AGAIN_S = 2.0
 """A renewal that failed is made again so soon."""
 _PAGE = 50
+LISTS_KEPT_S = 0.5
+"""What was listed answers for single orders so long: less than what lies between two looks for one (JRN-08)."""
 _QUERY = "order.query"
 
 log = logging.getLogger("engine.providers")
@@ -61,6 +63,9 @@ class KrakenGateway(Gateway):
         self._endpoint = endpoint or manifest.REST_ENDPOINT
         self._is_heard_anew = asyncio.Event()
         self._is_armed = False
+        self._open: dict[str, Any] = {}
+        self._ended: dict[str, Any] | None = None
+        self._listed_at_s = float("-inf")
 
     def spellings(self, instrument: Instrument) -> Sequence[str]:
         """Of WebSocket v2, and those that REST has for it."""
@@ -173,7 +178,17 @@ class KrakenGateway(Gateway):
     # -- reconciliation ---------------------------------------------------------------------------------------
 
     async def query(self, order: OrderRef) -> VenueReport | None:
-        """QueryOrders by the venue's id; else OpenOrders, then ClosedOrders, by the order's own."""
+        """QueryOrders by the venue's id; else OpenOrders, then ClosedOrders, by the order's own.
+
+        Just after open_orders() many are asked for: one list of those that ended last answers for them, for a key has
+        few calls.
+        """
+        if self._now_s() - self._listed_at_s < LISTS_KEPT_S:
+            if self._ended is None:
+                self._ended = self._row(await self._call("ClosedOrders", {}), partial(_part_of, "closed"))
+            found = self._found({**self._open, **self._ended}, order)
+            if found is not None or len(self._ended) < _PAGE:
+                return found
         if order.venue_order_id:
             try:
                 rows = await self._call("QueryOrders", {"txid": order.venue_order_id})
@@ -199,20 +214,23 @@ class KrakenGateway(Gateway):
     async def open_orders(self) -> Sequence[VenueReport]:
         """OpenOrders, all pairs."""
         answer = await self._call("OpenOrders", {})
-        return [self._report(txid, row) for txid, row in self._row(answer, partial(_part_of, "open")).items()]
+        self._open = self._row(answer, partial(_part_of, "open"))
+        self._ended, self._listed_at_s = None, self._now_s()
+        return [self._report(txid, row) for txid, row in self._open.items()]
 
     async def fills(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueFill]:
         """TradesHistory, page by page, newest first."""
         found: dict[str, VenueFill] = {}
         offset = 0
         while True:
-            params = {"start": str(max(0, since_ns // NS_PER_S - 1)), "ofs": str(offset)}
+            start_s = max(0, (since_ns + self._offset_ns()) // NS_PER_S - 1)
+            params = {"start": str(start_s), "ofs": str(offset)}
             answer = await self._call("TradesHistory", params, weight=2)
             rows = self._row(answer, partial(_part_of, "trades"))
             found |= {trade_id: self._fill(trade_id, row) for trade_id, row in rows.items()}
             offset += len(rows)
             if len(rows) < _PAGE:
-                wanted = [fill for fill in found.values() if fill.symbol in symbols and fill.ts_venue_ns >= since_ns]
+                wanted = [fill for fill in found.values() if fill.symbol in symbols]
                 wanted.reverse()
                 return sorted(wanted, key=lambda fill: fill.ts_venue_ns)
 

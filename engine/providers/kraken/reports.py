@@ -47,7 +47,6 @@ LIQUIDITIES: Mapping[str, Liquidity] = {"m": Liquidity.MAKER, "t": Liquidity.TAK
 ORDERS_KEPT = 50_000
 """Of those that have ended, and of those that have not: who did so, or began, longest ago is forgotten first."""
 _ENDS = frozenset({ReportKind.FILLED, ReportKind.CANCELLED, ReportKind.REJECTED, ReportKind.EXPIRED})
-_FEE_IN_BASE = "fcib"
 
 FindPair = Callable[[str], Instrument | None]
 
@@ -164,6 +163,8 @@ def _reason(kind: ReportKind, said: str) -> Reason | None:
 def order_report(provider: str, txid: str, row: dict[str, Any], find: FindPair) -> VenueReport:
     """An order as REST has it; *find* has the instrument of a pair of REST.
 
+    Its fees are left to its fills: told by both they would count twice.
+
     Raises:
         ValidationError: as for KrakenOrders.report().
     """
@@ -172,11 +173,6 @@ def order_report(provider: str, txid: str, row: dict[str, Any], find: FindPair) 
     if kind is ReportKind.ACK and filled:
         kind = ReportKind.PARTIAL
     instrument = find(row["descr"]["pair"])
-    fee = amount(row["fee"])
-    fees: tuple[Fee, ...] = ()
-    if filled and instrument is not None:
-        is_in_base = _FEE_IN_BASE in row.get("oflags", "").split(",")
-        fees = (Fee(instrument.base if is_in_base else instrument.quote, fee),)
     closed = row.get("closetm")
     return VenueReport(
         provider=provider,
@@ -190,8 +186,6 @@ def order_report(provider: str, txid: str, row: dict[str, Any], find: FindPair) 
         qty=amount(row["vol"]),
         filled_qty=filled,
         cum_notional=amount(row["cost"]),
-        fees=fees,
-        is_fees_total=bool(fees),
         reason=_reason(kind, row.get("reason") or ""),
         ts_venue_ns=ns_of_seconds(amount(closed)) if closed else None,
         order_created_ns=ns_of_seconds(amount(row["opentm"])),

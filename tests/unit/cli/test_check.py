@@ -118,10 +118,9 @@ def test_an_environment_that_will_not_do_ends_with_5(
     assert (code, result["ok"]) == (5, False)
 
 
-@pytest.mark.parametrize("flag", [["--api", "http://127.0.0.1:8880"]])
-def test_flags_whose_part_is_missing_are_refused(capsys: pytest.CaptureFixture[str], flag: list[str]) -> None:
-    assert main(["check", *flag]) == 2
-    assert "not built yet" in capsys.readouterr().err
+def test_an_address_that_is_none_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--api", "127.0.0.1:8880", "check"]) == 2
+    assert "nearest valid: http://127.0.0.1:8880" in capsys.readouterr().err
 
 
 def test_a_secret_is_shown_nowhere(

@@ -336,6 +336,16 @@ _JOURNAL = "tests/unit/orders/test_journal.py::test_"
 _DESK = "tests/unit/orders/test_desk.py::test_"
 _ORDERS = "tests/system/test_orders.py::test_"
 ELSEWHERE = {
+    "api.enabled": "tests/system/test_surface.py::test_api_02_what_may_not_be_served_is_refused_at_the_start",
+    "api.host": "tests/system/test_surface.py::test_api_02_what_may_not_be_served_is_refused_at_the_start",
+    "api.port": "tests/system/test_surface.py::test_a_port_that_is_taken_is_refused_and_named",
+    "api.token_env": "tests/system/test_surface.py::test_api_01_each_route_lets_in_whom_it_should",
+    "api.read_token_env": "tests/system/test_surface.py::test_api_01_each_route_lets_in_whom_it_should",
+    "consumers[].token_env": "tests/system/test_surface.py::test_api_01_a_consumers_token_speaks_of_its_own_alone",
+    "api.allowed_hosts": "tests/system/test_surface.py::test_api_02_hosts_of_this_machine_and_those_allowed",
+    "api.tls_cert": "tests/system/test_surface.py::test_api_02_what_may_not_be_served_is_refused_at_the_start",
+    "api.tls_key": "tests/system/test_surface.py::test_api_02_what_may_not_be_served_is_refused_at_the_start",
+    "api.max_body_bytes": "tests/system/test_surface.py::test_api_03_a_body_past_the_limit_is_413",
     "dispatcher.backpressure.socket_pause_ms":
         "tests/unit/providers/test_brake.py::test_reading_stops_for_so_long_at_a_time_and_goes_on_by_itself_BP_01",
     "dispatcher.coalescable_types":

@@ -58,6 +58,16 @@ READ_NOW = {
     "risk.kill_switch.breaker_opens",
     "risk.kill_switch.window_s",
     "risk.kill_switch.cancel_open",
+    "api.enabled",
+    "api.host",
+    "api.port",
+    "api.token_env",
+    "api.read_token_env",
+    "api.allowed_hosts",
+    "api.tls_cert",
+    "api.tls_key",
+    "api.max_body_bytes",
+    "consumers[].token_env",
     "debug.recycler",
     "log.level",
     "log.format",
@@ -175,7 +185,13 @@ READ_NOW = {
     "dlq.max_bytes",
     "dlq.path",
 }
-NAMES_OF_SECRETS = {"providers[].credentials.api_key_env", "providers[].credentials.api_secret_env"}
+NAMES_OF_SECRETS = {
+    "providers[].credentials.api_key_env",
+    "providers[].credentials.api_secret_env",
+    "api.token_env",
+    "api.read_token_env",
+    "consumers[].token_env",
+}
 """Shown masked, for somebody may have put the secret itself there."""
 # A right value that is no default, where one cannot be made from the kind of the key.
 OTHER_VALUES: dict[str, Any] = {
@@ -223,7 +239,14 @@ OTHER_VALUES: dict[str, Any] = {
     "reports.slow_period_ms": 4000,
     "reports.symbols": ["binance:BTC-USDT"],
     "mcp.enabled": True,
-    "api.enabled": True,
+    "api.host": "::1",
+    "api.token_env": "A_KEY",
+    "api.read_token_env": "A_KEY",
+    "api.allowed_hosts": ["desk.local"],
+    "api.tls_cert": "desk.pem",
+    "api.tls_key": "desk.key",
+    "consumers[].token_env": "A_KEY",
+    "engine.state_dir": "./elsewhere",
     "reports.walls.min_wall_qty": {"default": "1"},
     "reports.health.depth_ref": {"default": "1"},
 }

@@ -10,6 +10,7 @@ from engine.base.clock import ManualClock
 from engine.base.errors import JournalError, NetworkError
 from engine.base.workers import TaskScope
 from engine.orders.desk import OrderDesk
+from engine.orders.idempotency import TakenIds
 from engine.orders.ledger import Ledger
 from engine.orders.reconcile import Reconciler
 from engine.orders.records import Intended, RecoveredOrder, ReportRecord
@@ -219,7 +220,7 @@ class Story:
         gateways: Any = {"kraken": self.gateway}
         risk: Any = self.risk
         self.ledger = Ledger(
-            Tracker(HOUR_NS), Teller(self.pools, self._offer, self.clock.now), self.journal, risk, tell,
+            Tracker(HOUR_NS), TakenIds(self.clock, HOUR_NS), Teller(self.pools, self._offer, self.clock.now), self.journal, risk, tell,
             lambda severity, kind, **row: self.told.append((kind, row | {"severity": severity.name})), self.clock.now,
         )  # fmt: skip
         self.desk = OrderDesk(

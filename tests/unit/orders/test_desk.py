@@ -14,6 +14,7 @@ from engine.schema.enums import Side
 from engine.schema.instrument import TimeInForce
 from engine.schema.order import (
     Breach,
+    Fee,
     OrderState,
     Reason,
     ReportKind,
@@ -471,5 +472,23 @@ def test_a_cancel_that_finds_no_venue_says_so_by_the_order_as_it_is() -> None:
         await story.placed()
         story.gateway.cancel_outcome = SendOutcome(sent=Sent.UNKNOWN, reason=Reason(code="network", text="reset"))
         assert (await story.desk.cancel(KEY)).state is OrderState.SUBMITTED
+
+    run(tale)
+
+
+def test_a_report_that_cannot_be_told_leaves_the_order_as_it_was_and_is_looked_up() -> None:
+    """A fee in an asset with a name that no event holds: nothing of it is taken, the next report has the next number."""
+
+    async def tale(story: Story) -> None:
+        await story.placed()
+        story.desk.on_report(story.says(ReportKind.ACK))
+        story.gateway.answers = [story.says(ReportKind.PARTIAL, "2", "2", "a")]
+        story.desk.on_report(story.says(ReportKind.PARTIAL, "2", "2", "a", fees=(Fee("X" * 40, Decimal(1)),), venue_order_id="V"))
+        assert (story.state(), story.foreign, story.risk.position) == (OrderState.ACKED, ["V"], 0)
+        await story.turn()
+        assert story.kinds() == ["ack:acked", "partial:partially_filled"]
+        assert [event.order_report_seq for event in story.events] == [1, 2]  # type: ignore[attr-defined]
+        assert [event.seq_provider for event in story.events] == [1, 2]
+        assert story.risk.position == 2000
 
     run(tale)

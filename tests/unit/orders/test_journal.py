@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -242,27 +244,32 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Stall:
-    """The disk stands still: another writer holds the file."""
+    """The disk stands still: another writer holds the file. Ended at the latest by leaving it."""
 
     def __init__(self, folder: Path) -> None:
         self._connection = sqlite3.connect(folder / "orders.db", isolation_level=None)
+
+    def __enter__(self) -> Self:
         self._connection.execute("BEGIN IMMEDIATE")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._connection.close()
 
     def end(self) -> None:
         self._connection.execute("ROLLBACK")
-        self._connection.close()
 
 
 def test_jrn_02_a_submit_waits_for_its_commit_and_the_loop_does_not(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
-            stall = Stall(tmp_path)
-            waiting = asyncio.gather(journal.intent(request(), wire(request())))
-            for _ in range(1000):
-                await asyncio.sleep(0)
-            assert not waiting.done()
-            stall.end()
-            assert await waiting == [Intended("w-mm1-mm1-1-1", 1)]
+            with Stall(tmp_path) as stall:
+                waiting = asyncio.gather(journal.intent(request(), wire(request())))
+                for _ in range(1000):
+                    await asyncio.sleep(0)
+                assert not waiting.done()
+                stall.end()
+                assert await waiting == [Intended("w-mm1-mm1-1-1", 1)]
 
     asyncio.run(story())
 
@@ -270,16 +277,28 @@ def test_jrn_02_a_submit_waits_for_its_commit_and_the_loop_does_not(tmp_path: Pa
 def test_jrn_03_what_comes_while_a_commit_lasts_is_one_commit(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
-            stall = Stall(tmp_path)
-            first = asyncio.gather(journal.intent(request("first"), wire(request("first"))))
-            await taken(journal)
-            before = journal.statistics().commits
-            rest = asyncio.gather(*(journal.intent(request(str(n)), wire(request(str(n)))) for n in range(100)))
-            await asyncio.sleep(0)
-            stall.end()
-            await asyncio.gather(first, rest)
-            after = journal.statistics()
-            assert (after.commits - before, after.group_max) == (2, 100)
+            with Stall(tmp_path) as stall:
+                first = asyncio.gather(journal.intent(request("first"), wire(request("first"))))
+                await taken(journal)
+                before = journal.statistics().commits
+                rest = asyncio.gather(*(journal.intent(request(str(n)), wire(request(str(n)))) for n in range(100)))
+                await asyncio.sleep(0)
+                stall.end()
+                await asyncio.gather(first, rest)
+                after = journal.statistics()
+                assert (after.commits - before, after.group_max) == (2, 100)
+
+    asyncio.run(story())
+
+
+def test_what_each_commit_took_is_told(tmp_path: Path) -> None:
+    took: list[int] = []
+
+    async def story() -> None:
+        async with opened(tmp_path, on_commit=took.append) as (journal, _):
+            for name in "abc":
+                await journal.intent(request(name), wire(request(name)))
+            assert (len(took), max(took), took[-1]) == (3, journal.statistics().commit_ns_max, journal.statistics().commit_ns_last)
 
     asyncio.run(story())
 
@@ -289,20 +308,20 @@ def test_jrn_03_a_full_queue_refuses_orders_and_takes_reports(tmp_path: Path) ->
 
     async def story() -> None:
         async with opened(tmp_path, queue_max=16) as (journal, _):
-            stall = Stall(tmp_path)
-            first = asyncio.gather(journal.intent(request("first"), wire(request("first"))))
-            await taken(journal)
-            rest = asyncio.gather(*(journal.intent(each, wire(each)) for each in asked))
-            await asyncio.sleep(0)
-            assert not journal.is_available
-            assert journal.cause == "16 writes wait already"
-            with pytest.raises(JournalError, match="16 writes wait already"):
-                await journal.intent(request("one too many"), wire(request("one too many")))
-            journal.report(report(asked[0], 1, OrderState.ACKED))
-            stall.end()
-            await asyncio.gather(first, rest)
-            assert journal.is_available
-            assert journal.statistics().refused == 1
+            with Stall(tmp_path) as stall:
+                first = asyncio.gather(journal.intent(request("first"), wire(request("first"))))
+                await taken(journal)
+                rest = asyncio.gather(*(journal.intent(each, wire(each)) for each in asked))
+                await asyncio.sleep(0)
+                assert not journal.is_available
+                assert journal.cause == "16 writes wait already"
+                with pytest.raises(JournalError, match="16 writes wait already"):
+                    await journal.intent(request("one too many"), wire(request("one too many")))
+                journal.report(report(asked[0], 1, OrderState.ACKED))
+                stall.end()
+                await asyncio.gather(first, rest)
+                assert journal.is_available
+                assert journal.statistics().refused == 1
         async with opened(tmp_path) as (_, found):
             assert len(found.orders) == 17
             assert len(found.undelivered["mm1"]) == 1
@@ -314,14 +333,14 @@ def test_reports_past_four_times_the_queue_are_counted_and_not_kept(tmp_path: Pa
     async def story() -> None:
         async with opened(tmp_path, queue_max=16) as (journal, _):
             await journal.intent(request(), wire(request()))
-            stall = Stall(tmp_path)
-            journal.delivered("mm1", 0)
-            await taken(journal)
-            for seq in range(1, 71):
-                journal.report(report(request(), seq, OrderState.ACKED))
-            stall.end()
-            await journal.settled()
-            assert journal.statistics().unwritten == 6
+            with Stall(tmp_path) as stall:
+                journal.delivered("mm1", 0)
+                await taken(journal)
+                for seq in range(1, 71):
+                    journal.report(report(request(), seq, OrderState.ACKED))
+                stall.end()
+                await journal.settled()
+                assert journal.statistics().unwritten == 6
         async with opened(tmp_path) as (_, found):
             assert [each.order_report_seq for each in found.undelivered["mm1"]] == list(range(1, 65))
 
@@ -435,3 +454,39 @@ def test_the_same_is_read_twice(tmp_path: Path) -> None:
             assert plain(first) == plain(second)
 
     asyncio.run(story())
+
+
+# --- a month of it ------------------------------------------------------------------------------------------
+
+ORDERS = int(os.environ.get("ENGINE_JOURNAL_ORDERS", "30000"))
+A_DAY = 3_000
+
+
+@pytest.mark.soak
+@pytest.mark.serial
+def test_jrn_13_a_long_life_levels_off(tmp_path: Path) -> None:
+    clock, sizes, counts = ManualClock(START_NS), list[int](), list[int]()
+    days = ORDERS // A_DAY
+    net = Decimal(0)
+
+    async def story() -> None:
+        nonlocal net
+        async with opened(tmp_path, clock, retention_days=3, queue_max=2 * A_DAY) as (journal, _):
+            for day in range(days):
+                asked = [request(f"{day}-{each}", created_ns=clock.now(), side=Side.SELL if each % 3 else Side.BUY) for each in range(A_DAY)]
+                await asyncio.gather(*(journal.intent(each, wire(each)) for each in asked))
+                for number, each in enumerate(asked):
+                    journal.report(report(each, 1, OrderState.FILLED, fill=fill(each.client_order_id, 1 + number, "0.01", clock.now()), ts_ns=clock.now()))
+                    net += Decimal((1 + number) * (-1 if number % 3 else 1)).scaleb(-2)
+                await journal.settled()
+                clock.advance(DAY_NS)
+                while journal.statistics().purged < max(0, day - 2) * A_DAY:
+                    await journal.settled()
+                sizes.append((tmp_path / "orders.db").stat().st_size)
+                counts.append(rows(tmp_path, "SELECT count(*) FROM intent")[0][0])  # type: ignore[arg-type]
+        async with opened(tmp_path, clock, retention_days=3) as (_, found):
+            assert [each.net_qty for each in found.positions] == [net]
+
+    asyncio.run(story())
+    assert max(counts) <= 5 * A_DAY
+    assert max(sizes[days // 2 :]) <= 1.1 * max(sizes[: days // 2])

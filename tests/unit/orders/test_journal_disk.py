@@ -22,6 +22,7 @@ from engine.schema.order import OrderState
 from tests.unit.orders.kit import fill, journal_in, opened, request, wire
 
 HERE = Path(__file__).resolve().parent
+WORLD = "tests.unit.orders.disk_world"
 KILL_BEFORE, KILL_WITHIN = "1", "2"
 NAMES = ["a0", "a1", "a2", "b0", "b1", "b2", "b3", "b4"]
 """In the order in which disk_world.py submits them."""
@@ -51,13 +52,11 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
 
 def tell(disk: Path, story: str, folder: Path, project_root: Path) -> dict[str, Any]:
     """Run a story of disk_world.py under that disk; what it told."""
-    environment = os.environ | {
-        "LD_PRELOAD": str(disk),
-        "FAULTY_DISK_PATH": "/orders.db",
-        "PYTHONPATH": str(project_root),
-    }
-    command = [sys.executable, "-m", "tests.unit.orders.disk_world", story, folder]
-    done = subprocess.run(command, env=environment, cwd=project_root, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    environment = os.environ | {"LD_PRELOAD": str(disk), "FAULTY_DISK_PATH": "/orders.db"}
+    # The tree comes last: it is the installed engine that is tested.
+    start = f"import runpy, sys; sys.path.append({str(project_root)!r}); runpy.run_module({WORLD!r}, run_name='__main__')"
+    command = [sys.executable, "-c", start, story, folder]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 

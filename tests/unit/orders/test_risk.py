@@ -540,6 +540,13 @@ def test_ordm_33_positions_and_open_orders_come_back() -> None:
         bench.risk.note_fill(request(), -1)
 
 
+def test_a_position_of_many_digits_comes_back_exactly() -> None:
+    bench = Bench(risk_config())
+    net = Decimal("-9223372036854775807.123456789012345678")
+    bench.risk.restore((Position(consumer_id="mm1", provider="simulated", symbol="BTC-USD", net_qty=net),), KillState())
+    assert bench.net() == net
+
+
 def test_what_is_calm_is_calm() -> None:
     bench = Bench(risk_config())
     assert CALM["breaches"] > 9_000

@@ -27,8 +27,6 @@ def known(tracker: Tracker, client_id: str, wire: str, **fields: Any) -> Track:
 def test_an_order_is_found_by_any_of_its_ids_in_any_spelling() -> None:
     tracker = Tracker(HOUR_NS)
     one = known(tracker, "1", WIRE, venue_order_id="OQCLML")
-    assert tracker.of_key(("mm1", "1")) is one
-    assert tracker.of_key(("mm2", "1")) is None
     assert tracker.find(report(ReportKind.ACK)) is one
     assert tracker.find(report(ReportKind.ACK, wire_order_id=WIRE.replace("-", "").upper())) is one
     assert tracker.find(report(ReportKind.ACK, wire_order_id="", venue_order_id="OQCLML")) is one
@@ -57,17 +55,13 @@ def test_trd_05_an_ended_order_is_known_for_the_retention_and_memory_stays_flat(
         tracker.note_end(track, number * HOUR_NS // 100)
         tracker.forget(number * HOUR_NS // 100)
         assert len(tracker) <= 101
-    last = tracker.of_key(("mm1", "3"))
-    assert last is not None
     end_ns = 9999 * HOUR_NS // 100
     assert tracker.forget(end_ns + HOUR_NS - 1) == 99
     assert tracker.forget(end_ns + HOUR_NS) == 1
     assert len(tracker) == 0
-    assert tracker.of_key(("mm1", "3")) is None
 
 
-def test_what_never_left_is_removed_and_its_id_free() -> None:
+def test_what_never_left_is_removed() -> None:
     tracker = Tracker(HOUR_NS)
     tracker.remove(known(tracker, "1", "a"))
-    assert tracker.of_key(("mm1", "1")) is None
-    assert list(tracker.open_orders()) == []
+    assert (list(tracker.open_orders()), len(tracker)) == ([], 0)

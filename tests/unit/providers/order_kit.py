@@ -6,18 +6,18 @@ import json
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from engine.config.sections_providers import ProviderOrdersConfig
-from engine.providers import ordergateway
 from engine.providers.ordergateway import Gateway
+from engine.schema.approved import ApprovedOrder
 from engine.schema.enums import Side
 from engine.schema.instrument import Instrument, InstrumentStatus, OrderType, TimeInForce
 from engine.schema.order import OrderRef, OrderRequest, VenueReport
+from tests.unit.orders.risk_kit import Bench, risk_config
 from tests.unit.providers.private_kit import Held, PrivateClient, PrivateVenue, held
 from tests.unit.providers.virtual_time import START_NS, now_s, pass_s, reached
 
@@ -33,12 +33,12 @@ SILENCE = object()
 Answer = Callable[[dict[str, Any]], Any]
 
 
-@dataclass(frozen=True)
-class StandIn:
-    """Has what a gateway looks at in an approved order, which nobody but risk can build."""
-
-    request: OrderRequest
-    wire_order_id: str
+def approved(request: OrderRequest, wire_id: str, of: Instrument) -> ApprovedOrder:
+    """What risk makes of an order that it lets pass: nobody else can."""
+    bench = Bench(risk_config(), of)
+    price = 60_000 * 10**of.price_scale
+    bench.top(price, price + 1, of.price_scale, of)
+    return bench.risk.approve(bench.take(request), wire_id)
 
 
 class OrderVenue(PrivateVenue):
@@ -143,7 +143,7 @@ class Trading:
         }  # fmt: skip
         if given["order_type"] is OrderType.MARKET:
             given |= {"price_raw": None, "tif": TimeInForce.IOC}
-        return StandIn(OrderRequest(**given), wire_id or self.wire_id)
+        return approved(OrderRequest(**given), wire_id or self.wire_id, instrument(self.venue.name))
 
     def ref(self, venue_order_id: str | None = None, created_ns: int = START_NS) -> OrderRef:
         return OrderRef(wire_order_id=self.wire_id, symbol="BTC-USDT", venue_order_id=venue_order_id, created_ns=created_ns)
@@ -153,6 +153,7 @@ def instrument(venue: str) -> Instrument:
     return Instrument(
         provider=venue, symbol="BTC-USDT", venue_symbol=SPELLINGS[venue], base="BTC", quote="USDT",
         status=InstrumentStatus.TRADING, price_scale=1, qty_scale=8, tick_size_raw=1, lot_size_raw=1, min_qty_raw=1,
+        post_only_supported=True,
     )  # fmt: skip
 
 
@@ -161,7 +162,6 @@ async def trading(
     name: str, monkeypatch: Any, *, dead_man_s: int = 0, kind: Any = "", venue: OrderVenue | None = None
 ) -> AsyncIterator[Trading]:
     """Orders enabled at a scripted venue that has taken the login."""
-    monkeypatch.setattr(ordergateway, "ApprovedOrder", StandIn)
     desk = Desk()
     orders = ProviderOrdersConfig(enabled=True, dead_man_s=dead_man_s)
     async with venue or OrderVenue(name) as there, held(there, monkeypatch, kind=kind, orders=orders, reports=desk) as it:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from engine.providers.ordergateway import ANSWER_WITHIN_S, sent_of
 from engine.schema.enums import Side
 from engine.schema.gateway import WireIdStyle
 from engine.schema.instrument import OrderType, TimeInForce
-from engine.schema.order import Liquidity, ReportKind, ReportSource, SendOutcome, Sent
+from engine.schema.order import Liquidity, OrderRef, ReportKind, ReportSource, SendOutcome, Sent
 from tests.unit.providers.order_kit import SILENCE, WIRE_IDS, OrderVenue, Trading, trading
 from tests.unit.providers.private_kit import SECRETS, VENUES
 from tests.unit.providers.virtual_time import START_NS, in_virtual_time, now_s, pass_s, reached
@@ -455,11 +456,10 @@ def test_a_token_that_is_forgotten_is_fetched_and_the_order_sent_once_more(said:
 
 def test_only_what_risk_approved_is_sent_ORDM_04(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(it: Trading) -> None:
-        with pytest.raises(MisuseError):
-            await it.gateway.submit(it.order().request)
-        monkeypatch.undo()
-        with pytest.raises(MisuseError):
-            await it.gateway.submit(it.order())
+        order = it.order()
+        for other in (order.request, SimpleNamespace(request=order.request, wire_order_id=order.wire_order_id), None):
+            with pytest.raises(MisuseError):
+                await it.gateway.submit(other)
         assert it.venue.orders == []
 
     run("binance", monkeypatch, main)
@@ -770,6 +770,54 @@ def test_an_order_of_kraken_that_has_ended_is_found_among_those(monkeypatch: pyt
     run("kraken", monkeypatch, main)
 
 
+def test_orders_of_kraken_that_ended_are_asked_for_together_JRN_07(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(it: Trading) -> None:
+        ended = {**KRAKEN_ROW, "status": "canceled", "closetm": 1800000001.25}
+        closed = {f"O-{number}": {**ended, "cl_ord_id": f"{number:032x}"} for number in range(20)}
+        it.venue.will("OpenOrders", {"error": [], "result": {"open": {}}})
+        it.venue.will("ClosedOrders", {"error": [], "result": {"closed": closed, "count": 20}})
+        await it.gateway.open_orders()
+        for number in range(20):
+            ref = OrderRef(wire_order_id=f"{number:032x}", symbol="BTC-USDT", venue_order_id=f"O-{number}")
+            report = await it.gateway.query(ref)
+            assert report is not None
+            assert (report.kind, report.venue_order_id) == (ReportKind.CANCELLED, f"O-{number}")
+        assert await it.gateway.query(it.ref()) is None  # neither open nor ended
+        assert [len(it.venue.of(path)) for path in ("OpenOrders", "ClosedOrders")] == [1, 1]
+        await pass_s(1.0)
+        assert await it.gateway.query(it.ref()) is None  # a second look is one of its own
+        assert [len(it.venue.of(path)) for path in ("OpenOrders", "ClosedOrders")] == [2, 2]
+
+    run("kraken", monkeypatch, main)
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_times_are_told_by_our_clock_and_asked_for_by_the_venues(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(it: Trading) -> None:
+        it.venue.offset_ns = -150_000_000_000
+        await it.gateway.ways.glance_at_clock()
+        method, answer = FOUND[name]
+        it.venue.will(method, answer)
+        report = await it.gateway.query(it.ref())
+        assert report is not None
+        assert report.order_created_ns is not None
+        at_venue_ns = {"binance": 1_000_000, "coinbase": START_NS, "kraken": START_NS + 500_000_000}[name]
+        assert abs(report.order_created_ns - at_venue_ns - 150_000_000_000) < 2_000_000_000
+        it.venue.will("myTrades", {"result": []})
+        it.venue.will("orders/historical/fills", {"fills": []})
+        it.venue.will("TradesHistory", {"error": [], "result": {"trades": {}}})
+        await it.gateway.fills(["BTC-USDT"], START_NS)
+        ((_, _, asked), *_) = it.venue.orders[-1:]
+        since_ns = {
+            "binance": lambda: asked["params"]["startTime"] * 10**6,
+            "coinbase": lambda: from_rfc3339(asked["start_sequence_timestamp"]),
+            "kraken": lambda: int(asked["start"]) * 10**9,
+        }[name]()
+        assert abs(since_ns - START_NS + 150_000_000_000) < 3_000_000_000
+
+    run(name, monkeypatch, main)
+
+
 @pytest.mark.parametrize("name", VENUES)
 def test_open_orders_are_told_those_of_others_too_JRN_09(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(it: Trading) -> None:
@@ -822,7 +870,9 @@ def test_fills_of_coinbase_come_page_by_page_BOOK_04(monkeypatch: pytest.MonkeyP
         fills = await it.gateway.fills(["BTC-USDT"], START_NS)
         assert [fill.exec_id for fill in fills] == ["t1", "t2", "t3"]
         first, second = it.venue.of("orders/historical/fills")
-        assert (first["start_sequence_timestamp"], second["cursor"]) == ("2027-01-15T08:00:00.000000000Z", "next")
+        # By the venue's clock, which is known to half of its tick.
+        assert abs(from_rfc3339(first["start_sequence_timestamp"]) - START_NS) <= 500_000
+        assert second["cursor"] == "next"
 
     run("coinbase", monkeypatch, main)
 
@@ -833,7 +883,7 @@ def test_fills_of_kraken_come_page_by_page_BOOK_04(monkeypatch: pytest.MonkeyPat
                 "cost": "10", "fee": "0.1"}  # fmt: skip
 
     async def main(it: Trading) -> None:
-        pages = [{f"T-{number}": row(number) for number in range(50, 0, -1)}, {"T-0": row(0), "T--1": row(-1)}]
+        pages = [{f"T-{number}": row(number) for number in range(50, 0, -1)}, {"T-0": row(0), "OTHER": {**row(0), "pair": "ADAUSD"}}]
         it.venue.will("TradesHistory", *({"error": [], "result": {"trades": page, "count": 52}} for page in pages))
         fills = await it.gateway.fills(["BTC-USDT"], START_NS)
         assert [fill.exec_id for fill in fills] == [f"T-{number}" for number in range(51)]

@@ -125,6 +125,23 @@ def test_what_is_refused_is_refused_in_the_venues_words_and_leaves_nothing(
     assert client.ask("allOrders", symbol="BTCUSDT")["result"] == []
 
 
+def test_a_tick_that_has_changed_holds_for_new_orders_and_old_ones_keep_their_price(client: BinanceClient) -> None:
+    client.place(price="61000.05", newClientOrderId="old")
+    client.venue.change_tick(client.venue.markets["BTCUSDT"], "0.10")
+    assert error(client.place(price="61000.05"))[2] == "Filter failure: PRICE_FILTER"
+    assert client.place(price="61000.10")["status"] == 200
+    client.venue.change_tick(client.venue.markets["BTCUSDT"], "0.001")
+    assert client.place(price="61000.001")["status"] == 200
+    found = client.ask("order.status", symbol="BTCUSDT", origClientOrderId="old")["result"]
+    assert found["price"] == "61000.05000000"
+    client.venue.desk.fill(client.venue.desk.orders[0], 50)
+    client.venue.desk.tell_all()
+    report = client.events()[-1]
+    assert (report["L"], report["Z"]) == ("61000.05000000", "30.50002500")
+    assert client.ask("openOrders.cancelAll", symbol="BTCUSDT")["status"] == 200
+    assert client.balance("USDT") == ("99969.49997500", "250.00000000")
+
+
 def test_an_id_is_unique_among_open_orders_alone(client: BinanceClient) -> None:
     assert client.place(newClientOrderId="same")["status"] == 200
     assert error(client.place(newClientOrderId="same")) == (400, -2010, "Duplicate order sent.")

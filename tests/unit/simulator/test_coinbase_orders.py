@@ -162,6 +162,15 @@ def test_a_token_of_another_key_or_another_call_places_nothing(client: CoinbaseC
     assert client.venue.desk.orders == []
 
 
+def test_calls_of_a_key_have_a_limit_of_their_own(client: CoinbaseClient) -> None:
+    client.venue.true_us = lambda: START_US
+    assert [client.rest("GET", "accounts")[0] for _ in range(30)] == [200] * 30
+    assert client.rest("GET", "accounts")[0] == 429
+    assert client.venue.rest("/api/v3/brokerage/time", {}).status == 200
+    client.venue.limited = False
+    assert client.rest("GET", "accounts")[0] == 200
+
+
 def test_wallets_tell_what_orders_hold(client: CoinbaseClient) -> None:
     client.place("holds", "SELL", base_size="0.25", limit_price="70000.00")
     wallet = client.rest("GET", "accounts")[1]["accounts"][0]

@@ -195,6 +195,16 @@ def test_a_signature_over_other_values_places_nothing(client: KrakenClient) -> N
     assert client.venue.desk.orders == []
 
 
+def test_calls_of_a_key_are_counted_and_orders_are_not(client: KrakenClient) -> None:
+    client.venue.true_us = lambda: START_US + 60 * 10**6
+    asked = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "61000.0", "volume": "0.001"}
+    for _ in range(30):
+        assert client.rest("AddOrder", **asked)[1]["error"] == []
+    answers = [client.rest("TradesHistory")[1]["error"] for _ in range(11)]
+    assert answers == [[]] * 10 + [["EAPI:Rate limit exceeded"]]
+    assert client.venue.breaches == {"private_requests": 1}
+
+
 def test_young_cancels_fill_the_counter_of_their_pair(client: KrakenClient) -> None:
     client.venue.true_us = lambda: START_US
     refused = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,21 @@ def test_of_one_price_the_older_is_filled_first() -> None:
     taker = place(venue, two, market, "buy", ask, 6)
     assert (first.status, taker.status) == (Status.FILLED, Status.FILLED)
     assert market.asks.level(0) == (ask, 50)
+
+
+def test_what_the_market_takes_back_of_a_price_is_what_came_last_and_never_a_clients() -> None:
+    venue, market, one, _ = a_market()
+    bid, bid_qty, _, _ = market.top()
+    order = place(venue, one, market, "buy", bid, 7)
+    queue = market.bids.queues[bid]
+    assert queue.ahead_of(order) == bid_qty
+    assert queue.resize(bid_qty + 7 + 5) == bid_qty + 7 + 5
+    assert queue.resize(bid_qty + 7 + 2) == bid_qty + 7 + 2
+    assert queue.ahead_of(order) == bid_qty
+    assert queue.resize(bid_qty) == bid_qty
+    assert queue.ahead_of(order) == bid_qty - 7
+    assert queue.resize(0) == 7
+    assert queue.head == (order, 7)
 
 
 def test_a_better_price_comes_before_an_older_one() -> None:
@@ -212,6 +228,83 @@ def test_money_is_conserved_whatever_clients_do(name: str) -> None:
             assert held_now.free_raw >= 0
         locked = sum(order.locked_raw for order in account.open_orders.values() if order.is_buy)
         assert account.holdings[instrument.quote].locked_raw == 250 * 10**SCALE + locked
+
+
+class Twin:
+    """A book as a plain list of who waits: [buys, price, who, quantity], in the order they came."""
+
+    def __init__(self, market: SymbolMarket) -> None:
+        self.waiting: list[list[Any]] = [
+            [ladder.is_bid, price, None, qty] for ladder in (market.bids, market.asks) for price, qty in ladder.top(None)
+        ]
+
+    def place(self, who: object, owner: object, buys: bool, price: int | None, qty: int, tif: Tif, self_trade: SelfTrade) -> list[tuple[Any, int, int]]:
+        """Who was met at which price for how much."""
+        met: list[tuple[Any, int, int]] = []
+        others = sorted((one for one in self.waiting if one[0] is not buys), key=lambda one: one[1] if buys else -one[1])
+        accepted = [one for one in others if price is None or (one[1] <= price if buys else one[1] >= price)]
+        if tif is Tif.FOK and sum(one[3] for one in accepted) < qty:
+            return []
+        for one in accepted:
+            if not qty:
+                break
+            if one[2] is not None and one[2][0] is owner:
+                if self_trade is not SelfTrade.TAKER:
+                    self.waiting.remove(one)
+                if self_trade is not SelfTrade.MAKER:
+                    return met
+                continue
+            part = min(qty, one[3])
+            met.append((one[2], one[1], part))
+            one[3] -= part
+            qty -= part
+            if not one[3]:
+                self.waiting.remove(one)
+        if qty and price is not None and tif is Tif.GTC:
+            self.waiting.append([buys, price, who, qty])
+        return met
+
+    def cancel(self, who: object) -> None:
+        self.waiting = [one for one in self.waiting if one[2] is not who]
+
+    def levels(self, buys: bool) -> list[tuple[int, int]]:
+        sums: dict[int, int] = {}
+        for is_bid, price, _, qty in self.waiting:
+            if is_bid is buys:
+                sums[price] = sums.get(price, 0) + qty
+        return sorted(sums.items(), reverse=buys)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_meets_whom_is_as_in_a_plain_list(seed: int) -> None:
+    venue, market, one, two = a_market()
+    twin, rng = Twin(market), random.Random(seed)
+    names: dict[int, tuple[object, int]] = {}
+    for number in range(1, 250):
+        account = rng.choice([one, two])
+        if account.open_orders and rng.random() < 0.25:
+            order = rng.choice(list(account.open_orders.values()))
+            twin.cancel(names[order.number])
+            venue.desk.cancel(order)
+            venue.desk.tell_all()
+            continue
+        bid, _, ask, _ = market.top()
+        buys = rng.random() < 0.5
+        price = None if rng.random() < 0.1 else rng.choice([bid - 1, bid, bid + 1, ask - 1, ask, ask + 1])
+        qty, tif = rng.randrange(1, 4000), Tif.GTC if price is None else rng.choice([Tif.GTC, Tif.GTC, Tif.IOC, Tif.FOK])
+        self_trade = rng.choice(list(SelfTrade))
+        fills_before = len(venue.desk.fills)
+        order = place(venue, account, market, "buy" if buys else "sell", price, qty, tif=tif, self_trade=self_trade)
+        names[order.number] = who = (account, order.number)
+        met = twin.place(who, account, buys, price, qty, tif, self_trade)
+        told = venue.desk.fills[fills_before:]
+        taken = [(fill.price_raw, fill.qty_raw) for fill in told if fill.order is order]
+        assert taken == [(at, part) for _, at, part in met], number
+        made = [(names[fill.order.number], fill.price_raw, fill.qty_raw) for fill in told if fill.order is not order]
+        assert made == [entry for entry in met if entry[0] is not None], number
+        assert market.bids.top(None) == twin.levels(True)
+        assert market.asks.top(None) == twin.levels(False)
+    assert len(venue.desk.fills) > 50
 
 
 def test_without_clients_orders_a_market_is_what_it_always_was() -> None:

@@ -1,0 +1,242 @@
+"""What the surface shows: read on the engine's loop, as values that its own thread encodes. Each read is short."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from engine.base.errors import CapacityError, UnknownSymbolError
+from engine.base.ids import instrument_id, instrument_key
+from engine.config.effective import effective
+from engine.providers.budget import CallClass
+from engine.providers.session import Session
+from engine.runtime.live import LiveEngine
+from engine.runtime.providerreport import ProviderReport, provider_report
+from engine.runtime.surface.calls import Answer, Call, page
+from engine.schema.codec import to_object
+from engine.schema.enums import EventType
+
+_UNAVAILABLE = 503
+
+
+# -- how it goes -----------------------------------------------------------------------------------------------
+
+
+async def health(call: Call) -> Answer:
+    """What is wrong, by venue, book, consumer, journal and pool; the loop turns, for it answers."""
+    faults = faults_of(call.live)
+    return Answer({"status": "degraded" if any(faults.values()) else "ok", **faults})
+
+
+async def ready(call: Call) -> Answer:
+    """Whether every book is in force and orders are reconciled; else why not."""
+    faults = faults_of(call.live)
+    reasons = [f"{name}: {why}" for part in ("venues", "books", "orders") for name, why in faults[part].items()]
+    return Answer({"ready": not reasons, "reasons": reasons}, _UNAVAILABLE if reasons else 200)
+
+
+def faults_of(live: LiveEngine) -> dict[str, dict[str, str]]:
+    """What is wrong, by part and name; empty parts are how it should be."""
+    engine = live.engine
+    venues, books = {}, {}
+    for session in live.sessions:
+        report = provider_report(session)
+        if report.state != "up":
+            venues[report.name] = f"{report.state}: {report.cause}"
+        elif report.account not in ("none", "up"):
+            venues[report.name] = f"account {report.account}: {report.account_cause}"
+        if "book" in session.settings.streams:
+            books.update({
+                f"{report.name}:{book.symbol}": "not in force" for book in session.feed.stream.book_list()
+                if not book.is_valid
+            })  # fmt: skip
+    pools = {
+        name: f"{row.in_use} of {row.capacity} in use, exhausted {row.exhausted} times"
+        for name, row in engine.recycler.statistics().pools.items()
+        if row.capacity and row.in_use >= row.capacity
+    }
+    consumers = {name: runner.state for name, runner in engine.runners.items() if runner.state != "running"}
+    consumers |= dict.fromkeys(engine.leaving, "stalled")
+    return {"venues": venues, "books": books, "consumers": consumers, "pools": pools,
+            "orders": {} if live.orders is None else live.orders.faults()}  # fmt: skip
+
+
+# -- consumers -------------------------------------------------------------------------------------------------
+
+
+async def subscriptions(call: Call) -> Answer:
+    """Held subscriptions, of one consumer or of all."""
+    wanted = call.consumer(call.query.consumer_id)
+    desk = call.live.engine.desk
+    rows = [
+        msgspec.to_builtins(held)
+        for consumer_id in (call.live.engine.runners if wanted is None else (wanted,))
+        for held in desk.subscriptions(consumer_id)
+    ]
+    return Answer(page("subscriptions", rows, call.query))
+
+
+async def consumers(call: Call) -> Answer:
+    """Every consumer."""
+    rows = [_consumer(call.live, name) for name in call.live.engine.runners]
+    return Answer(page("consumers", rows, call.query))
+
+
+async def consumer(call: Call) -> Answer:
+    """One consumer."""
+    name = call.consumer(call.path["consumer_id"])
+    assert name is not None
+    return Answer(_consumer(call.live, name))
+
+
+def _consumer(live: LiveEngine, consumer_id: str) -> dict[str, Any]:
+    engine = live.engine
+    runner = engine.runners[consumer_id]
+    return {
+        "consumer_id": consumer_id,
+        "name": engine.names[consumer_id],
+        "mode": runner.mode,
+        "state": runner.state,
+        "trading_switch": msgspec.to_builtins(engine.switches.of(consumer_id)),
+        "subscriptions": [held.subscription_id for held in engine.desk.subscriptions(consumer_id)],
+        "counts": runner.statistics(),
+    }
+
+
+async def routing(call: Call) -> Answer:
+    """The routing version in force, and what reaches whom."""
+    engine = call.live.engine
+    table = {
+        consumer_id: sorted(_stream_name(stream) for stream in engine.desk.streams(consumer_id))
+        for consumer_id in engine.runners
+    }
+    return Answer({"version": engine.board.current_version(), "table": table})
+
+
+def _stream_name(stream: int) -> str:
+    provider, symbol = instrument_key(stream >> 4)
+    return f"{provider}:{symbol or ''}:{EventType(stream & 15).class_name}"
+
+
+# -- venues ----------------------------------------------------------------------------------------------------
+
+
+async def providers(call: Call) -> Answer:
+    """Every provider."""
+    return Answer(page("providers", [_provider(session) for session in call.live.sessions], call.query))
+
+
+async def provider(call: Call) -> Answer:
+    """One provider."""
+    return Answer(_provider(session_of(call)))
+
+
+def session_of(call: Call) -> Session:
+    """The session of the provider that the path names.
+
+    Raises:
+        UnknownSymbolError: there is none of this name.
+    """
+    name = call.provider()
+    return next(session for session in call.live.sessions if session.feed.provider == name)
+
+
+def _provider(session: Session) -> dict[str, Any]:
+    report: ProviderReport = provider_report(session)
+    budget, now_s = session.gate.budget, asyncio.get_running_loop().time()
+    limits = {
+        "weight": budget.limits.weight,
+        "within_s": budget.limits.within_s,
+        "used": budget.used(now_s),
+        "banned_s": budget.banned_s(now_s, CallClass.ORDERS),
+    }
+    return {**asdict(report), "rest_limits": limits}
+
+
+async def balances(call: Call) -> Answer:
+    """What a provider's account holds, as last told."""
+    events = call.live.engine.purses.of(call.provider())
+    return Answer({"balances": [to_object(event) for event in events]})
+
+
+async def instruments(call: Call) -> Answer:
+    """Instrument records."""
+    query = call.query
+    rows = [
+        record
+        for record in call.live.engine.catalogue
+        if query.provider in (None, record.provider) and query.symbol in (None, record.symbol)
+    ]
+    found = page("instruments", rows, query)
+    return Answer({**found, "instruments": [record.to_record() for record in found["instruments"]]})
+
+
+async def book(call: Call) -> Answer:
+    """A book as it is now; never one that is not in force."""
+    engine, name, symbol = call.live.engine, call.provider(), call.path["symbol"]
+    if name not in engine.catalogue.carriers(symbol):
+        raise UnknownSymbolError(f"provider {name} does not carry {symbol}", op="books.get", symbol=symbol,
+                                 hint=f"GET /instruments?provider={name} lists what it carries")  # fmt: skip
+    event = engine.shelf.copy_of(instrument_id(name, symbol))
+    if event is None:
+        raise CapacityError(f"the book of {symbol} at {name} is not in force", op="books.get", provider=name,
+                            symbol=symbol, hint="it resynchronises; ask again in a moment")  # fmt: skip
+    told = to_object(event)
+    for side in ("bids", "asks"):
+        told[side] = told[side][: call.query.depth]
+    return Answer({**told, "state": "valid", "age_ns": max(0, engine.clock.now() - event.ts_recv_ns)})
+
+
+# -- the engine itself -----------------------------------------------------------------------------------------
+
+
+def telemetry_rows(live: LiveEngine, query: Any) -> tuple[list[bytes], int, int]:
+    """Records after ``since_id`` as JSON, the number to go on from, and how many had left before they were read."""
+    bus = live.engine.telemetry
+    newer = [(number, one) for one in bus.records() if (number := _number(one.event_id)) > query.since_id]
+    wanted = [
+        (number, one) for number, one in newer
+        if query.type in (None, one.type.text) and query.severity in (None, one.severity.text)
+    ]  # fmt: skip
+    shown = wanted[: query.limit]
+    next_id = shown[-1][0] if len(shown) < len(wanted) else max(bus.newest, query.since_id)
+    missed = max(0, bus.newest - query.since_id) - len(newer)
+    return [one.to_json() for _, one in shown], next_id, missed
+
+
+def _number(event_id: str) -> int:
+    return int(event_id.rpartition(":")[2])
+
+
+async def telemetry(call: Call) -> Answer:
+    """What operators are told."""
+    rows, next_id, missed = telemetry_rows(call.live, call.query)
+    return Answer({"records": [msgspec.Raw(row) for row in rows], "next_id": next_id, "missed": missed})
+
+
+async def dead_letters(call: Call) -> Answer:
+    """What could not be delivered; it stays where it is."""
+    dlq = call.live.engine.dlq
+    found = page("records", dlq.records(), call.query)
+    found["records"] = [msgspec.Raw(record.to_json()) for record in found["records"]]
+    return Answer({**found, "counts": msgspec.to_builtins(dlq.statistics())})
+
+
+async def pools(call: Call) -> Answer:
+    """Every pool, and what is out of them the longest."""
+    recycler = call.live.engine.recycler
+    found = recycler.statistics()
+    rows = {name: asdict(row) for name, row in found.pools.items()}
+    rows |= {f"levels[{size}]": asdict(row) for size, row in found.blocks.items()}
+    return Answer({"debug": recycler.debug, "pools": rows, "outstanding": recycler.outstanding(call.query.limit)})
+
+
+async def configuration(call: Call) -> Answer:
+    """Every value in force and where it came from, secrets masked."""
+    rows = effective(call.live.engine.config)
+    return Answer({"values": {path: {"value": value, "from": origin} for path, (value, origin) in rows.items()}})
+
+
