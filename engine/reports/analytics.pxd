@@ -68,7 +68,7 @@ cdef class SymbolAnalytics:
     cdef DepthBook book
     cdef TimeSums rates
     cdef TimeSums flow
-    cdef VolumeProfile profile
+    cdef readonly VolumeProfile profile
     cdef Sample sample
     cdef Episodes episodes
     cdef RestingFills fills

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from typing import Any, final
 
+from engine.reports.profile import VolumeProfile
 from engine.reports.settings import ReportSettings
 
 @final
@@ -22,6 +23,8 @@ class SymbolAnalytics:
     def price_scale(self) -> int: ...
     @property
     def qty_scale(self) -> int: ...
+    @property
+    def profile(self) -> VolumeProfile: ...
     @property
     def resync_wanted(self) -> bool: ...
     def trade(

@@ -33,6 +33,7 @@ cdef class ReportWorker:
     cdef uint32_t _count
     cdef uint32_t _capacity
 
+    cdef SymbolAnalytics _rescale(self, uint32_t place, Event event)
     cdef int _apply(self) except -1
     cdef bint _learn(self, Event event, uint32_t place) except -1
     cdef int _tick(self, SymbolAnalytics state, object composer, int64_t until_ms) except -1

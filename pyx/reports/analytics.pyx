@@ -15,6 +15,8 @@ from engine.reports.tradeids cimport TradeIds
 from engine.reports.wide cimport scale_raw
 from engine.schema.market cimport (TICKER_ASK, TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, Level, TickerData)
 
+from math import gcd
+
 from engine.base.errors import ScaleOverflowError
 
 cdef enum:
@@ -55,7 +57,8 @@ cdef class SymbolAnalytics:
         self.flow = TimeSums(settings.flow_ms)
         self.tick_raw = tick_raw
         self.bin_ticks = settings.bin_ticks
-        self.profile = VolumeProfile(settings.profile_ms, max(1, tick_raw) * settings.bin_ticks)
+        self.profile = VolumeProfile(settings.profile_ms, max(1, tick_raw) * settings.bin_ticks,
+                                     gcd(settings.profile_ms, settings.slow_ms))
         self.is_profile_new = True
         self.sample = Sample()
         self.episodes = Episodes(settings.spoofing_ms, settings.episode_max_ms)

@@ -3,7 +3,7 @@ from libc.stdint cimport INT64_MIN, int64_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from engine.reports.line cimport Line, line_at, line_clear, line_drop, line_find, line_find_after, line_insert, line_key
+from engine.reports.line cimport Line, line_at, line_clear, line_drop, line_find, line_insert, line_key
 from engine.reports.wide cimport (scale_raw, wide, wide_add, wide_int, wide_is_below, wide_of, wide_scale,
                                   wide_take, wide_times)
 
@@ -15,10 +15,15 @@ cdef int64_t _floor_div(int64_t a, int64_t b) noexcept nogil:
 
 
 cdef class VolumeProfile:
-    """Bins of *bin_raw* price units over *span_ms*; what is in the window is in its bin, to the last unit."""
+    """Bins of *bin_raw* price units over *span_ms*; what is in the window is in its bin, to the last unit.
 
-    def __init__(self, span_ms: int, bin_raw: int):
+    It is looked at and let go at whole multiples of *cell_ms* only, of which the span is one as well: trades between
+    two of them come and go together, so they are kept together.
+    """
+
+    def __init__(self, span_ms: int, bin_raw: int, cell_ms: int = 1):
         self.span_ms = span_ms
+        self.cell_ms = cell_ms
         self.bin_raw = bin_raw
         self.expired_ms = INT64_MIN
 
@@ -33,18 +38,7 @@ cdef class VolumeProfile:
         cdef Bin* found
         if ms <= self.expired_ms:
             return 0
-        at = line_find_after(&self.groups, sizeof(TradeGroup), ms)
-        group = <TradeGroup*>line_at(&self.groups, sizeof(TradeGroup), at - 1) if at else NULL
-        if group == NULL or group.ms != ms or group.bin != bin:
-            group = <TradeGroup*>line_insert(&self.groups, sizeof(TradeGroup), at)
-            if group == NULL:
-                with gil:
-                    raise MemoryError("profile")
-            memset(group, 0, sizeof(TradeGroup))
-            group.ms = ms
-            group.bin = bin
-        group.count += 1
-        wide_add(&group.volume, wide_of(qty_raw))
+        group = self._group((_floor_div(ms - 1, self.cell_ms) + 1) * self.cell_ms, bin)
         at = line_find(&self.bins, sizeof(Bin), bin)
         if at == self.bins.count or line_key(&self.bins, sizeof(Bin), at) != bin:
             found = <Bin*>line_insert(&self.bins, sizeof(Bin), at)
@@ -54,11 +48,32 @@ cdef class VolumeProfile:
             memset(found, 0, sizeof(Bin))
             found.bin = bin
         found = <Bin*>line_at(&self.bins, sizeof(Bin), at)
+        group.count += 1
         found.count += 1
+        wide_add(&group.volume, wide_of(qty_raw))
         wide_add(&found.volume, wide_of(qty_raw))
         wide_add(&self.total, wide_of(qty_raw))
         self.trade_count += 1
         return 0
+
+    cdef TradeGroup* _group(self, int64_t until_ms, int64_t bin) except NULL nogil:
+        """The group of a cell and a bin; a new one where there is none."""
+        cdef uint32_t end = line_find(&self.groups, sizeof(TradeGroup), until_ms + 1)
+        cdef uint32_t at = end
+        cdef TradeGroup* group
+        while at and line_key(&self.groups, sizeof(TradeGroup), at - 1) == until_ms:
+            at -= 1
+            group = <TradeGroup*>line_at(&self.groups, sizeof(TradeGroup), at)
+            if group.bin == bin:
+                return group
+        group = <TradeGroup*>line_insert(&self.groups, sizeof(TradeGroup), end)
+        if group == NULL:
+            with gil:
+                raise MemoryError("profile")
+        memset(group, 0, sizeof(TradeGroup))
+        group.until_ms = until_ms
+        group.bin = bin
+        return group
 
     cdef void expire(self, int64_t now_ms) noexcept nogil:
         cdef TradeGroup* group

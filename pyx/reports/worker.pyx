@@ -10,7 +10,7 @@ from engine.schema.quotes cimport Ticker
 
 from functools import partial
 
-from engine.base.errors import UnknownSymbolError
+from engine.base.errors import ScaleOverflowError, UnknownSymbolError
 from engine.reports.compose import Composer
 
 cdef enum:
@@ -131,12 +131,28 @@ cdef class ReportWorker:
                 self._tick(state, self._composers[place], (event.h.ts_recv_ns - 1) // NS_PER_MS)
             if event.h.price_scale != state.price_scale or event.h.qty_scale != state.qty_scale:
                 self._apply()
-                self._composers[place].rescale(event.h.price_scale, event.h.qty_scale)
+                state = self._rescale(place, event)
             self._batch[self._count].state = <PyObject*>state
             self._batch[self._count].event = <PyObject*>event
             self._count += 1
         self._apply()
         self.events += len(events)
+
+    cdef SymbolAnalytics _rescale(self, uint32_t place, Event event):
+        """A symbol's scales have widened; where what is kept does not fit them, it begins anew."""
+        cdef SymbolAnalytics state = self._states[place]
+        cdef SymbolAnalytics fresh
+        try:
+            self._composers[place].rescale(event.h.price_scale, event.h.qty_scale)
+            return state
+        except ScaleOverflowError as error:
+            if self._on_error is None:
+                raise
+            self._on_error(f"{state.venue}:{state.symbol}", "scale", error)
+        self.carry(place, state.venue, state.symbol, event.h.price_scale, event.h.qty_scale, 0)
+        fresh = self._states[place]
+        fresh.due_ns = state.due_ns
+        return fresh
 
     def _reserve(self, uint32_t count) -> None:
         cdef Fed* grown

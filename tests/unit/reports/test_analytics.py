@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,6 @@ from engine.reports.analytics import SymbolAnalytics
 from engine.reports.compose import Composer
 from engine.reports.depth import raw_text
 from engine.reports.numbers import rounded, scaled_text
-from engine.reports.profile import VolumeProfile
 from engine.reports.settings import Exact, ReportSettings
 from engine.reports.tradeids import TradeIds
 from tests.unit.reports.report_kit import EPOCH_MS, NS, Symbol
@@ -181,10 +182,14 @@ def test_chk_10_the_bins_hold_every_unit_of_the_window(seed: int) -> None:
         price, qty = rng.randrange(1, 10**7), rng.randrange(1, 10**17)
         traded.append((at_ms, price, qty))
         symbol.core.trade(number + 1, number, (EPOCH_MS + at_ms) * NS, (EPOCH_MS + at_ms) * NS, price, qty, 1, number)
-    now_ms = 1 + 1999 * 1500
+    now_ms = 2_998_000
     facts = symbol.core.slow(EPOCH_MS + now_ms, 900_000, (95, 10), 5)
-    assert facts["trade_count"] == sum(now_ms - 1_800_000 < at_ms for at_ms, _, _ in traded)
-    assert VolumeProfile(1, 5).volumes() == {}
+    inside = [(price, qty) for at_ms, price, qty in traded if at_ms > now_ms - 1_800_000]
+    volumes: dict[int, int] = defaultdict(int)
+    for price, qty in inside:
+        volumes[price // 5] += qty
+    assert facts["trade_count"] == len(inside)
+    assert symbol.core.profile.volumes() == volumes
 
 
 # --- numbers ------------------------------------------------------------------------------------------------
@@ -232,6 +237,30 @@ def test_a_wider_scale_changes_no_figure() -> None:
     one, other = plain.report("18"), widened.report("18")
     assert one == other
     assert {anomaly["type"] for anomaly in one["anomalies"]} == {"spoofing", "iceberg"}
+
+
+@pytest.mark.serial
+@pytest.mark.timeout(30)
+def test_slo_13_a_busy_symbol_stays_within_five_megabytes() -> None:
+    """A hundred trades a second for longer than the longest window, on a walking price."""
+    rng = random.Random(1)
+    core = SymbolAnalytics("binance", "BTC-USDT", 2, 8, 1, ReportSettings())
+    composer = Composer(core, ReportSettings())
+    before_kib = resident_kib()
+    ts_ns, price = EPOCH_MS * NS, 1_000_000
+    levels = [(price - i, 10**8 + i) for i in range(1000)], [(price + 1 + i, 10**8 + i) for i in range(1000)]
+    core.depth(1, 0, 1, ts_ns, ts_ns, *levels)
+    for number in range(2, 200_000):
+        ts_ns += 10 * NS
+        price += rng.choice((-1, 0, 1))
+        core.trade(number, number - 1, ts_ns, ts_ns, price, rng.randrange(1, 10**9), 1 + number % 2, number)
+        if number % 200 == 0:
+            composer.tick_slow(ts_ns // NS // 2000 * 2000)
+    assert resident_kib() - before_kib < 5 * 1024
+
+
+def resident_kib() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
 
 
 def test_a_scale_that_does_not_fit_is_refused() -> None:

@@ -274,3 +274,50 @@ def test_g16_a_whole_report() -> None:
     symbol.trade("31.5", "none", 64105, "0.1")
     symbol.deltas("31.8", [(64090, 4)])
     assert symbol.text("32") == G16
+
+
+# --- edges of the definitions that no vector stands on --------------------------------------------------------
+
+
+@pytest.mark.parametrize(("levels", "wanted"), [(2, None), (3, "low"), (5, "low"), (6, "medium"), (9, "medium"), (10, "high")])
+def test_d8_how_deep_a_vacuum_is(levels: int, wanted: str | None) -> None:
+    bids = [(1000 - i, "0.5" if 2 <= i < 2 + levels else 9) for i in range(20)]
+    symbol = Symbol(tick="1")
+    symbol.depth("0.1", [(1000 - i, 9) for i in range(20)], [(1001 + i, 9) for i in range(20)])
+    symbol.report(8)
+    symbol.depth("8.1", bids, [(1001 + i, 9) for i in range(20)])
+    found = symbol.report(10)["liquidity"]["vacuums"]
+    assert [one["severity"] for one in found] == ([] if wanted is None else [wanted])
+
+
+@pytest.mark.parametrize(("times", "wanted"), [(1, None), ("1.5", "low"), ("2.9", "low"), (3, "medium"), ("4.4", "medium"), ("4.5", "high")])
+def test_d8_how_large_a_wall_is(times: Any, wanted: str | None) -> None:
+    """P95 is 1 as long as one value in forty is larger: walls begin at 1.5."""
+    symbol = Symbol(tick="1")
+    symbol.depth("0.1", [(1000 - i, times if i == 7 else 1) for i in range(20)], [(1001 + i, 1) for i in range(20)])
+    found = symbol.report(2)["liquidity"]
+    assert found["basis"]["threshold"] == "1.5"
+    assert [one["severity"] for one in found["walls"]] == ([] if wanted is None else [wanted])
+
+
+@pytest.mark.parametrize(("side", "price", "is_far"), [("bid", 9998, False), ("bid", 9997, True), ("ask", 10_003, False), ("ask", 10_004, True)])
+def test_d10_nothing_opens_within_three_spreads_of_the_mid(side: str, price: int, is_far: bool) -> None:
+    """The mid is 10000.5 and the spread 1: at 9997.5 the distance is just three."""
+    symbol = Symbol(tick="1", price_scale=2)
+    symbol.depth("1", [(10_000 - i, 1) for i in range(20)], [(10_001 + i, 1) for i in range(20)])
+    for number in range(3):
+        for at, qty in ((2.1 + number, 50), (2.2 + number, 0)):
+            level = [(price, qty)]
+            symbol.deltas(f"{at:.1f}", *([level, []] if side == "bid" else [[], level]))
+    found = symbol.report(6)["anomalies"]
+    assert [one["price"] for one in found] == ([price] if is_far else [])
+
+
+@pytest.mark.parametrize(("price", "is_far"), [("9997.5", False), ("9997.4", True)])
+def test_d10_just_three_spreads_are_not_further(price: str, is_far: bool) -> None:
+    symbol = Symbol(tick="0.1", price_scale=2)
+    symbol.depth("1", [(10_000 - i, 1) for i in range(20)], [(10_001 + i, 1) for i in range(20)])
+    for number in range(3):
+        symbol.deltas(f"{2.1 + number:.1f}", [(price, 50)])
+        symbol.deltas(f"{2.2 + number:.1f}", [(price, 0)])
+    assert [one["price"] for one in symbol.report(6)["anomalies"]] == ([price] if is_far else [])
