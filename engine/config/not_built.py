@@ -38,7 +38,7 @@ def _same(value: Any, other: Any) -> bool:
     return type(value) is type(other) and bool(value == other)
 
 
-_ORDERS = "orders, their journal and their risk checks"
+_PLAIN = "requests as pooled objects: they are plain values"
 _REPORTS = "the bus of the reports and their cache"
 _LIVE_REPORTS = "reports of a running engine"
 _STREAM = "the WebSocket of consumers elsewhere"
@@ -49,8 +49,8 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "engine.idle": NotBuilt("the choice of an idle policy"),
     "pools.escape_limit": NotBuilt("stopping a consumer for its escapes", off=(None,)),
     "pools.acquire_timeout_ms": NotBuilt("waiting for a pooled object"),
-    "pools.OrderRequest": NotBuilt(_ORDERS),
-    "pools.ApprovedOrder": NotBuilt(_ORDERS),
+    "pools.OrderRequest": NotBuilt(_PLAIN),
+    "pools.ApprovedOrder": NotBuilt(_PLAIN),
     "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
     "consumers[].mode": NotBuilt("consumers outside this process", only=("process", "websocket")),
     "bus": NotBuilt(_REPORTS),
