@@ -186,7 +186,7 @@ def test_what_cannot_be_run_ends_with_2_SHUT_10(
     sets: tuple[str, ...], says: str, example: Path, tmp_path: Path
 ) -> None:
     args = [word for text in sets for word in ("--set", text)]
-    command = [sys.executable, "-m", "engine", "run", "--config", str(example), *args]
+    command = [sys.executable, "-m", "engine", "run", "--config", str(example), "--set", "api.enabled=false", *args]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert says in done.stderr
