@@ -57,7 +57,8 @@ def test_obs_01_a_reader_that_never_reads_costs_records_and_nothing_else(caplog:
 
 def test_obs_01_a_strategy_has_no_way_to_telemetry() -> None:
     public = {name for name in dir(Context) if not name.startswith("_")}
-    assert public == {"batches", "consumer_id", "log", "now_ns", "params", "set_trading_mode", "subscribe", "unsubscribe"}
+    assert public == {"batches", "cancel", "cancel_all", "consumer_id", "log", "now_ns", "params", "query", "set_trading_mode", "submit",
+                      "subscribe", "unsubscribe"}  # fmt: skip
 
 
 def offer(line: TradeEngine, number: int, trace_id: str, **fields: Any) -> None:
