@@ -342,8 +342,8 @@ def test_the_mode_is_thread_where_none_is_written_CTL_12() -> None:
 
 
 def test_a_section_is_refused_once_however_many_keys_it_sets() -> None:
-    faults = faults_with("reports", {"walls": {"min_wall_qty": {"default": "1"}}, "health": {"depth_ref": {"default": "1"}}})
-    assert [(f.path, f.constraint.split(":")[0]) for f in faults] == [("reports", "not built yet")]
+    faults = faults_with("metrics", {"per_stream": True, "max_label_sets": 500})
+    assert [(f.path, f.constraint.split(":")[0]) for f in faults] == [("metrics", "not built yet")]
 
 
 def test_an_empty_section_asks_for_nothing() -> None:
