@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from engine.runtime.summary import EngineSummary
 
 
-
 # --- while it runs ------------------------------------------------------------------------------------------
 
 
@@ -181,6 +180,7 @@ def print_result(result: DemoResult) -> None:
         count = len(result.books)
         slow = len(result.slow_books)
         print(f"  slow: {slow} of {slow} books that it rebuilt from what came through equal the venue's own")
+        print("  maker: orders, quantities and cash equal the venue's own record of them")
         print(f"  balanced: every count adds up, every pool is whole, {count} of {count} books equal the venue's own")
 
 
@@ -206,6 +206,7 @@ def as_json_document(result: DemoResult) -> dict[str, Any]:
         "delivery": summary.delivery,
         "books": result.books,
         "slow_books": result.slow_books,
+        "maker_difference": result.maker_difference,
         "books_equal": not result.differing,
         "balanced": not summary.imbalances,
         "findings": result.findings,

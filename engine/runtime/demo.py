@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from engine.base.workers import TaskScope
@@ -17,6 +18,8 @@ from engine.providers.facts import ASKS, BIDS, level_texts
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
 from engine.runtime.demo_desk import RULE, Across, Slow, add_desk, orchestrator
+from engine.runtime.demo_maker import MAKER, MarketMaker, add_maker, trading, with_journal
+from engine.runtime.demo_maker import VENUE as MAKERS_VENUE
 from engine.runtime.live import LiveEngine
 from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.samples import Sample, add_samples
@@ -30,6 +33,7 @@ TICK_S = 1.0
 COINS = ("BTC", "ETH", "SOL")
 QUOTES = {"binance": "USDT", "coinbase": "USD", "kraken": "USD"}
 _SETTLE_WITHIN_S = 10.0
+_FLAT_WITHIN_S = 5.0
 _LOOK_EVERY_S = 0.005
 
 
@@ -84,6 +88,8 @@ class DemoResult:
     """Faults that the venues let happen: venue -> fault -> how often."""
     setup: dict[str, Any]
     """What the run was made of: :func:`engine.runtime.runreport.run_report`."""
+    maker_difference: str = ""
+    """How the venue's record of the market maker's orders differs from what it was told; empty = not at all."""
     reports: dict[str, bytes] = field(default_factory=dict)
     """By ``venue:SYMBOL``, where they were asked for, as they were read when the market ended."""
 
@@ -100,7 +106,7 @@ class DemoResult:
     @property
     def faults(self) -> list[str]:
         """Counts that do not add up."""
-        return self.summary.faults
+        return [*self.summary.faults, *filter(None, (self.maker_difference,))]
 
 
 class Demo:
@@ -135,7 +141,9 @@ class Demo:
         self._first_event_ms: int | None = None
         self._books: list[BookCheck] = []
         self._slow_books: list[BookCheck] = []
-        self._samples: dict[str, Sample | Across | Slow] = {}
+        self._samples: dict[str, Sample | Across | Slow | MarketMaker] = {}
+        self._maker: MarketMaker | None = None
+        self._maker_difference = ""
         self._struck: dict[str, dict[str, int]] = {}
 
     def stop(self) -> None:
@@ -149,8 +157,11 @@ class Demo:
             UnavailableError: the simulated venues cannot be started, or ended on the way.
         """
         async with self._venues as venues:
-            with Engine(self._config) as engine:
-                providers = [_provider(venue, venues.endpoints[venue]) for venue in QUOTES]
+            providers = [_provider(venue, venues.endpoints[venue]) for venue in QUOTES]
+            with (
+                TemporaryDirectory(prefix="engine-demo-") as folder,
+                Engine(with_journal(self._config, Path(folder))) as engine,
+            ):
                 async with LiveEngine(engine, providers) as live:
                     async with TaskScope() as scope:
                         # Frames come while other connections still say what they want, paced as each venue asks.
@@ -168,6 +179,7 @@ class Demo:
                 findings={name: sample.findings() for name, sample in self._samples.items()},
                 struck=self._struck,
                 setup=run_report(engine, loop_name()),
+                maker_difference=self._maker_difference,
                 reports=self._reports,
             )
 
@@ -175,7 +187,8 @@ class Demo:
         await live.prepare()
         slow_symbols = dict.fromkeys(f"{COINS[0]}-{quote}" for quote in QUOTES.values())
         across, slow = add_desk(engine, tuple(slow_symbols))
-        self._samples = {**add_samples(engine), RULE: across, "slow": slow}
+        self._maker = add_maker(engine)
+        self._samples = {**add_samples(engine), RULE: across, "slow": slow, MAKER: self._maker}
         if self._with_reports:
             from engine.runtime.reporter import Reporter  # the demo starts the sooner without
 
@@ -183,7 +196,9 @@ class Demo:
         engine.start()
         if self._reporter is not None:
             self._reporter.start()
-        await live.connect()
+        for session in live.sessions:
+            session.start(lambda instrument: None)  # they are carried already
+        await self._connected(live)
 
     # -- while it runs ----------------------------------------------------------------------------------------
 
@@ -203,9 +218,18 @@ class Demo:
             frames = {name: feed.stream.frames for name, feed in engine.feeds.items()}
             looked_s = now_s
         self._ran_s = time.monotonic() - started_s
+        await self._flat()
         if self._reporter is not None:
             self._reports = self._reporter.read_all()
             self._reporter.stop()
+
+    async def _flat(self) -> None:
+        """Let the market maker end flat while the market still moves."""
+        assert self._maker is not None
+        self._maker.close()
+        deadline_s = time.monotonic() + _FLAT_WITHIN_S
+        while not self._maker.is_done and time.monotonic() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -236,6 +260,9 @@ class Demo:
             for session in live.sessions
             for venue_symbol in session.feed.instruments
         ]
+        assert self._maker is not None
+        difference = self._maker.difference(await venues.orders(MAKERS_VENUE))
+        self._maker_difference = f"market maker: {difference}" if difference else ""
         slow = self._samples["slow"]
         assert isinstance(slow, Slow)
         self._slow_books = [
@@ -254,10 +281,9 @@ class Demo:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _connected(self, live: LiveEngine) -> None:
-        """Wait for connections that the last fault cut."""
+        """Wait for connections that are not made yet, or that the last fault cut."""
         deadline_s = time.monotonic() + _SETTLE_WITHIN_S
-        connections = [connection for session in live.sessions for connection in session.connections]
-        while not all(one.is_up for one in connections) and time.monotonic() < deadline_s:  # noqa: ASYNC110
+        while not all(map(_is_connected, live.sessions)) and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _complete(self, session: Session) -> None:
@@ -281,14 +307,21 @@ async def _unless(failing: Coroutine[Any, Any, None], work: Coroutine[Any, Any, 
         await work
 
 
+def _is_connected(session: Session) -> bool:
+    connections = session.connections
+    return len(connections) >= len(session.plans()) > 0 and all(one.is_up for one in connections)
+
+
 def _provider(venue: Any, endpoints: dict[str, str]) -> ProviderConfig:
-    return ProviderConfig(
+    provider = ProviderConfig(
         name=venue,
         venue=venue,
         symbols=tuple(f"{coin}-{QUOTES[venue]}" for coin in COINS),
         ws_endpoint=endpoints["ws"],
+        ws_private_endpoint=endpoints.get("ws_private"),
         rest_endpoint=endpoints["rest"],
     )
+    return trading(provider) if venue == MAKERS_VENUE else provider
 
 
 def _view(

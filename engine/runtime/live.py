@@ -174,7 +174,7 @@ class LiveEngine:
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
         if any(provider.orders.enabled for provider in self._providers):
-            self.orders = LiveOrders(engine, self._by_name, self.scope)
+            self.orders = LiveOrders(engine, self._providers, self._by_name, self.scope)
             await self.orders.open()
             self._stack.push_async_callback(self.orders.close)
         await self._stack.enter_async_context(self.scope)

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.base.errors import JournalError, UnavailableError
 from engine.base.workers import TaskScope
+from engine.config.sections_providers import ProviderConfig
 from engine.orders.asking import order_of
 from engine.orders.desk import OrderDesk
 from engine.orders.idempotency import TakenIds
@@ -130,15 +131,24 @@ class LiveOrders:
 
     Args:
         engine: whose consumers send orders.
+        providers: that are open, those without orders among them.
         sessions: by provider; the live engine's own.
         scope: runs tasks that end with the sessions.
     """
 
-    def __init__(self, engine: Engine, sessions: Mapping[str, Session], scope: TaskScope) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        providers: Sequence[ProviderConfig],
+        sessions: Mapping[str, Session],
+        scope: TaskScope,
+    ) -> None:
         config, now_ns, tell = engine.config, engine.clock.now, engine.reporting.tell
         self._engine = engine
         self._scope = scope
-        self._enabled = tuple(one.name for one in config.providers if one.enabled and one.orders.enabled)
+        sending = [one for one in providers if one.orders.enabled]
+        self._enabled = tuple(one.name for one in sending)
+        self._cancelled_on_stop = [one.name for one in sending if one.orders.on_stop == "cancel"]
         self._ids_kept_ns = config.orders.dedupe_retention_s * NS
         self.gateways = Gateways(self._enabled, sessions)
         self.journal = Journal(
@@ -216,8 +226,7 @@ class LiveOrders:
 
     async def part(self) -> None:
         """Cancel what is open where the configuration says so, while the venues can still be told."""
-        names = [one.name for one in self._engine.config.providers if one.orders.on_stop == "cancel"]
-        tracks = [track for name in names for track in self.desk.open_tracks(None, name)]
+        tracks = [track for name in self._cancelled_on_stop for track in self.desk.open_tracks(None, name)]
         if tracks:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CANCEL_WITHIN_S), TaskScope() as scope:

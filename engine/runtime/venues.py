@@ -132,11 +132,18 @@ class SimulatedVenues:
         assert self._control is not None
         found: Any = msgspec.json.decode(await self._control.get(f"{self.endpoints['control']['rest']}/books"))
         return {
-            venue: {
-                symbol: {side: book[side] for side in ("bids", "asks")} for symbol, book in books.items()
-            }
+            venue: {symbol: {side: book[side] for side in ("bids", "asks")} for symbol, book in books.items()}
             for venue, books in found.items()
         }
+
+    async def orders(self, venue: str) -> list[dict[str, Any]]:
+        """Every order that a venue has ever taken, but those of others: ``side``, ``filled`` and ``cost`` as texts."""
+        import msgspec
+
+        assert self._control is not None
+        url = f"{self.endpoints['control']['rest']}/orders?venue={venue}"
+        found: Any = msgspec.json.decode(await self._control.get(url))
+        return [order for orders in found[venue].values() for order in orders if not order["foreign"]]
 
     async def _addresses(self, output: asyncio.StreamReader) -> dict[str, dict[str, str]]:
         import msgspec

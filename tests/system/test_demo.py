@@ -107,14 +107,16 @@ def test_the_equations_of_the_summary_hold_EVT_08(tmp_path: Path) -> None:
     taken = ("routed", "unrouted", "merged", "duplicates", "late_dropped", "held")
     assert counts["received"] == sum(counts[name] for name in taken) > 500
     for row in counts["consumers"].values():
-        assert row["offered"] == sum(row[name] for name in ("delivered", "coalesced", "skipped", "dropped", "queued")) > 0
+        assert (
+            row["offered"] == sum(row[name] for name in ("delivered", "coalesced", "skipped", "dropped", "queued")) > 0
+        )
     assert counts["pools_out"] == {}
     assert counts["rejected_frames"] == {}
     assert (result["balanced"], result["books_equal"]) == (True, True)
     assert [book["difference"] for book in result["books"]] == [""] * 9
     assert all(book["bid_levels"] > 100 for book in result["books"])
     assert set(result["stages"]) == {"wire", "book", "orchestrator", "dispatcher", "mailbox"}
-    assert set(result["delivery"]) == {"spread", "tape", "balance", "across", "slow"}
+    assert set(result["delivery"]) == {"spread", "tape", "balance", "across", "slow", "maker"}
 
 
 def test_the_slow_consumers_books_equal_the_venues_and_venues_are_merged_BP_05(tmp_path: Path) -> None:
@@ -130,6 +132,37 @@ def test_the_slow_consumers_books_equal_the_venues_and_venues_are_merged_BP_05(t
     windows = result["pipeline"]["windows"]["across"]
     assert windows["emitted"] == consumers["across"]["delivered"] > 2
     assert result["findings"]["across"][0].startswith("BTC-USD: ")
+
+
+def test_the_market_maker_trades_and_ends_flat_ORDM_33(tmp_path: Path) -> None:
+    done = run("--seconds", 4, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    orders, ending = result["findings"]["maker"]
+    told = re.fullmatch(r"binance BTC-USDT: (\d+) orders, (\d+) fills, bought (\S+) and sold (\S+) BTC", orders)
+    assert told is not None, orders
+    assert (int(told[1]) >= 4, int(told[2]) >= 2, told[3] == told[4] != "0") == (True, True, True), orders
+    assert re.fullmatch(r"position 0 BTC, profit -?[\d.]+ USDT before fees; fees .*USDT.*", ending)
+    assert result["maker_difference"] == ""
+    assert result["pipeline"]["consumers"]["maker"]["delivered"] > int(told[2])
+    assert "consumer.error" not in result["pipeline"]["telemetry"]
+
+
+def test_an_order_that_only_the_venue_knows_exits_5(tmp_path: Path) -> None:
+    lie = (
+        "import engine.simulator.order_control as o; own = o.told_orders\n"
+        "    def told_orders(*asked):\n"
+        "        told = own(*asked)\n"
+        "        for rows in told.values():\n"
+        "            rows[:] = rows + rows[-1:]\n"
+        "        return told\n"
+        "    o.told_orders = told_orders\n"
+        "    import engine.simulator.control as c; c.told_orders = told_orders"
+    )
+    done = run("--seconds", 2, cwd=tmp_path, **in_child_only(tmp_path, lie))
+    assert done.returncode == 5, done.stderr
+    assert re.search(r"FAULT: .*market maker: orders \d+, at the venue \d+", done.stdout)
+    assert "balanced:" not in done.stdout
 
 
 def test_a_slow_consumers_wrong_book_exits_5_and_is_named(tmp_path: Path) -> None:
