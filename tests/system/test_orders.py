@@ -48,6 +48,9 @@ class Driven:
                 getattr(self, "do_" + json.loads(line).pop("do"))(ctx, **{k: v for k, v in json.loads(line).items() if k != "do"})
             self.done = len(lines)
 
+    def on_stop(self, ctx):
+        self.out.close()
+
     def do_take(self, ctx, id, **more):
         ctx.submit(id, self.symbol, side="buy", qty="0.01", price=str(self.book.best_ask[0]), **more)
 
@@ -488,7 +491,8 @@ def test_jrn_05_killed_at_any_moment_each_order_is_at_the_venue_at_most_once_and
     """Four kills within half a second of six submits; those of before are asked for again each time."""
     ids = [f"storm{number}" for number in range(24)]
     moment = Random(20_240_809)
-    with simulator("--venues", venue) as addresses:
+    # Five starts within seconds are more private calls than Kraken lets a key make in a minute.
+    with simulator("--venues", venue, "--unlimited") as addresses:
         for round_number in range(4):
             with engine_at(tmp_path, addresses, venue) as it:
                 it.until(lambda: it.told("RiskControl")[-1:] and it.told("RiskControl")[-1]["status"] == "cleared")
@@ -501,10 +505,10 @@ def test_jrn_05_killed_at_any_moment_each_order_is_at_the_venue_at_most_once_and
         with engine_at(tmp_path, addresses, venue) as it:
             it.reconciled()
             it.do("storm", ids=ids)
-            it.until(lambda: len(it.results("submit_order")) == 24)
+            it.until(lambda: len(it.results("submit_order")) == len(ids))
             it.until(lambda: all(it.states(name) for name in ids))
             placed = it.at_venue()
-            assert len({order["client_id"] for order in placed}) == len(placed) <= 24
+            assert len({order["client_id"] for order in placed}) == len(placed) <= len(ids)
             known = {order["id"] for order in placed}
             for name in ids:
                 last = it.told("ExecReport", name)[-1]

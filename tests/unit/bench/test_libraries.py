@@ -108,5 +108,6 @@ def test_lib_08_the_suites_have_the_rows(captures: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("ENGINE_CAPTURES", str(captures))
     rows = [object()]
     monkeypatch.setattr(suites.suite_micro, "run", lambda *_: iter(()))
+    monkeypatch.setattr(suites.suite_orders, "run", lambda *_: iter(()))
     monkeypatch.setattr(suites.suite_libraries, "run", lambda *_: iter(rows))
     assert list(suites.run("micro", Sources(captures), 0.01, print)) == rows

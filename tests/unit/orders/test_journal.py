@@ -438,7 +438,7 @@ def test_jrn_13_the_file_stays_bounded(tmp_path: Path) -> None:
             assert found.positions[0].fees == (Fee("USD", Decimal("15.00")),)
 
     asyncio.run(story())
-    assert max(sizes[5:]) <= 1.1 * max(sizes[:5])
+    assert max(sizes[5:]) <= 1.25 * max(sizes[:5]), "three days of orders, whatever the day; ten would be three times that"
 
 
 def test_the_same_is_read_twice(tmp_path: Path) -> None:
