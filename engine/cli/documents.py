@@ -130,6 +130,7 @@ class DemoDocument(TypedDict):
     delivery: dict[str, Latency]
     books: list[BookCheck]
     slow_books: list[BookCheck]
+    maker_difference: str
     books_equal: bool
     balanced: bool
     findings: dict[str, list[str]]
