@@ -15,8 +15,6 @@ pytestmark = [pytest.mark.system, pytest.mark.serial, pytest.mark.timeout(180)]
 FRAMES_PER_S = 20_000
 SECONDS = 5.0
 _SHARE = 0.97
-_UNDER_WAY = 20
-"""Heartbeats that may come between the last count at the venues and the end of the run."""
 _COMPARED_WITHIN_S = 60.0
 """A simulator that was given too little of the machine has its schedule to catch up with first."""
 
@@ -36,6 +34,7 @@ def test_twenty_thousand_frames_a_second_without_loss_SC_01(tmp_path: Path) -> N
         report = seen.equal(_COMPARED_WITHIN_S)
         at_venues = sent(seen)
         result = seen.run.stop()
+        at_end = sent(seen)
     frames = sum(now.values()) - sum(began.values())
     rate, bearable = frames / took_s, frames / engine_s
     told = (
@@ -49,7 +48,7 @@ def test_twenty_thousand_frames_a_second_without_loss_SC_01(tmp_path: Path) -> N
     assert {one["reason"] for one in report["resyncs"]} <= {"reconnect"}
     for venue in VENUES:
         if not any(one["provider"] == venue for one in report["resyncs"]):
-            assert 0 <= result.summary["frames"][venue] - at_venues[venue] <= _UNDER_WAY
+            assert at_venues[venue] <= result.summary["frames"][venue] <= at_end[venue]
     if rate < _SHARE * FRAMES_PER_S:
         pytest.skip(f"the machine was too busy for the simulator: {told}; nothing was lost")
     assert report["resyncs"] == []
