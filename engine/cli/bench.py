@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -115,10 +116,16 @@ def _measure(suite: str, seconds: float, captures: Path | None) -> tuple[dict[st
 
 
 def _must_be_writable(out: Path | None) -> None:
-    if out is not None and not out.absolute().parent.is_dir():
-        raise MisuseError(
-            f"{out.parent} is not a directory", op="bench.out", hint="name a file in a directory that exists"
-        )
+    """Refuse now what would be refused when all is measured."""
+    if out is None:
+        return
+    hint = "name a file in a directory that exists"
+    if not out.absolute().parent.is_dir():
+        raise MisuseError(f"{out.parent} is not a directory", op="bench.out", hint=hint)
+    if out.is_dir():
+        raise MisuseError(f"{out} is a directory", op="bench.out", hint=hint)
+    if not os.access(out if out.exists() else out.absolute().parent, os.W_OK):
+        raise MisuseError(f"{out} cannot be written", op="bench.out", hint="name a place where this user may write")
 
 
 def _save(out: Path, result: Mapping[str, Any]) -> None:

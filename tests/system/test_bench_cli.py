@@ -72,6 +72,7 @@ def test_a_figure_worse_than_the_earlier_file_exits_5(measured) -> None:
         (("--seconds", "0"), "nearest valid: 0.01"),
         (("--compare", "none.json"), "no results of a run"),
         (("--out", "no/such/place.json"), "is not a directory"),
+        (("--out", "."), "is a directory"),
         (("--captures", "nowhere"), "no captures"),
     ],
 )
