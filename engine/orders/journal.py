@@ -42,7 +42,6 @@ class Journal:
         state_dir: where its file lies unless the section names one.
         dedupe_retention_s: how long an ended order's id stays taken.
         on_state: called on the loop as on_state(works, cause) when it begins or ceases to work.
-        on_commit: called on the loop as on_commit(ns) with what each commit took.
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class Journal:
         *,
         dedupe_retention_s: int,
         on_state: Callable[[bool, str], None] | None = None,
-        on_commit: Callable[[int], None] | None = None,
         schema: Schema = SCHEMA,
     ) -> None:
         self.path = Path(config.path) if config.path is not None else state_dir / FILE_NAME
@@ -68,7 +66,6 @@ class Journal:
         self._queue_max = config.queue_max
         self._clock = clock
         self._on_state = on_state
-        self._on_commit = on_commit
         self._thread: JournalThread | None = None
         self._failure: JournalError | None = JournalError("the journal is not open", op="journal.intent")
         self._report_no = 0
@@ -221,12 +218,8 @@ class Journal:
         else:
             thread.put(Job(work))
 
-    def _done(
-        self, answers: list[tuple[asyncio.Future[Any], Any]], failure: JournalError | None, commit_ns: int
-    ) -> None:
+    def _done(self, answers: list[tuple[asyncio.Future[Any], Any]], failure: JournalError | None) -> None:
         was, self._failure = self._failure, failure
-        if self._on_commit is not None and commit_ns:
-            self._on_commit(commit_ns)
         if self._on_state is not None and (was is None) != (failure is None):
             self._on_state(failure is None, "" if failure is None else failure.reason)
         for answer, found in answers:

@@ -65,8 +65,7 @@ class JournalThread:
     """Runs jobs in order, from its making to stop(); *ended* tells the loop that it has let go of the file.
 
     Args:
-        on_done: called on the loop after each group, as on_done(futures and what they get, what does not work, what the
-            commit took in ns, 0 = there was none).
+        on_done: called on the loop after each group, as on_done(futures and what they get, what does not work).
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class JournalThread:
         keeping: Keeping,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        on_done: Callable[[list[tuple[asyncio.Future[Any], Any]], JournalError | None, int], None],
+        on_done: Callable[[list[tuple[asyncio.Future[Any], Any]], JournalError | None], None],
     ) -> None:
         self._keeping = keeping
         self._clock = clock
@@ -278,7 +277,7 @@ class JournalThread:
         self.group_max = max(self.group_max, len(jobs))
         self.commit_ns_last = took_ns
         self.commit_ns_max = max(self.commit_ns_max, took_ns)
-        self._tell(answers, took_ns)
+        self._tell(answers)
 
     def _failed(self, jobs: list[Job], error: JournalError) -> bool:
         """Refuse all who wait; keep the rest, in order."""
@@ -318,8 +317,8 @@ class JournalThread:
             self._purge_at_ns = now_ns + PURGE_EVERY_NS
         return count == PURGE_ORDERS
 
-    def _tell(self, answers: list[tuple[asyncio.Future[Any], Any]], commit_ns: int = 0) -> None:
-        self._on_loop(self._on_done, answers, self._failure, commit_ns)
+    def _tell(self, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        self._on_loop(self._on_done, answers, self._failure)
 
     def _on_loop(self, work: Callable[..., None], *arguments: Any) -> None:
         # A loop that has ended has nobody left who waits.

@@ -83,10 +83,6 @@ class WireIds:
             raise ConflictError(f"orders of consumer {consumer_id} cannot be told from those of {holder}",
                                 op="order.register", hint="name one of them otherwise")  # fmt: skip
 
-    def owner_of(self, tag: int) -> str | None:
-        """The consumer of a tag, if one was registered."""
-        return self._owners.get(tag)
-
     def encode(self, consumer_id: str, client_order_id: str, style: WireIdStyle, use_no: int = 1) -> str:
         """The wire id of the *use_no*-th use of an id, in a venue's spelling."""
         is_plain = use_no == 1 and len(client_order_id) <= FORM_0_CHARS and not set(".:") & set(client_order_id)

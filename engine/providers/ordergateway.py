@@ -133,7 +133,6 @@ class Gateway(ABC):
     """
 
     wire_id_style: ClassVar[WireIdStyle] = WireIdStyle.HYPHENS
-    answers_repeats: ClassVar[bool] = False
 
     def __init__(self, ways: GatewayWays, pace: OrderPace) -> None:
         self.provider = ways.provider

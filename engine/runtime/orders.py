@@ -69,7 +69,6 @@ class NoGateway:
     """In the place of a gateway that is not there: its provider is stopped, or its key is no key."""
 
     wire_id_style = WireIdStyle.HYPHENS
-    answers_repeats = False
     is_up = False
 
     def __init__(self, provider: str) -> None:

@@ -44,10 +44,6 @@ class OrderGateway(Protocol):
         """How it writes wire ids."""
 
     @property
-    def answers_repeats(self) -> bool:
-        """The venue answers a repeated id with the first order: an unknown one may be sent again."""
-
-    @property
     def is_up(self) -> bool:
         """Whether orders can be sent and their reports are heard."""
 

@@ -71,7 +71,7 @@ def test_cli_17_what_operators_look_at(running: Desk) -> None:
     held = running.ask("GET", "/dlq").body["counts"]["records_count"]
     drained, left = map(int, re.findall(r"\d+", running.ctl("ctl", "dlq", "drain", "--limit", "5").stdout))
     assert drained + left >= held
-    assert drained <= 5
+    assert min(5, held) <= drained <= 5
     assert running.ctl("ctl", "log-level", "info").stdout == "level: info\n"
     assert "on: False" in running.ctl("ctl", "pools", "debug", "off").stdout
     lines = running.ctl("ctl", "telemetry", "tail", "--once", "--json").stdout.splitlines()

@@ -40,8 +40,6 @@ class CoinbaseGateway(Gateway):
         endpoint: of REST, in place of the venue's own.
     """
 
-    answers_repeats = True
-
     def __init__(self, ways: GatewayWays, signer: CoinbaseSigner, endpoint: str | None) -> None:
         limits = manifest.PRIVATE_LIMITS
         super().__init__(ways, WindowPace(((limits.within_s, limits.weight),), ways.share))

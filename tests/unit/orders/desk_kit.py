@@ -152,7 +152,6 @@ class Gateway:
 
     provider = "kraken"
     wire_id_style = WireIdStyle.HEX
-    answers_repeats = False
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal

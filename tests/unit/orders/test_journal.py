@@ -291,14 +291,13 @@ def test_jrn_03_what_comes_while_a_commit_lasts_is_one_commit(tmp_path: Path) ->
     asyncio.run(story())
 
 
-def test_what_each_commit_took_is_told(tmp_path: Path) -> None:
-    took: list[int] = []
-
+def test_what_commits_took_is_counted(tmp_path: Path) -> None:
     async def story() -> None:
-        async with opened(tmp_path, on_commit=took.append) as (journal, _):
+        async with opened(tmp_path) as (journal, _):
             for name in "abc":
                 await journal.intent(request(name), wire(request(name)))
-            assert (len(took), max(took), took[-1]) == (3, journal.statistics().commit_ns_max, journal.statistics().commit_ns_last)
+                found = journal.statistics()
+                assert 0 < found.commit_ns_last <= found.commit_ns_max
 
     asyncio.run(story())
 
@@ -430,6 +429,7 @@ def test_jrn_13_the_file_stays_bounded(tmp_path: Path) -> None:
                 await day(journal, number)
                 clock.advance(DAY_NS)
                 wanted = max(0, number - 1) * 150
+                await journal.settled()
                 while journal.statistics().purged < wanted:
                     await journal.settled()
                 sizes.append(rows(tmp_path, "PRAGMA page_count")[0][0])  # type: ignore[arg-type]
@@ -438,7 +438,7 @@ def test_jrn_13_the_file_stays_bounded(tmp_path: Path) -> None:
             assert found.positions[0].fees == (Fee("USD", Decimal("15.00")),)
 
     asyncio.run(story())
-    assert max(sizes[5:]) <= 1.25 * max(sizes[:5]), "three days of orders, whatever the day; ten would be three times that"
+    assert max(sizes[5:]) <= 1.1 * max(sizes[:5])
 
 
 def test_the_same_is_read_twice(tmp_path: Path) -> None:

