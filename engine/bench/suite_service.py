@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from engine.bench.record import Row
-from engine.bench.service import failures, fanout, flips, load, pressure, windows
+from engine.bench.service import failures, fanout, flips, load, pressure, trading, windows
 from engine.bench.service.figures import FULL_S, PEAK_RATE
 from engine.bench.sources import Note
 
@@ -16,6 +16,10 @@ PARTS: tuple[Callable[[float], Iterator[Row]], ...] = (
     flips.flips,
     windows.windows,
     pressure.burst,
+    trading.burst,
+    trading.switching,
+    trading.duplicates,
+    trading.grown,
     pressure.fairness,
     fanout.one_at_a_time,
     fanout.efficiency,
@@ -25,9 +29,6 @@ PARTS: tuple[Callable[[float], Iterator[Row]], ...] = (
     lambda seconds: load.grown(seconds if seconds >= FULL_S else min(1.0, seconds)),
 )
 LATER = {
-    "SC-03 execution reports": "orders are not built: acknowledgements, which are critical as well, stand for them",
-    "SC-05 trading mode in force": "orders are not built",
-    "SC-11 and SC-31 execution reports": "orders are not built; SC-31 counts acknowledgements",
     "SC-22, SC-30, SC-32 in processes": "consumers outside this process are not built",
 }
 """What is not among the rows, and why."""

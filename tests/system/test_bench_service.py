@@ -12,7 +12,7 @@ import pytest
 
 from engine.bench import suite_service
 from engine.bench.record import Row
-from engine.bench.service import failures, flips, load, windows
+from engine.bench.service import failures, flips, load, trading, windows
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
 
@@ -22,11 +22,15 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
     [
         (load.normal, ["SC-01", "SC-14"]),
         (load.disorder, ["SC-02", "SC-36", "SC-36"]),
-        (flips.flips, ["SC-05", "SC-05", "SC-25", "SC-25", "SC-31", "SC-31"]),
+        (flips.flips, ["SC-05", "SC-05", "SC-25", "SC-25", "SC-31", "SC-31", "SC-31"]),
+        (trading.burst, ["SC-03"]),
+        (trading.switching, ["SC-05", "SC-08"]),
+        (trading.duplicates, ["SC-07"]),
+        (trading.grown, ["SC-11"]),
         (windows.windows, ["SC-09", "SC-09", "SC-10"]),
         (lambda seconds: failures.outstanding(), ["SC-35"]),
     ],
-    ids=["normal", "disorder", "flips", "windows", "outstanding"],
+    ids=["normal", "disorder", "flips", "burst", "switching", "duplicates", "grown", "windows", "outstanding"],
 )
 def test_a_part_measures_from_outside_and_proves_something(
     part: Callable[[float], Iterator[Row]], goals: list[str]
@@ -39,7 +43,7 @@ def test_a_part_measures_from_outside_and_proves_something(
         assert row.cores == 2
         assert row.regime == "profile service"
     # What counts and not how fast must hold on any machine.
-    assert [row for row in rows if row.unit in ("events", "windows", "%") and row.met is False] == []
+    assert [row for row in rows if row.unit in ("", "events", "windows", "%") and row.met is False] == []
 
 
 def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
@@ -53,4 +57,4 @@ def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "rows.json").read_text())
     assert document["details"]["profile"] == "service"
     assert [row["goal"] for row in document["rows"]] == ["SC-35"]
-    assert len(suite_service.PARTS) == 14
+    assert len(suite_service.PARTS) == 18

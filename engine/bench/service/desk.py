@@ -121,14 +121,14 @@ class Changer(Watcher):
 
     Args:
         notes: see :class:`Noting`.
-        symbols: whose books it takes and gives up in turn.
-        every_ms: between two changes.
+        changed: symbols whose books it takes and gives up in turn.
+        change_ms: between two changes.
     """
 
-    def __init__(self, notes: str, symbols: list[str], every_ms: int) -> None:
+    def __init__(self, notes: str, changed: list[str], change_ms: int) -> None:
         super().__init__(notes, keep=0)
-        self._symbols = symbols
-        self._every_ns = every_ms * 1_000_000
+        self._changed = changed
+        self._change_ns = change_ms * 1_000_000
         self._changed_ns = 0
         self._taken: dict[str, int] = {}
         self._given_up: dict[str, int] = {}
@@ -151,7 +151,7 @@ class Changer(Watcher):
                 self.seen.times.append((0, now_ns - since_ns))
             elif (gave_up_ns := self._given_up.get(symbol)) is not None:
                 self.seen.times.append((1, now_ns - gave_up_ns))
-        if now_ns - self._changed_ns >= self._every_ns:
+        if now_ns - self._changed_ns >= self._change_ns:
             self._changed_ns = now_ns
             self._change(ctx)
 
@@ -161,7 +161,7 @@ class Changer(Watcher):
         self._version = max(self._version, ack.routing_version)
 
     def _change(self, ctx: Context) -> None:
-        symbol = self._symbols[self.seen.counts["commands"] // 2 % len(self._symbols)]
+        symbol = self._changed[self.seen.counts["commands"] // 2 % len(self._changed)]
         self.seen.counts["commands"] += 1
         if self.seen.counts["commands"] % 2:
             self._given_up.pop(symbol, None)

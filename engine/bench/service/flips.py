@@ -6,21 +6,25 @@ from collections.abc import Iterator
 from engine.bench.record import Row
 from engine.bench.service.figures import PEAK_RATE, SYMBOLS, percentile, row
 from engine.bench.service.load import watchers
-from engine.bench.service.world import consumer, engine_on, world
+from engine.bench.service.trading import SETTLE_S, START_S, VENUE, at_venue, orders_of, trader, unlike
+from engine.bench.service.world import THREE, engine_on, world
 
 FLIP_EVERY_MS = 100
+ORDER_EVERY_MS = 20
 FLIPPED = 10
 
 
 def flips(seconds: float) -> Iterator[Row]:
     """SC-05, SC-25 and SC-31: ten changes a second of one consumer beside three that change nothing."""
-    with world(PEAK_RATE, SYMBOLS) as place:
+    with world(PEAK_RATE, SYMBOLS, THREE, "--unlimited") as place:
         books, trades = place.all_symbols()[:FLIPPED], place.all_symbols()
-        changer = consumer(
-            "changer", "Changer", trades, ("Trade",), params={"symbols": books, "every_ms": FLIP_EVERY_MS}
-        )
-        with engine_on(place, [*watchers(place, 3), changer]) as run:
-            run.pause(seconds)
+        changer = trader(
+            "changer", trades, seconds, "TradingChanger", ("Trade",), every_ms=ORDER_EVERY_MS, changed=books,
+            change_ms=FLIP_EVERY_MS,
+        )  # fmt: skip
+        with engine_on(place, [*watchers(place, 3), changer], trading=[VENUE]) as run:
+            run.pause(START_S + seconds + SETTLE_S)
+            placed = at_venue(place)
             ended = run.stop()
     seen, kept = ended.notes["changer"], ended.report["consumers"]
     case = f"peak, {PEAK_RATE}/s, {1000 // FLIP_EVERY_MS} changes/s, {seconds:g} s"
@@ -45,6 +49,11 @@ def flips(seconds: float) -> Iterator[Row]:
         note=f"{sum(ended.notes[name].counts['events'] for name in others):,} deliveries",
     )  # fmt: skip
     yield row("SC-31", case, "acknowledgements lost", commands - seen.counts["acks"], "", "at_most", 0, voided=nothing)
+    wrong = unlike(orders_of(ended, "changer"), placed)
+    yield row(
+        "SC-31", case, "orders with a report lost, doubled or displaced", len(wrong), "", "at_most", 0,
+        voided=not placed, note=f"{len(placed):,} orders of who changes its subscriptions",
+    )  # fmt: skip
     old, cut_off = seen.counts["old"], kept["changer"]["skipped_version"]
     yield row(
         "SC-31", case, "market data of the older version that came after the acknowledgement",

@@ -18,11 +18,22 @@ import msgspec
 
 from engine.bench.children import ProcessFailedError, surroundings
 from engine.bench.service.desk import Notes
+from engine.simulator.keys import KEYS
 
 THREE = ("binance", "coinbase", "kraken")
 PLAIN = ("simulated",)
-_DESK = "engine.bench.service.desk"
+TRADERS = ("Trader", "TradingChanger")
+_DESK, _TRADER = "engine.bench.service.desk", "engine.bench.service.trader"
+_TOKEN = "the token of a measurement"
 _END_WITHIN_S = 60
+FREE = {
+    "limits": {"max_order_notional": None, "max_position": None, "orders_per_s": 100_000, "orders_burst": 100_000,
+               "max_open_orders_per_symbol": 10_000},
+    "circuit_breaker": {"breaches": 10_000, "window_s": 1},
+}  # fmt: skip
+"""Risk that stands in nobody's way."""
+SURFACE = {"port": 0, "token_env": "BENCH_API_TOKEN"}
+"""`api` of a run that is asked things."""
 
 
 class World:
@@ -85,6 +96,17 @@ def world(rate: int, symbols: int, venues: Sequence[str] = THREE, *more: str) ->
         yield World(process, folder, venues)
 
 
+def trading_at(venue: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a provider of *venue* needs to trade there with the venue's public key: its keys, and the environment."""
+    key = KEYS[venue][0]
+    names = {field: f"BENCH_{venue.upper()}_{field.upper()}" for field in ("api_key", "api_secret")}
+    credentials = {f"{field}_env": name for field, name in names.items()} | {"key_type": key.kind}
+    return (
+        {"credentials": credentials, "orders": {"enabled": True}},
+        {names["api_key"]: key.api_key, names["api_secret"]: key.secret},
+    )
+
+
 def consumer(
     name: str,
     kind: str,
@@ -99,7 +121,7 @@ def consumer(
 
     Args:
         name: its id; it writes its notes to a file of that name.
-        kind: class of :mod:`engine.bench.service.desk`.
+        kind: class of :mod:`engine.bench.service.desk`, or one of TRADERS.
         symbols: subscribed.
         types: of their events; of a merge rule, that of the rule alone.
         params: of the strategy, besides its notes.
@@ -111,8 +133,9 @@ def consumer(
         rows = [{"symbol": symbol, "event_types": list(types)} for symbol in symbols]
     else:
         rows = [{"symbol": symbols[0], "event_types": [wanted], "merged": rule} for wanted, rule in merged.items()]
+    handler = f"{_TRADER if kind in TRADERS else _DESK}:{kind}"
     return {
-        "consumer_id": name, "handler": f"{_DESK}:{kind}", "params": {**notes, **(params or {})},
+        "consumer_id": name, "handler": handler, "params": {**notes, **(params or {})},
         "callback_budget_ms": 60_000, "subscriptions": rows, **keys,
     }  # fmt: skip
 
@@ -155,8 +178,10 @@ class Run:
         self.process = process
         self._names = [row["consumer_id"] for row in consumers if "notes" in row["params"]]
         assert process.stdout is not None
-        if '"ready"' not in process.stdout.readline():
+        line = process.stdout.readline()
+        if '"ready"' not in line:
             raise ProcessFailedError(f"engine-run run did not start: {self._log()[-2000:]}")
+        self._api: str | None = msgspec.json.decode(line)["ready"]["api"]
         self._ahead_ns = place.ahead_ns()
         self.began_ns = time.time_ns()
 
@@ -179,6 +204,22 @@ class Run:
         """Memory that it holds now."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * 4096
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """A call to the operator's surface; what it answers, refusals as well."""
+        data = None if body is None else msgspec.json.encode(body)
+        headers = {"Authorization": f"Bearer {_TOKEN}"}
+        request = urllib.request.Request(f"{self._api}{path}", data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return msgspec.json.decode(answer.read())
+        except urllib.error.HTTPError as refused:
+            return msgspec.json.decode(refused.read())
+
+    def kill(self) -> None:
+        """End it without warning, as a crash would."""
+        self.process.kill()
+        self.process.wait()
 
     def stop(self) -> Ended:
         """End it in order.
@@ -212,6 +253,7 @@ def engine_on(
     consumers: Sequence[dict[str, Any]],
     *,
     symbols: Mapping[str, Sequence[str]] | None = None,
+    trading: Sequence[str] = (),
     **sections: Any,
 ) -> Iterator[Run]:
     """An engine on the venues of *place*, ready; killed at the end if it still runs.
@@ -220,16 +262,25 @@ def engine_on(
         place: the venues.
         consumers: see :func:`consumer`.
         symbols: by venue; None = all.
+        trading: venues at which orders are enabled; then no limit of ours is in the way of a measurement.
         sections: further sections of the configuration.
 
     Raises:
         ProcessFailedError: it does not start.
     """
-    providers = [
+    providers: list[dict[str, Any]] = [
         {"name": venue, "venue": venue, "symbols": list(wanted), "ws_endpoint": place.endpoints[venue]["ws"],
          "rest_endpoint": place.endpoints[venue]["rest"]}
         for venue, wanted in (symbols or place.symbols).items()
     ]  # fmt: skip
+    env = {**surroundings(), "BENCH_API_TOKEN": _TOKEN}
+    for row, venue in zip(providers, symbols or place.symbols, strict=True):
+        if venue in trading:
+            more, keys = trading_at(venue)
+            row |= {**more, "ws_private_endpoint": place.endpoints[venue].get("ws_private")}
+            env |= keys
+    if trading:
+        sections = {"engine": {"state_dir": "state"}, "risk": FREE, **sections}
     config = {
         "schema_version": 1, "log": {"level": "error"}, "dlq": {"path": "letters"}, "providers": providers,
         "consumers": list(consumers), "api": {"enabled": False}, **sections,
@@ -239,7 +290,7 @@ def engine_on(
     command = [sys.executable, "-m", "engine", "run", "--json", "--config", "engine.yaml"]
     with (place.folder / "log").open("w") as log, ExitStack() as stack:
         process = subprocess.Popen(
-            command, env=surroundings(), cwd=place.folder, stdout=subprocess.PIPE, stderr=log, text=True
+            command, env=env, cwd=place.folder, stdout=subprocess.PIPE, stderr=log, text=True
         )
         stack.enter_context(process)
         stack.callback(process.kill)
