@@ -130,6 +130,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("switch.on", "CTL-14", "trading is on from the start",
              "tests/unit/runtime/test_commands.py::"
              "test_ctl_14_trading_is_off_until_it_is_switched_on_and_no_route_changes"),
+    Mutation("orders.no_consumer_switch", "TRD-13", "a consumer's order does not say how its switch stood when it asked",
+             "tests/unit/runtime/test_traces.py::test_trd_13_what_was_asked_for_while_the_switch_was_off_stays_asked_in_vain"),
     Mutation("orders.no_first_switch", "TRD-13", "the switch is not asked when an order is taken",
              "tests/unit/orders/test_desk.py::test_trd_14_what_is_off_is_suppressed_before_anything_is_written"),
     Mutation("orders.no_second_switch", "TRD-13", "the switch is not asked again before an order leaves",

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from engine.base.build import planted
 from engine.base.errors import MisuseError
 from engine.schema.command import Command, Reply
 
@@ -14,7 +15,9 @@ from engine.schema.command import Command, Reply
 class Context:
     """One consumer's way to speak to the engine. Handed to every callback; valid while the consumer runs."""
 
-    __slots__ = ("_batches", "_clock_ns", "_commands", "_consumer_id", "_log", "_number", "_params")
+    __slots__ = (
+        "_batches", "_clock_ns", "_commands", "_consumer_id", "_is_trading", "_log", "_number", "_params", "_trace",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -30,6 +33,8 @@ class Context:
         self._log = logging.getLogger(f"engine.consumer.{consumer_id}")
         self._number = 0
         self._batches: AsyncIterator[list[Any]] | None = None
+        self._trace: Callable[[], str] = str
+        self._is_trading: Callable[[], bool] = lambda: True
 
     @property
     def consumer_id(self) -> str:
@@ -116,19 +121,23 @@ class Context:
         post_only: bool = False,
         timeout_ms: int | None = None,
         decision_id: str | None = None,
+        trace_id: str | None = None,
         message_id: str | None = None,
     ) -> Reply:
         """Ask for an order; price and quantity are decimal texts. What it came to is the answer to the submit
         (``status``: submitted, suppressed, duplicate, rejected), what becomes of the order comes as ExecReports.
 
         A *client_order_id* is taken until an hour after its order ended: the same one again sends nothing.
+
+        The order, its reports and its telemetry have the *trace_id* of the event whose callback asks; of a batch it is
+        the first one's, unless another is given.
         """
         payload = {
             "client_order_id": client_order_id, "symbol": symbol, "side": side, "order_type": order_type, "qty": qty,
             "price": price, "provider": provider, "tif": tif, "post_only": post_only, "timeout_ms": timeout_ms,
             "decision_id": decision_id,
         }  # fmt: skip
-        return self._give("submit_order", payload, message_id)
+        return self._give("submit_order", payload, message_id, trace_id)
 
     def cancel(self, client_order_id: str, *, message_id: str | None = None) -> Reply:
         """Ask for an order's end; it has ended when a report says so. What it came to is the order as it stands."""
@@ -164,7 +173,9 @@ class Context:
             kind, payload["merge_config"] = f"merged_{kind}", dict(merged)
         return self._give(kind, payload, message_id)
 
-    def _give(self, kind: str, payload: dict[str, Any], message_id: str | None) -> Reply:
+    def _give(
+        self, kind: str, payload: dict[str, Any], message_id: str | None, trace_id: str | None = None
+    ) -> Reply:
         self._number += 1
         command = Command(
             message_id=message_id or f"{self._consumer_id}-{self._number}",
@@ -172,6 +183,8 @@ class Context:
             type=kind,
             payload=payload,
             ts_ns=self._clock_ns(),
+            trace_id=self._trace() if trace_id is None else trace_id,
+            was_trading=self._is_trading() or planted("orders.no_consumer_switch"),
         )
         return self._commands(command)
 
@@ -179,3 +192,9 @@ class Context:
 def attach_batches(context: Context, batches: AsyncIterator[list[Any]]) -> None:
     """Give a context what ``batches()`` answers; the runner's business, no part of what a strategy sees."""
     context._batches = batches
+
+
+def attach_state(context: Context, trace_in_hand: Callable[[], str], is_trading: Callable[[], bool]) -> None:
+    """Let commands have the trace of the event that leads to them (INS-14), and how the switch stood (CTL-14)."""
+    context._trace = trace_in_hand
+    context._is_trading = is_trading

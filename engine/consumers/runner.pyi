@@ -86,6 +86,8 @@ class Runner(EventSink):
     @property
     def has_ended(self) -> bool:
         """Whether no callback runs any more, and none will once stop() is called."""
+    def trace_in_hand(self) -> str:
+        """The trace of the event whose callback runs, of a batch its first one's, as its errors have it; else empty."""
     def statistics(self) -> dict[str, int]:
         """Counts of EVT-08's second equation and of the callbacks."""
 

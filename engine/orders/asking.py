@@ -68,8 +68,8 @@ def order_of(
         tif=tif,
         post_only=asked.post_only,
         timeout_ms=asked.timeout_ms or timeout_ms,
-        trace_id=trace_id or str(uuid4()),
-        decision_id="" if asked.decision_id is None else _uuid(asked.decision_id),
+        trace_id=_uuid("trace_id", trace_id) if trace_id else str(uuid4()),
+        decision_id="" if asked.decision_id is None else _uuid("decision_id", asked.decision_id),
     )
 
 
@@ -98,9 +98,11 @@ def _positive(name: str, text: str, scale: int) -> int:
     return raw
 
 
-def _uuid(text: str) -> str:
+def _uuid(name: str, text: str) -> str:
     try:
-        parse_uuid(text)
+        halves = parse_uuid(text)
     except ValueError as error:
-        raise ValidationError(f"decision_id: {error}", op=_OP) from None
+        raise ValidationError(f"{name}: {error}", op=_OP) from None
+    if halves == (0, 0):
+        raise ValidationError(f"{name}: 0 names nothing", op=_OP)
     return text

@@ -4,7 +4,8 @@
 2. Risk checks and takes room in one step (ORDM-31, ORDM-32).
 3. The intent is committed before a byte leaves (JRN-02). A crash before that: it never was. A crash after that: it is
    looked up by its wire id when the engine starts.
-4. The trading switch and what holds everyone back are asked again, at the last moment (CTL-14).
+4. The trading switch and what holds everyone back are asked again, at the last moment: the consumer has looked when it
+   asked, and risk when the order came here (CTL-14).
 5. The gateway is asked once. TAKEN and REFUSED end as reports; NOT_SENT takes all of it back; UNKNOWN is looked up.
 """
 
@@ -19,7 +20,7 @@ from typing_extensions import TypeIs
 
 from engine.base.build import planted
 from engine.base.errors import ConflictError, JournalError, UnknownSymbolError, VenueError
-from engine.orders.ledger import Claim, Ledger
+from engine.orders.ledger import Claim, Ledger, named
 from engine.orders.lifecycle import Track
 from engine.orders.ports import JournalPort, RefusalPort, RiskPort, RoomPort
 from engine.orders.wireid import WireIds, canonical
@@ -103,17 +104,25 @@ class OrderDesk:
 
     # -- submit -----------------------------------------------------------------------------------------------
 
-    def submit(self, request: OrderRequest, done: Callable[[SubmitReply], None]) -> None:
-        """Take an order; done(reply) is called once, at once where nothing is to be sent."""
+    def submit(
+        self, request: OrderRequest, done: Callable[[SubmitReply], None], *, was_trading: bool = True
+    ) -> None:
+        """Take an order; done(reply) is called once, at once where nothing is to be sent.
+
+        *was_trading*: the owner's switch was on when it was asked for: the consumer has looked first (CTL-14).
+        """
         claim = Claim(request)
         holder = self.ledger.ids.claim(request.key, claim)
         if holder is not None:
             done(self._duplicate(request, holder))
             return
-        found = self._risk.check(request, self._is_trading(request.consumer_id) or planted("orders.no_first_switch"))
+        is_on = self._is_trading(request.consumer_id) or planted("orders.no_first_switch")
+        found = self._risk.check(request, was_trading and is_on)
         if not _is_room(found):
-            self._tell("risk.refused", consumer_id=request.consumer_id, breach=found.breach.name.lower(),
-                       limit=_text(found.limit), actual=_text(found.actual))  # fmt: skip
+            self._tell(
+                "risk.refused", trace_id=request.trace_id or None, consumer_id=request.consumer_id,
+                breach=found.breach.name.lower(), limit=_text(found.limit), actual=_text(found.actual),
+            )  # fmt: skip
             self.ledger.withdraw(claim)
             done(self._refused(request, found.reason))
             return
@@ -124,8 +133,7 @@ class OrderDesk:
         track, first = holder.track, holder.request
         state = track.order.state if track is not None else OrderState.SUBMITTED
         matches = first.is_same_body(request)
-        self._tell("order.duplicate_detected", consumer_id=request.consumer_id, client_order_id=request.client_order_id,
-                   state=state.name.lower(), body_matches=matches)  # fmt: skip
+        self._tell("order.duplicate_detected", **named(request), state=state.name.lower(), body_matches=matches)
         return SubmitReply(
             client_order_id=request.client_order_id,
             status=SubmitStatus.DUPLICATE,
@@ -219,8 +227,8 @@ class OrderDesk:
             self.take(track, report)
         if outcome.sent is Sent.UNKNOWN and track.order.state is OrderState.SUBMITTED:
             self.ledger.become(track, OrderState.UNKNOWN)
-            self._tell("order.unknown", consumer_id=request.consumer_id, client_order_id=request.client_order_id,
-                       took_ms=(self._now_ns() - request.created_ns) // 1_000_000)  # fmt: skip
+            took_ns = self._now_ns() - request.created_ns
+            self._tell("order.unknown", **named(request), took_ms=took_ns // 1_000_000)
             self.on_unknown(track)
         order = track.order
         return SubmitReply(

@@ -5,10 +5,12 @@ One step on the engine's loop, without a wait in it: what a consumer is told is 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -17,7 +19,7 @@ from engine.orders.idempotency import TakenIds
 from engine.orders.lifecycle import Track, Transition, added, apply
 from engine.orders.ports import JournalPort, RiskPort, RoomPort
 from engine.orders.records import FillRecord, RecoveredOrder, ReportRecord
-from engine.orders.telling import Teller
+from engine.orders.telling import FEES_MAX, Teller
 from engine.orders.tracker import Tracker
 from engine.orders.wireid import canonical
 from engine.schema.codec import from_json
@@ -34,6 +36,7 @@ from engine.schema.order import (
     VenueReport,
 )
 
+log = logging.getLogger("engine.orders")
 _NO_BOOK_KINDS = (TimeInForce.IOC, TimeInForce.FOK)
 
 
@@ -81,9 +84,9 @@ class Ledger:
         self._rooms: dict[str, RoomPort] = {}
         self._claims: dict[str, Claim] = {}
         self.counts: Counter[str] = Counter()
-        """``reports``, ``duplicates``, and anomalies by name."""
-        self.on_told: Callable[[str, int], None] = lambda consumer_id, report_no: None
-        """Called with the owner and the number of each report that is told."""
+        """``reports``, ``duplicates``, ``fees_cut``, and anomalies by name."""
+        self.on_told: Callable[[str, int, bytes], None] = lambda consumer_id, report_no, body: None
+        """Called with the owner, the number and the JSON of each report that is told."""
         self.on_doubt: Callable[[Track], None] = lambda track: None
         """Called with an order of which a venue says what does not fit together."""
 
@@ -152,7 +155,7 @@ class Ledger:
             self.counts["duplicates"] += 1
             return done
         try:
-            self._teller.report(done, report, lambda body: self._keep(done, report, body))
+            self._teller.report(done, report, lambda body: self._keep(track, done, report, body))
         except BaseException:
             # Nobody was told: it never came, so that the next one has the next number.
             track.order, track.identified_raw = was, identified_raw
@@ -183,7 +186,7 @@ class Ledger:
             self._claims = {wire: claim for wire, claim in self._claims.items() if self.tracker.knows(wire)}
         return count
 
-    def _keep(self, done: Transition, report: VenueReport, body: bytes) -> None:
+    def _keep(self, track: Track, done: Transition, report: VenueReport, body: bytes) -> None:
         order = done.order
         fill = None
         if done.last_qty_raw:
@@ -209,11 +212,12 @@ class Ledger:
                 fill=fill,
             )
         )
-        self.on_told(order.request.consumer_id, report_no)
+        track.last_report = None if order.state.is_terminal else body
+        self.on_told(order.request.consumer_id, report_no, body)
 
     def _tell_odd(self, was: Order, done: Transition) -> None:
         order = done.order
-        who = {"consumer_id": order.request.consumer_id, "client_order_id": order.request.client_order_id}
+        who = named(order.request)
         if was.state is OrderState.UNKNOWN:
             self._tell("order.recovered", **who, took_ms=(order.updated_ns - was.updated_ns) // 1_000_000)
         if done.anomaly is not Anomaly.NONE:
@@ -221,6 +225,21 @@ class Ledger:
             severity = Severity.INFO if is_usual(order) else Severity.WARN
             self._tell_as(severity, "order.anomaly", **who, anomaly=done.anomaly.name.lower(),
                           report=done.report.name.lower(), state=order.state.name.lower())  # fmt: skip
+        if len(done.fees) > FEES_MAX:
+            # Its event has the first ones alone; the order and the journal have them all.
+            log.error("order %s: %d fees of one report, told %d", order.wire_order_id, len(done.fees), FEES_MAX)
+            self.counts["fees_cut"] += 1
+            self._tell_as(Severity.WARN, "order.anomaly", **who, anomaly="fees_cut", report=done.report.name.lower(),
+                          state=order.state.name.lower())  # fmt: skip
+
+
+def named(asked: OrderRequest) -> dict[str, Any]:
+    """Whose order it is, and what led to it, as telemetry has them."""
+    return {
+        "trace_id": asked.trace_id or None,
+        "consumer_id": asked.consumer_id,
+        "client_order_id": asked.client_order_id,
+    }
 
 
 def is_usual(order: Order) -> bool:
@@ -250,7 +269,7 @@ def restored(found: RecoveredOrder) -> Track:
         order_report_seq=found.report_seq,
         last_reason=last.reason if isinstance(last, ExecReport) else None,
     )
-    return Track(order, set(own), sum(own.values()))
+    return Track(order, set(own), sum(own.values()), last_report=found.last_report if order.is_open else None)
 
 
 def _sum_of_fees(found: RecoveredOrder) -> tuple[Fee, ...]:

@@ -6,8 +6,8 @@ the filled quantity never falls, an end stays an end.
 1. What is filled is the greatest of what was known, what the report says in all, and the sum of all fills that have
    an id of their own. So a fill counts once, whether told by its id, within a total, or both.
 2. An ACK that carries fills acts as PARTIAL. Whatever leaves nothing remaining acts as FILLED.
-3. A fill of a known id that adds nothing is a duplicate, in every state. So is the answer to a submit that says what an
-   ACK of the stream has said: they race.
+3. A fill of a known id that adds nothing is a duplicate, in every state. So is one that a look-up lists, and totals
+   have counted before; and the answer to a submit that says what an ACK of the stream has said: they race.
 """
 
 from __future__ import annotations
@@ -128,12 +128,14 @@ class Track:
         exec_ids: of the fills that are in it.
         identified_raw: sum of those fills.
         is_acked: an ACK was told.
+        last_report: the last report as its owner got it, encoded, while the order is open.
     """
 
     order: Order
     exec_ids: set[str] = field(default_factory=set)
     identified_raw: int = 0
     is_acked: bool = False
+    last_report: bytes | None = None
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,7 +196,9 @@ def apply(track: Track, report: VenueReport, now_ns: int) -> Transition:
     if filled_raw > qty_raw:
         qty_raw, anomaly = filled_raw, Anomaly.INCONSISTENT
     growth = _growth(order.filled_qty_raw, filled_raw, told_raw)
-    if is_known and growth is not Growth.GREW and kind in (ReportKind.PARTIAL, ReportKind.FILLED):
+    is_listed = report.exec_id is not None and report.source is ReportSource.RECONCILE
+    is_fill = kind in (ReportKind.PARTIAL, ReportKind.FILLED)
+    if (is_known or is_listed) and growth is not Growth.GREW and is_fill:
         return Transition(order=order, report=kind, is_duplicate=True)
     if kind is ReportKind.ACK and report.source is ReportSource.REPLY and track.is_acked and growth is not Growth.GREW:
         return Transition(order=order, report=kind, is_duplicate=True)

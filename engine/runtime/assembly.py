@@ -15,7 +15,7 @@ from engine.base.ids import instrument_id
 from engine.bus.control import ControlBus
 from engine.bus.data import DataBus
 from engine.config.sections import EngineConfig
-from engine.consumers.context import Context
+from engine.consumers.context import Context, attach_state
 from engine.consumers.inline import InlineRunner
 from engine.consumers.runner import Runner
 from engine.consumers.settings import MailboxSettings
@@ -93,8 +93,8 @@ class Engine:
         self.feeds: dict[str, Feed] = {}
         self.runners: dict[str, Runner] = {}
         self.names: dict[str, str] = {}
-        self._audience = Audience(self.runners)
-        self.dispatcher.audience = self._audience.of
+        self.audience = Audience(self.runners)
+        self.dispatcher.audience = self.audience.of
         self.leaving: dict[str, Runner] = {}
         """Consumers that were cut off and have not ended yet."""
         self.departed: Counter[str] = Counter()
@@ -246,6 +246,7 @@ class Engine:
             on_slow=self.reporting.callback_slow,
             **own,
         )
+        attach_state(context, runner.trace_in_hand, partial(self.switches.is_enabled, consumer_id))
         index = self.bus.add(runner)
         if index != runner.index:
             raise InternalError(f"bus index {index} is not {runner.index}", op="consumers.add")
@@ -254,7 +255,7 @@ class Engine:
         self.runners[consumer_id] = runner
         self.names[consumer_id] = name or consumer_id
         self.switches.add(consumer_id, enabled=may_trade)
-        self._audience.add(consumer_id, takes_all=takes_all_reports)
+        self.audience.add(consumer_id, takes_all=takes_all_reports)
         self.control.forget_issuer(consumer_id)
         self.reporting.names[index] = consumer_id
         return runner
@@ -282,7 +283,7 @@ class Engine:
         self.merging.left(self.desk.unregister(consumer_id), self.desk)
         self.commands.venues.review()
         self.switches.remove(consumer_id)
-        self._audience.remove(consumer_id)
+        self.audience.remove(consumer_id)
         runner = self.leaving[consumer_id] = self.runners.pop(consumer_id)
         return runner
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from engine.consumers.runner import Runner
 from engine.schema.event import Event
@@ -20,10 +20,13 @@ class Audience:
     def __init__(self, runners: Mapping[str, Runner]) -> None:
         self._runners = runners
         self._takes_all: dict[str, bool] = {}
+        self.on_joined: Callable[[str], None] = lambda consumer_id: None
+        """Called with each consumer that joins, once events can reach it."""
 
     def add(self, consumer_id: str, *, takes_all: bool) -> None:
         """A consumer has joined. *takes_all*: it gets reports of the orders of others as well."""
         self._takes_all[consumer_id] = takes_all
+        self.on_joined(consumer_id)
 
     def remove(self, consumer_id: str) -> None:
         """It has left."""

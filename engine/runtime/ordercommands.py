@@ -26,9 +26,15 @@ class Orders(Protocol):
     """What commands may ask of the orders; an engine without any has none to ask."""
 
     def submit(
-        self, asked: SubmitRequest, consumer_id: str, trace_id: str, done: Callable[[SubmitReply], None]
+        self,
+        asked: SubmitRequest,
+        consumer_id: str,
+        trace_id: str,
+        done: Callable[[SubmitReply], None],
+        *,
+        was_trading: bool = True,
     ) -> None:
-        """Take an order; done(reply) is called once.
+        """Take an order; done(reply) is called once. *was_trading*: its owner's switch was on when it was asked for.
 
         Raises:
             MisuseError: it is none.
@@ -99,7 +105,7 @@ class OrderCommands:
             else:
                 at_once.append(submit_record(reply))
 
-        self._desk(command).submit(request, owner, command.trace_id, done)
+        self._desk(command).submit(request, owner, command.trace_id, done, was_trading=command.was_trading)
         is_over = True
         return at_once[0] if at_once else None
 

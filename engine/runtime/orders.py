@@ -19,7 +19,7 @@ from engine.orders.journal import Journal
 from engine.orders.ledger import Ledger
 from engine.orders.limits import replaced
 from engine.orders.reconcile import Reconciler
-from engine.orders.records import Recovered, Undelivered
+from engine.orders.records import Recovered
 from engine.orders.refusals import RiskChange, hold_change
 from engine.orders.risk import Risk
 from engine.orders.telling import Teller
@@ -27,8 +27,8 @@ from engine.orders.tracker import Tracker
 from engine.orders.wireid import WireIds
 from engine.providers.session import Session
 from engine.runtime.assembly import Engine
+from engine.runtime.deliveries import Deliveries
 from engine.schema.approved import ApprovedOrder
-from engine.schema.codec import from_json
 from engine.schema.command import Outcome
 from engine.schema.gateway import OrderGateway, WireIdStyle
 from engine.schema.order import (
@@ -169,7 +169,6 @@ class LiveOrders:
             engine.reporting.tell_as,
             now_ns,
         )
-        self.ledger.on_told = self._note_told
         self.desk = OrderDesk(
             risk=self.risk,
             journal=self.journal,
@@ -187,9 +186,8 @@ class LiveOrders:
             self.desk, self.risk, self.gateways, self._spawn, now_ns, config.orders.reconcile_timeout_s
         )
         self.reconciler.on_overdue = self._overdue
-        self._told: dict[str, int] = {}
-        self._confirmed: dict[str, int] = {}
-        self._untold: dict[str, tuple[Undelivered, ...]] = {}
+        self.deliveries = Deliveries(engine.runners, self.teller, self.journal.delivered, self.desk.open_tracks)
+        self.ledger.on_told = self.deliveries.told
 
     # -- start and end ----------------------------------------------------------------------------------------
 
@@ -220,7 +218,8 @@ class LiveOrders:
         """Write what is queued. Idempotent."""
         self._engine.commands.orders.desk = None
         self._engine.catalogue.on_kept = lambda record: None
-        self._confirm()
+        self._engine.audience.on_joined = lambda consumer_id: None
+        self.deliveries.confirm()
         await self.journal.close()
 
     async def part(self) -> None:
@@ -237,13 +236,8 @@ class LiveOrders:
             self.wire_ids.register(order.request.consumer_id)
             self.ledger.restore(order)
         self.reconciler.last_fill_ns.update(found.last_fill_ns)
-        self._untold = dict(found.undelivered)
-        self._tell_waiting()
-        untold = {(one.wire_order_id, one.order_report_seq) for rows in found.undelivered.values() for one in rows}
-        for order in found.orders:
-            is_told = order.last_report is None or (order.wire_order_id, order.report_seq) in untold
-            if not order.state.is_terminal and not is_told and order.last_report is not None:
-                self.teller.again(from_json(order.last_report))
+        self.deliveries.restore(found.undelivered)
+        self._engine.audience.on_joined = self.deliveries.joined
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
         return self._scope.start(_guarded(work))
@@ -254,29 +248,7 @@ class LiveOrders:
             now_ns = self._engine.clock.now()
             self.risk.do_work(now_ns)
             self.ledger.forget(now_ns)
-            self._tell_waiting()
-            self._confirm()
-
-    # -- deliveries -------------------------------------------------------------------------------------------
-
-    def _note_told(self, consumer_id: str, report_no: int) -> None:
-        self._told[consumer_id] = report_no
-
-    def _tell_waiting(self) -> None:
-        """Reports that nobody confirmed before the start reach their owner, also one that joins later (JRN-12)."""
-        for consumer_id in [name for name in self._untold if name in self._engine.runners]:
-            for report in self._untold.pop(consumer_id):
-                self.teller.again(from_json(report.body))
-                self._note_told(consumer_id, max(report.report_no, self._told.get(consumer_id, 0)))
-
-    def _confirm(self) -> None:
-        """Reports whose owner has nothing left to take have been delivered (JRN-12)."""
-        for consumer_id, report_no in self._told.items():
-            runner = self._engine.runners.get(consumer_id)
-            if runner is None or self._confirmed.get(consumer_id) == report_no or runner.statistics()["pinned"]:
-                continue
-            self._confirmed[consumer_id] = report_no
-            self.journal.delivered(consumer_id, report_no)
+            self.deliveries.confirm()
 
     # -- what holds orders back -------------------------------------------------------------------------------
 
@@ -318,9 +290,15 @@ class LiveOrders:
     # -- what commands ask ------------------------------------------------------------------------------------
 
     def submit(
-        self, asked: SubmitRequest, consumer_id: str, trace_id: str, done: Callable[[SubmitReply], None]
+        self,
+        asked: SubmitRequest,
+        consumer_id: str,
+        trace_id: str,
+        done: Callable[[SubmitReply], None],
+        *,
+        was_trading: bool = True,
     ) -> None:
-        """Take an order; done(reply) is called once.
+        """Take an order; done(reply) is called once. *was_trading*: its owner's switch was on when it was asked for.
 
         Raises:
             MisuseError: it is none.
@@ -336,7 +314,7 @@ class LiveOrders:
             timeout_ms=self._engine.config.orders.request_timeout_ms,
             trace_id=trace_id,
         )
-        self.desk.submit(request, done)
+        self.desk.submit(request, done, was_trading=was_trading)
 
     def cancel(self, key: OrderKey, done: Callable[[Outcome], None]) -> None:
         """Ask for an order's end; done(order) once.

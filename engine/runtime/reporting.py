@@ -47,9 +47,9 @@ class Reporting:
         """
         self._tell(kind, metadata, trace_id, None)
 
-    def tell_as(self, severity: Severity, kind: str, **metadata: Any) -> None:
+    def tell_as(self, severity: Severity, kind: str, *, trace_id: str | None = None, **metadata: Any) -> None:
         """The same of a row whose severity varies."""
-        self._tell(kind, metadata, None, severity)
+        self._tell(kind, metadata, trace_id, severity)
 
     def _tell(
         self, kind: str, metadata: Mapping[str, Any], trace_id: str | None, severity: Severity | None

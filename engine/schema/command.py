@@ -69,6 +69,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ts_ns: when it was given.
         consumer_id, operator: who gives it, one of the two; the other is empty.
         trace_id: of the event that led to it, where there is one.
+        was_trading: whether the consumer that gives it might trade when it did.
     """
 
     message_id: str
@@ -78,6 +79,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     consumer_id: str = ""
     operator: str = ""
     trace_id: str = ""
+    was_trading: bool = True
 
     @property
     def issuer(self) -> tuple[str, str]:

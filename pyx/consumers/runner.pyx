@@ -360,6 +360,12 @@ cdef class Runner(EventSink):
                 self._on_error(self.consumer_id, error, trace_id, event_id, self.worker)
         return 0
 
+    def trace_in_hand(self) -> str:
+        """The trace of the event whose callback runs, of a batch its first one's, as its errors have it; else empty."""
+        if self._in_hand == 0 or self._called == 0:
+            return ""
+        return (<Event>self._batch[0 if self._shape == SHAPE_BATCH else self._called - 1]).trace_id
+
     def statistics(self) -> dict[str, int]:
         """Counts of EVT-08's second equation and of the callbacks."""
         cdef Mailbox box = self.mailbox

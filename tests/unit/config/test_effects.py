@@ -300,7 +300,7 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[str, Any], Any]]] = {
     "consumers[].version_filter": (True, False, lambda path, value: running(path, value, skipped_at_a_flip)),
     "bus.critical_reserve": (64, 9, lambda path, value: running(path, value, lambda e: e.runners["mm1"].mailbox.critical_reserve)),
     "consumers[].consumer_id": ("mm1", "mm2", lambda path, value: running(path, value, lambda e: list(e.runners))),
-    "consumers[].exec_reports": ("own", "all", lambda path, value: running(path, value, lambda e: dict(e._audience._takes_all))),
+    "consumers[].exec_reports": ("own", "all", lambda path, value: running(path, value, lambda e: dict(e.audience._takes_all))),
     "consumers[].name": ("Maker", "Taker", lambda path, value: running(path, value, lambda e: dict(e.names))),
     "consumers[].handler": ("tests.unit.config.test_effects:Notes", "tests.unit.config.test_effects:Other",
                             lambda path, value: running(path, value, lambda e: type(e.runners["mm1"].handler).__name__)),
@@ -438,7 +438,7 @@ ELSEWHERE = {
     "orders.dedupe_retention_s":
         f"{_JOURNAL}trd_04_an_ended_order_is_known_until_its_id_is_free",
     "orders.reconcile_timeout_s":
-        f"{_DESK}a_venue_that_cannot_be_asked_keeps_its_orders_held_and_is_asked_again",
+        "tests/unit/orders/test_reconcile.py::test_a_venue_that_cannot_be_asked_keeps_its_orders_held_and_is_asked_again",
     "journal.path":
         f"{_JOURNAL}jrn_06_an_order_is_read_back_as_it_was",
     "journal.durability":

@@ -10,6 +10,7 @@ from engine.schema.enums import Side
 from engine.schema.instrument import OrderType, TimeInForce
 from engine.schema.order import Order, OrderRequest, OrderState, ReportKind, ReportSource, VenueReport
 
+TRACE = "5f0c1d2e-3a4b-5968-7786-a5b4c3d2e1f0"
 WIRE = "0000d833-6800-8000-89e7-dc0d75d75dbc"
 
 
@@ -18,7 +19,7 @@ def request(**changes: Any) -> OrderRequest:
     fields: dict[str, Any] = {
         "client_order_id": "mm1-000017", "consumer_id": "mm1", "provider": "kraken", "symbol": "BTC-USD", "side": Side.BUY,
         "order_type": OrderType.LIMIT, "price_raw": 1000, "qty_raw": 5000, "price_scale": 1, "qty_scale": 3, "created_ns": 7,
-        "tif": TimeInForce.GTC,
+        "tif": TimeInForce.GTC, "trace_id": TRACE,
     }  # fmt: skip
     return OrderRequest(**{**fields, **changes})
 

@@ -19,10 +19,10 @@ NOW_NS = 1_700_000_000_000_000_000
 ASKED: dict[str, Any] = {"client_order_id": "a", "symbol": "BTC-USD", "side": "buy", "order_type": "limit", "qty": "0.01", "price": "61200.0"}
 
 
-def asked(carriers: dict[str, Instrument] | None = None, **changes: Any) -> OrderRequest:
+def asked(carriers: dict[str, Instrument] | None = None, trace_id: str = "", **changes: Any) -> OrderRequest:
     fields = {name: value for name, value in (ASKED | changes).items() if value is not None}
     listed = {"simulated": instrument()} if carriers is None else carriers
-    return order_of(msgspec.convert(fields, SubmitRequest), "mm1", listed, now_ns=NOW_NS, timeout_ms=10_000)
+    return order_of(msgspec.convert(fields, SubmitRequest), "mm1", listed, now_ns=NOW_NS, timeout_ms=10_000, trace_id=trace_id)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,9 @@ def test_trd_07_what_is_not_said_has_its_default(changes: dict[str, Any], tif: T
         ({"order_type": "market", "price": None, "tif": "gtc"}, "tif: a market order does not stand"),
         ({"tif": "ioc", "post_only": True}, "post_only"),
         ({"decision_id": "7"}, "decision_id"),
+        ({"decision_id": "00000000-0000-0000-0000-000000000000"}, "decision_id"),
+        ({"trace_id": "mine"}, "trace_id"),
+        ({"trace_id": "00000000-0000-0000-0000-000000000000"}, "trace_id"),
     ],
 )
 def test_ordm_01_a_field_that_cannot_be_is_named(changes: dict[str, Any], says: str) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from functools import partial
 
 import pytest
 
 from engine.base.errors import UnknownSymbolError
-from engine.schema.enums import Side
 from engine.schema.instrument import TimeInForce
 from engine.schema.order import (
     Breach,
@@ -22,25 +19,12 @@ from engine.schema.order import (
     SendOutcome,
     Sent,
     SubmitStatus,
-    VenueFill,
 )
-from tests.unit.orders.desk_kit import Story
+from tests.unit.orders.desk_kit import Story, run
+from tests.unit.orders.orderkit import TRACE, request
 
 WIRE = "0000d8336800800089e7dc0d75d75dbc"
 KEY = ("mm1", "mm1-000017")
-
-
-def run(tale: Callable[[Story], Awaitable[None]]) -> None:
-    """A tale in a loop of its own; at its end no room is taken that no open order holds, and no event is out."""
-
-    async def whole() -> None:
-        async with Story() as story:
-            await tale(story)
-            await story.turn()
-            assert story.risk.taken == len(story.desk.open_tracks(None))
-            assert story.pools.statistics().balanced
-
-    asyncio.run(whole())
 
 
 def test_an_order_is_journaled_sent_once_and_answered_and_its_reports_come() -> None:
@@ -113,6 +97,16 @@ def test_rsk_06_a_hundred_submits_fail_then_one_passes() -> None:
     run(tale)
 
 
+def test_trd_13_a_consumer_that_saw_its_switch_off_is_suppressed_though_it_is_on_by_now() -> None:
+    async def tale(story: Story) -> None:
+        story.desk.submit(request(), story.replies.append, was_trading=False)
+        assert [(one.status, one.reason and one.reason.breach) for one in story.replies] == [(SubmitStatus.SUPPRESSED, Breach.TRADING_OFF)]
+        assert (story.journal.rows, story.gateway.placed) == ([], [])
+        assert (await story.placed()).status is SubmitStatus.SUBMITTED           # the id was not used up
+
+    run(tale)
+
+
 def test_trd_04_whoever_asks_again_gets_the_first_order_s_state_and_nothing_is_sent() -> None:
     async def tale(story: Story) -> None:
         story.journal.gate.clear()
@@ -131,6 +125,7 @@ def test_trd_04_whoever_asks_again_gets_the_first_order_s_state_and_nothing_is_s
         assert (await story.placed(consumer_id="mm2")).status is SubmitStatus.SUBMITTED
         assert len(set(story.gateway.placed)) == 2
         assert sum(kind == "order.duplicate_detected" for kind, _ in story.told) == 33
+        assert {row["trace_id"] for _, row in story.told} == {TRACE, "x"}           # INS-14
 
     run(tale)
 
@@ -207,7 +202,7 @@ def test_rsk_03_a_refusal_of_risk_is_an_answer_and_is_told(breach: Breach) -> No
         assert story.replies[0].reason is not None
         assert (story.replies[0].status, story.replies[0].reason.breach) == (SubmitStatus.REJECTED, breach)
         assert story.journal.rows == []
-        assert story.told == [("risk.refused", {"consumer_id": "mm1", "breach": breach.name.lower(), "limit": None, "actual": None})]
+        assert story.told == [("risk.refused", {"trace_id": TRACE, "consumer_id": "mm1", "breach": breach.name.lower(), "limit": None, "actual": None})]
 
     run(tale)
 
@@ -225,6 +220,7 @@ def test_ordm_10_a_lost_answer_is_looked_up_after_one_second_and_the_order_goes_
         assert (story.waits, story.state(), len(story.gateway.placed)) == ([1.0], OrderState.PARTIALLY_FILLED, 1)
         assert story.events[-1].source is ReportSource.RECONCILE  # type: ignore[attr-defined]
         assert [kind for kind, _ in story.told if kind.startswith("order.") and kind != "order.anomaly"] == ["order.unknown", "order.recovered"]
+        assert {row["trace_id"] for kind, row in story.told if kind.startswith("order.")} == {TRACE}
 
     run(tale)
 
@@ -374,95 +370,18 @@ def test_an_anomaly_is_told_by_what_is_usual_for_the_order(tif: str, severity: s
     run(tale)
 
 
-# --- reconciliation -----------------------------------------------------------------------------------------
-
-
-def test_jrn_10_after_each_reconnect_orders_are_held_until_every_one_is_settled() -> None:
-    async def tale(story: Story) -> None:
-        for name in ("open", "filled", "cancelled", "gone"):
-            await story.placed(name)
-            story.desk.on_report(story.says(ReportKind.ACK))
-        wires = dict(zip(("open", "filled", "cancelled", "gone"), story.gateway.placed, strict=True))
-        says = partial(story.says)
-        story.desk.on_gateway_state("kraken", False, "reset")
-        assert not story.reconciler.is_settled("kraken")
-        story.gateway.rows = [says(ReportKind.ACK, "0", wire=wires["open"]), says(ReportKind.ACK, wire="else", venue_order_id="FOREIGN")]
-        story.gateway.answers = [says(ReportKind.FILLED, "5", wire=wires["filled"]), says(ReportKind.CANCELLED, "0", wire=wires["cancelled"]),
-                                 None, None]  # fmt: skip
-        story.events.clear()
-        story.desk.on_gateway_state("kraken", True, "")
-        assert (story.risk.held[-1], story.risk.is_up[-1]) == (True, True)
-        await story.turn()
-        assert story.reconciler.is_settled("kraken")
-        assert story.risk.held[-1] is False
-        assert story.kinds() == ["filled:filled", "cancelled:cancelled", "expired:expired"]
-        assert all(event.source is ReportSource.RECONCILE for event in story.events)  # type: ignore[attr-defined]
-        assert all(event.flags for event in story.events)
-        assert story.state("open") is OrderState.ACKED
-        assert story.foreign == ["FOREIGN"]
-        assert len(story.gateway.placed) == 4
-        assert (story.gateway.asked.count(wires["gone"]), story.waits) == (2, [1.0])
-
-    run(tale)
-
-
-def test_jrn_07_fills_while_away_have_their_own_ids_and_count_once() -> None:
+def test_evt_16_more_fees_than_an_event_can_hold_are_told_and_the_order_has_them_all() -> None:
     async def tale(story: Story) -> None:
         await story.placed()
-        story.desk.on_report(story.says(ReportKind.PARTIAL, "1", "1", "a", venue_order_id="OQ"))
-        wire = story.gateway.placed[0]
-        story.gateway.fill_rows = [
-            VenueFill(exec_id=name, venue_order_id="OQ", symbol="BTC-USD", side=Side.BUY, qty=Decimal(qty), price=Decimal(99), ts_venue_ns=5)
-            for name, qty in (("a", 1), ("b", 2), ("c", 2))
-        ]  # fmt: skip
-        story.gateway.answers = [story.says(ReportKind.FILLED, "5", wire=wire)]
-        story.desk.on_gateway_state("kraken", True, "")
-        await story.turn()
-        fills = [(row.fill.exec_id, row.fill.qty_raw) for row in story.journal.reports() if row.fill is not None]
-        assert fills == [("a", 1000), ("b", 2000), ("c", 2000)]
-        assert story.kinds() == ["partial:partially_filled", "partial:partially_filled", "filled:filled"]
-        assert story.gateway.since == [7 - 5_000_000_000]
-
-    run(tale)
-
-
-def test_a_fill_that_is_missing_is_not_hidden_behind_the_id_of_a_later_one() -> None:
-    """A total of 3 with a fill of 1: two are of a fill that nobody told; the journal keeps them under no fill's id."""
-
-    async def tale(story: Story) -> None:
-        await story.placed()
-        story.desk.on_report(story.says(ReportKind.PARTIAL, "3", "1", "b"))
-        assert [(row.fill.exec_id, row.fill.qty_raw) for row in story.journal.reports() if row.fill is not None] == [("", 3000)]
-        story.desk.on_report(story.says(ReportKind.PARTIAL, None, "2", "a"))
-        assert story.desk.order(KEY).filled_qty_raw == 3000
-
-    run(tale)
-
-
-def test_an_order_in_a_gateway_s_hands_is_left_alone_by_reconciliation() -> None:
-    async def tale(story: Story) -> None:
-        def reconnect(wire: str) -> None:
-            story.desk.on_gateway_state("kraken", True, "")
-
-        story.gateway.while_sending = reconnect
-        reply = await story.placed()
-        assert (reply.order_state, story.gateway.asked, story.events) == (OrderState.SUBMITTED, [], [])
-
-    run(tale)
-
-
-def test_a_venue_that_cannot_be_asked_keeps_its_orders_held_and_is_asked_again() -> None:
-    async def tale(story: Story) -> None:
-        await story.placed()
-        overdue: list[float] = []
-        story.reconciler.on_overdue = lambda provider, seconds: overdue.append(seconds)
-        story.desk.on_gateway_state("kraken", True, "")
-        await story.waited(6)
-        assert story.waits[:6] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
-        assert (story.risk.held[-1], overdue) == (True, [31.0])
-        story.gateway.answers = [story.says(ReportKind.ACK)] * 9
-        await story.turn()
-        assert story.reconciler.is_settled("kraken")
+        fees = tuple(Fee(f"C{number}", Decimal(number)) for number in range(1, 7))
+        story.desk.on_report(story.says(ReportKind.PARTIAL, "1", "1", "a", fees=fees))
+        (event,), (row,) = story.events, story.journal.reports()
+        assert event.fees == fees[:4]  # type: ignore[attr-defined]
+        assert story.desk.order(KEY).fees == fees
+        assert row.fill is not None
+        assert row.fill.fees == fees
+        assert [told["anomaly"] for kind, told in story.told if kind == "order.anomaly"] == ["fill_before_ack", "fees_cut"]
+        assert story.ledger.counts["fees_cut"] == 1
 
     run(tale)
 

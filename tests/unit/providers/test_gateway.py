@@ -878,7 +878,7 @@ def test_fills_of_coinbase_come_page_by_page_BOOK_04(monkeypatch: pytest.MonkeyP
 
 def test_fills_of_kraken_come_page_by_page_BOOK_04(monkeypatch: pytest.MonkeyPatch) -> None:
     def row(number: int) -> dict[str, Any]:
-        return {"ordertxid": "O-42", "pair": "BTCUSDT", "time": 1_800_000_000 + number, "type": "buy", "price": "10", "vol": "1",
+        return {"ordertxid": "O-42", "pair": "BTCUSDT", "time": 1_800_000_000 + number // 4, "type": "buy", "price": "10", "vol": "1",
                 "cost": "10", "fee": "0.1"}  # fmt: skip
 
     async def main(it: Trading) -> None:
