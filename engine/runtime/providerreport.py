@@ -24,6 +24,8 @@ class ProviderReport:
         account: state of the private connection, as of the provider; ``none`` without a key.
         account_cause: what made it so.
         foreign_orders: orders on the account that no consumer of ours sent.
+        read_pauses: how often its sockets were not read for a while, because nobody had room.
+        read_paused_ms: how long that was in all.
     """
 
     name: str
@@ -40,6 +42,8 @@ class ProviderReport:
     account: str = "none"
     account_cause: str = ""
     foreign_orders: int = 0
+    read_pauses: int = 0
+    read_paused_ms: int = 0
 
     @property
     def is_settled(self) -> bool:
@@ -68,4 +72,6 @@ def provider_report(session: Session) -> ProviderReport:
         account="none" if account is None else account.state,
         account_cause="" if account is None else account.cause,
         foreign_orders=0 if account is None else account.orders_told,
+        read_pauses=session.brake.pauses_count,
+        read_paused_ms=round(session.brake.paused_s * 1000),
     )

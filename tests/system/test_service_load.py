@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -13,7 +14,7 @@ from engine.bench.paired import MAX_AA_SPREAD, MIN_PAIRS, Paired
 from engine.bench.service import flips, pressure
 from engine.bench.service.figures import percentile
 from engine.bench.service.load import watchers
-from engine.bench.service.world import PLAIN, consumer, engine_on, world
+from engine.bench.service.world import PLAIN, SURFACE, consumer, engine_on, world
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
@@ -56,6 +57,41 @@ def test_rte_06_flips_at_peak_lose_no_acknowledgement_and_skip_nothing_elsewhere
     assert acknowledged.figure == 100.0
     old = next(row for row in rows if row.goal == "SC-31" and row.unit == "%")
     assert old.figure < 5, old.note
+
+
+# --- BP-01 ----------------------------------------------------------------------------------------------------
+
+
+def unread_bytes(pid: int) -> int:
+    """Bytes that the kernel holds for a process, received and not read: the most of its sockets."""
+    links = (os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir())
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return max((int(row[4].partition(":")[2], 16) for row in rows if row[9] in inodes), default=0)
+
+
+def test_bp_01_the_steps_come_in_order_and_the_venue_s_bytes_wait_while_its_sockets_are_not_read() -> None:
+    with world(4000, 5, PLAIN) as place:
+        symbols = place.all_symbols()
+        params = {"work_us": 20_000, "symbol": symbols[0], "commands": 0}
+        blocked = consumer("blocked", "Blocked", symbols, params=params, mailbox_capacity=64)
+        with engine_on(place, [blocked], api=SURFACE) as run:
+            unread = []
+            for _ in range(300):
+                run.pause(0.01)
+                unread.append(unread_bytes(run.process.pid))
+            told = run.ask("GET", "/telemetry?type=backpressure.triggered&limit=500")["records"]
+            ended = run.stop()
+    first: dict[str, str] = {}
+    for record in told:
+        first.setdefault(record["metadata"]["rung"], record["first"])
+    assert sorted(first, key=lambda rung: first[rung]) == ["coalesce", "pause", "drop"]
+    (provider,) = ended.report["providers"]
+    assert provider["read_pauses"] > 3
+    assert provider["read_paused_ms"] <= 110 * provider["read_pauses"], "at most 100 ms at a time"
+    # In 100 ms at this rate more waits than ever does where reading goes on.
+    assert sorted(unread)[-10] > 20_000, max(unread)
+    assert ended.report["balanced"]
 
 
 # --- CON-04 -------------------------------------------------------------------------------------------------
