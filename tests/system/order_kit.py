@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ SYMBOLS = {"binance": "BTC-USDT", "coinbase": "BTC-USD", "kraken": "BTC-USD"}
 DESK = '''
 import json
 import pathlib
+import time
 
 import engine
 
@@ -50,9 +51,10 @@ class Driven:
         price = (self.book.best_bid[0] * 199 / 200).quantize(self.book.best_bid[0])
         ctx.submit(id, self.symbol, side="buy", qty="0.01", price=str(price), **more)
 
-    def do_storm(self, ctx, ids):
+    def do_storm(self, ctx, ids, each="rest", then_sleep_s=0):
         for id in ids:
-            self.do_rest(ctx, id)
+            getattr(self, "do_" + each)(ctx, id)
+        time.sleep(then_sleep_s)
 
     def do_flip(self, ctx, count):
         for number in range(count):
@@ -148,9 +150,10 @@ class Trading:
 
 
 @contextmanager
-def engine_at(folder: Path, addresses: dict[str, Any], venue: str, **options: Any) -> Iterator[Trading]:
+def engine_at(folder: Path, addresses: dict[str, Any], venue: str, sets: Sequence[str] = (), **options: Any) -> Iterator[Trading]:
     path = written(folder, venue, addresses, **options)
-    with running(path, "--json", "--set", "dlq.path=dead.jsonl", cwd=folder, **KEYS) as (process, ready):
+    more = [word for text in ("dlq.path=dead.jsonl", *sets) for word in ("--set", text)]
+    with running(path, "--json", *more, cwd=folder, **KEYS) as (process, ready):
         assert ready, process.stderr.read() if process.stderr else ""
         yield Trading(folder, process, addresses, venue)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -266,3 +267,38 @@ def test_jrn_05_killed_at_any_moment_each_order_is_at_the_venue_at_most_once_and
             it.do("cancel_all")
             it.until(lambda: all(not it.told("ExecReport", name)[-1]["is_open"] for name in ids))
             assert all(order["status"] in ("canceled", "cancelled") for order in it.at_venue())
+
+
+@pytest.mark.parametrize("sleeps_s", [0, 15], ids=["free", "blocked"])
+def test_shut_02_reports_of_before_the_stop_come_before_the_exit_and_else_at_the_next_start(sleeps_s: int, tmp_path: Path) -> None:
+    """A thousand orders in flight at SIGTERM; an owner that takes its reports, then one that is blocked."""
+    ids = [f"n{number}" for number in range(1000)]
+    no_limits = [f"risk.limits.{name}={value}" for name, value in
+                 (("orders_per_s", 100000), ("orders_burst", 100000), ("max_open_orders_per_symbol", 10000))]  # fmt: skip
+    with simulator("--venues", "binance", "--unlimited") as addresses:
+        with engine_at(tmp_path, addresses, "binance", no_limits, mode="thread") as it:
+            it.reconciled()
+            it.do("storm", ids=ids, each="take", then_sleep_s=sleeps_s)
+            it.until(lambda: len(it.at_venue()) >= 100)
+            it.process.send_signal(signal.SIGTERM)
+            it.process.communicate(timeout=30)
+            assert it.process.returncode == (3 if sleeps_s else 0)
+        told_before = len(it.told())
+        assert (told_before == 0) == bool(sleeps_s)
+        (tmp_path / "todo.jsonl").unlink()
+        with engine_at(tmp_path, addresses, "binance", no_limits, mode="thread") as it:
+            it.reconciled(1 if sleeps_s else 2)
+            placed = {order["id"]: Decimal(order["filled"]) for order in it.at_venue()}
+            it.until(lambda: {row["venue_order_id"] for row in it.told()} >= set(placed))
+            ended(it.process)
+        filled: dict[str, Decimal] = dict.fromkeys(placed, Decimal(0))
+        numbers: dict[str, set[int]] = {}
+        for row in it.told():
+            if row["order_report_seq"] not in numbers.setdefault(row["client_order_id"], set()):
+                numbers[row["client_order_id"]].add(row["order_report_seq"])
+                if row["venue_order_id"] is None:                    # it was not sent any more
+                    assert row["order_state"] == "rejected"
+                else:
+                    filled[row["venue_order_id"]] += Decimal(row["last_qty"])
+        assert filled == placed
+        assert all(seen == set(range(1, len(seen) + 1)) for seen in numbers.values())
