@@ -112,7 +112,7 @@ def client_of(flags: Flags) -> ApiClient:
     Raises:
         ConfigError: the configuration that tells has faults.
     """
-    from engine.runtime.surface.tokens import ADDRESS_FILE, TOKEN_FILE
+    from engine.runtime.statedir import ADDRESS_FILE, TOKEN_FILE
 
     config = flags.load(needs_variables=False)
     state = Path(config.engine.state_dir)

@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
             bool,
             typer.Option("--simulated-providers", help="Each venue replaced by its simulator, a child process."),
         ] = False,
+        no_orders: Annotated[bool, typer.Option("--no-orders", help="Every order is rejected.")] = False,
         config: ConfigFlag = None,
         sets: SetFlag = None,
         log_level: LogLevelFlag = None,
@@ -43,7 +44,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Run the engine on the venues of the configuration; Ctrl-C or SIGTERM ends it in order."""
         flags = flags_of(ctx, config, [*_sets(profile, debug), *(sets or ())], log_level, as_json)
-        result = _run(flags.load(), flags, simulated=simulated)
+        result = _run(flags.load(), flags, simulated=simulated, takes_orders=not no_orders)
         if flags.as_json:
             print_json(as_json_document(result))
         else:
@@ -56,7 +57,7 @@ def _sets(profile: str | None, debug: bool) -> list[str]:
     return [*chosen, "debug.recycler=true"] if debug else chosen
 
 
-def _run(config: EngineConfig, flags: Flags, *, simulated: bool) -> ServiceResult:
+def _run(config: EngineConfig, flags: Flags, *, simulated: bool, takes_orders: bool) -> ServiceResult:
     from engine.runtime.live import run_on_loop, stopping
     from engine.runtime.service import Service, at_simulator, bases_of, venues_of
     from engine.runtime.venues import SimulatedVenues
@@ -69,7 +70,7 @@ def _run(config: EngineConfig, flags: Flags, *, simulated: bool) -> ServiceResul
         sys.stdout.flush()
 
     async def main(config: EngineConfig) -> ServiceResult:
-        service = Service(config, on_ready, has_surface=True)
+        service = Service(config, on_ready, has_surface=True, takes_orders=takes_orders)
         with stopping(service.stop):
             return await service.run()
 

@@ -24,6 +24,7 @@ from engine.runtime.assembly import Engine
 from engine.runtime.commands import NoVenues
 from engine.runtime.demand import LiveVenues
 from engine.runtime.loopwatch import LoopWatch
+from engine.runtime.ordercommands import NoOrders
 from engine.runtime.orders import LiveOrders
 
 Result = TypeVar("Result")
@@ -142,10 +143,14 @@ class LiveEngine:
     Args:
         engine: built, not started.
         providers: to open; None = those of its configuration that are enabled.
+        takes_orders: False = every order is rejected.
     """
 
-    def __init__(self, engine: Engine, providers: Sequence[ProviderConfig] | None = None) -> None:
+    def __init__(
+        self, engine: Engine, providers: Sequence[ProviderConfig] | None = None, *, takes_orders: bool = True
+    ) -> None:
         self.engine = engine
+        self._takes_orders = takes_orders
         self._providers = (
             [provider for provider in engine.config.providers if provider.enabled]
             if providers is None
@@ -173,7 +178,10 @@ class LiveEngine:
             self._stack.callback(DeadlineTimer(stage, engine.clock).close)
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
-        if any(provider.orders.enabled for provider in self._providers):
+        if not self._takes_orders:
+            engine.commands.orders.desk = NoOrders(engine.clock)
+            self._stack.callback(setattr, engine.commands.orders, "desk", None)
+        elif any(provider.orders.enabled for provider in self._providers):
             self.orders = LiveOrders(engine, self._providers, self._by_name, self.scope)
             await self.orders.open()
             self._stack.push_async_callback(self.orders.close)

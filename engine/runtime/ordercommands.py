@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from engine.base.clock import Clock
 from engine.base.errors import CapacityError, NotPermittedError, UnknownSymbolError, ValidationError
 from engine.consumers.runner import Runner
 from engine.schema.command import Command, Handler, Outcome
-from engine.schema.order import OrderKey, RiskScope, SubmitReply
+from engine.schema.order import Breach, OrderKey, RiskScope, SubmitReason, SubmitReply, SubmitStatus
 from engine.schema.orderrecords import submit_record
 from engine.schema.payloads import (
     CancelAllRequest,
@@ -20,6 +21,7 @@ from engine.schema.payloads import (
 )
 
 Done = Callable[[Outcome], None]
+_NO_ORDERS = "this run sends no orders: it was started with --no-orders"
 
 
 class Orders(Protocol):
@@ -65,6 +67,63 @@ class Orders(Protocol):
 
     def clear_breaker(self, consumer_id: str, operator: str) -> bool:
         """Close a consumer's breaker before its time; False = it was not open."""
+
+
+class NoOrders:
+    """Orders of a run that sends none: each is rejected, and nothing else is known of any (CLI-11).
+
+    Args:
+        clock: for the time of the answers.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def submit(
+        self,
+        asked: SubmitRequest,
+        consumer_id: str,
+        trace_id: str,
+        done: Callable[[SubmitReply], None],
+        *,
+        was_trading: bool = True,
+    ) -> None:
+        """Reject it."""
+        reason = SubmitReason(code="unavailable", breach=Breach.PROVIDER_DOWN, text=_NO_ORDERS)
+        done(SubmitReply(client_order_id=asked.client_order_id, status=SubmitStatus.REJECTED, ts_ns=self._clock.now(),
+                         reason=reason, trace_id=trace_id))  # fmt: skip
+
+    def cancel(self, key: OrderKey, done: Done) -> None:
+        """Raises:
+        UnknownSymbolError: always.
+        """
+        raise UnknownSymbolError(f"{key[0]} has no order {key[1]}", op="order.find", hint=_NO_ORDERS)
+
+    def query(self, key: OrderKey, done: Done) -> None:
+        """As cancel()."""
+        self.cancel(key, done)
+
+    def cancel_all(self, consumer_id: str | None, provider: str | None, symbol: str | None) -> int:
+        """None is open."""
+        return 0
+
+    def set_limits(self, scope: RiskScope, limits: Mapping[str, object]) -> Outcome:
+        """Raises:
+        CapacityError: always.
+        """
+        raise CapacityError(_NO_ORDERS, op="set_risk_limits")
+
+    def set_kill(self, is_on: bool, operator: str, text: str) -> None:
+        """Raises:
+        CapacityError: always.
+        """
+        raise CapacityError(_NO_ORDERS, op="set_kill_switch")
+
+    def clear_breaker(self, consumer_id: str, operator: str) -> bool:
+        """Raises:
+        CapacityError: always.
+        """
+        raise CapacityError(_NO_ORDERS, op="clear_breaker")
 
 
 class OrderCommands:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engine.base.workers import TaskScope
@@ -19,6 +20,7 @@ from engine.runtime.live import LiveEngine
 from engine.runtime.metrics import metrics
 from engine.runtime.providerreport import ProviderReport, provider_report
 from engine.runtime.runreport import loop_name, run_report
+from engine.runtime.statedir import taken
 from engine.runtime.summary import EngineSummary
 from engine.runtime.surface.hosting import Surface
 
@@ -101,14 +103,21 @@ class Service:
         config: validated.
         on_ready: called once, when every venue is either complete or known to be away.
         has_surface: serve the operator's surface, where the configuration has it.
+        takes_orders: False = every order is rejected, whatever the configuration says.
     """
 
     def __init__(
-        self, config: EngineConfig, on_ready: Callable[[ReadyReport], None], *, has_surface: bool = False
+        self,
+        config: EngineConfig,
+        on_ready: Callable[[ReadyReport], None],
+        *,
+        has_surface: bool = False,
+        takes_orders: bool = True,
     ) -> None:
         self._config = config
         self._on_ready = on_ready
         self._has_surface = has_surface and config.api.enabled
+        self._takes_orders = takes_orders
         self._stopped = asyncio.Event()
         self.live: LiveEngine | None = None
         """While it runs."""
@@ -121,14 +130,21 @@ class Service:
         """Everything from the first connection to the last event delivered.
 
         Raises:
-            ConfigError: a handler that cannot be loaded, or a subscription nobody can serve.
+            ConfigError: a handler that cannot be loaded, a subscription nobody can serve, a state folder that
+                another engine has.
             EngineErrorGroup: several consumers failed in on_stop.
         """
         async with AsyncExitStack() as stack:
+            if self._has_surface or self._has_journal:
+                stack.enter_context(taken(Path(self._config.engine.state_dir)))
             surface = Surface(self._config) if self._has_surface else None
             if surface is not None:
                 stack.push_async_callback(surface.close)
             return await self._run(surface)
+
+    @property
+    def _has_journal(self) -> bool:
+        return self._takes_orders and any(one.enabled and one.orders.enabled for one in self._config.providers)
 
     async def _run(self, surface: Surface | None) -> ServiceResult:
         started_s = time.monotonic()
@@ -140,7 +156,7 @@ class Service:
                 log.warning("%s", warning)
             engine.add_configured_consumers(venues_may_come_later=True)
             engine.start()
-            async with LiveEngine(engine) as live:
+            async with LiveEngine(engine, takes_orders=self._takes_orders) as live:
                 self.live = live
                 live.start()
                 if surface is not None:

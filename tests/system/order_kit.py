@@ -150,10 +150,12 @@ class Trading:
 
 
 @contextmanager
-def engine_at(folder: Path, addresses: dict[str, Any], venue: str, sets: Sequence[str] = (), **options: Any) -> Iterator[Trading]:
+def engine_at(
+    folder: Path, addresses: dict[str, Any], venue: str, sets: Sequence[str] = (), flags: Sequence[str] = (), **options: Any
+) -> Iterator[Trading]:
     path = written(folder, venue, addresses, **options)
     more = [word for text in ("dlq.path=dead.jsonl", *sets) for word in ("--set", text)]
-    with running(path, "--json", *more, cwd=folder, **KEYS) as (process, ready):
+    with running(path, "--json", *flags, *more, cwd=folder, **KEYS) as (process, ready):
         assert ready, process.stderr.read() if process.stderr else ""
         yield Trading(folder, process, addresses, venue)
 

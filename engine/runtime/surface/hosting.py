@@ -16,8 +16,9 @@ from engine.base.errors import ConfigError
 from engine.base.workers import start_thread
 from engine.config.sections import EngineConfig
 from engine.runtime.live import LiveEngine, run_on_loop
+from engine.runtime.statedir import ADDRESS_FILE, TOKEN_FILE
 from engine.runtime.surface.server import Server, is_local
-from engine.runtime.surface.tokens import ADDRESS_FILE, TOKEN_FILE, Tokens, write_private
+from engine.runtime.surface.tokens import Tokens, write_private
 
 _ENDS_WITHIN_S = 3.0
 _LOOK_EVERY_S = 0.01

@@ -13,8 +13,6 @@ from engine.base.errors import ConfigError
 from engine.base.secrets import register_secret
 from engine.config.sections import EngineConfig
 
-TOKEN_FILE = "api.token"
-ADDRESS_FILE = "api.address"
 _TOKEN_BYTES = 32
 _SCHEME = "bearer "
 
@@ -82,11 +80,10 @@ def write_private(path: Path, text: str) -> None:
     """Put *text* into a file that its owner alone may read, at once or not at all.
 
     Raises:
-        ConfigError: the folder cannot be made or written.
+        ConfigError: its folder cannot be written.
     """
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
