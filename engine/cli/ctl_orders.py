@@ -138,9 +138,17 @@ def _risk(app: typer.Typer) -> None:
         ctl.print(ctl.engine.ask("PUT", "/risk/kill-switch", body={"on": not off, "text": text}))
 
     @word(app, "clear")
-    def clear(ctl: Ctl, consumer: ConsumerArgument) -> None:
-        """Close a consumer's circuit breaker before its time."""
-        ctl.print(ctl.engine.ask("POST", "/risk/clear", body={"consumer_id": consumer}))
+    def clear(
+        ctl: Ctl,
+        consumer: Annotated[str | None, typer.Argument(metavar="[CONSUMER]")] = None,
+        provider: Annotated[
+            str | None, typer.Option("--provider", metavar="NAME", help="Whose orders are not reconciled in time.")
+        ] = None,
+    ) -> None:
+        """Close a consumer's circuit breaker before its time, or release a provider that is held for too long."""
+        if (consumer is None) == (provider is None):
+            raise typer.BadParameter("one of CONSUMER and --provider NAME; nearest valid: risk clear CONSUMER")
+        ctl.print(ctl.engine.ask("POST", "/risk/clear", body={"consumer_id": consumer, "provider": provider}))
 
 
 def _limit(text: str) -> tuple[str, Any]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from engine.base.errors import VenueError
+from engine.base.errors import CapacityError, VenueError
 from engine.orders.desk import OrderDesk, Spawn, ref_of
 from engine.orders.lifecycle import Track
 from engine.orders.ports import RiskPort
@@ -46,6 +46,8 @@ class Side:
     generation: int = 0
     is_up: bool = False
     is_held: bool = True
+    since_ns: int = 0
+    """When it came up."""
 
 
 class Reconciler:
@@ -96,6 +98,7 @@ class Reconciler:
         side.generation += 1
         side.is_up = is_up
         side.is_held = True
+        side.since_ns = self._now_ns()
         self._risk.set_provider(provider, is_up)
         if is_up:
             self._risk.hold(provider, True, "its orders are being reconciled")
@@ -106,18 +109,45 @@ class Reconciler:
         side = self._sides.get(provider)
         return side is not None and side.is_up and not side.is_held
 
+    def is_overdue(self, provider: str) -> bool:
+        """Whether a provider that is up is held for longer than it may."""
+        side = self._sides.get(provider)
+        return side is not None and side.is_up and side.is_held and self._held_s(side) > self._timeout_s
+
+    def _held_s(self, side: Side) -> float:
+        return (self._now_ns() - side.since_ns) / 1e9
+
+    def release(self, provider: str, operator: str) -> bool:
+        """Let new orders go though not every old one is settled; the venue is asked on. False = it is not held.
+
+        Raises:
+            CapacityError: it is not overdue, or the provider is down.
+        """
+        if self.is_settled(provider):
+            return False
+        side = self._sides[provider]
+        if not side.is_up:
+            raise CapacityError("the provider takes no orders now", op="risk.clear", provider=provider)
+        if not self.is_overdue(provider):
+            so_far = f"its orders are being reconciled for {self._held_s(side):.0f} s"
+            raise CapacityError(f"{so_far}; that may take {self._timeout_s:g} s", op="risk.clear", provider=provider,
+                                hint="ask again once it is overdue")  # fmt: skip
+        log.warning("%s is released by %s before its orders are reconciled", provider, operator)
+        side.is_held = False
+        self._risk.hold(provider, False, "released by command before its orders are reconciled", operator)
+        return True
+
     async def _run(self, provider: str, generation: int) -> None:
-        side, waits, begun_ns, is_told = self._sides[provider], _waits(), self._now_ns(), False
+        side, waits, is_told = self._sides[provider], _waits(), False
         while side.generation == generation:
             try:
                 if await self._settle(provider, side, generation):
                     break
             except VenueError as error:
                 log.warning("%s orders are not reconciled yet: %s", provider, error)
-            took_s = (self._now_ns() - begun_ns) / 1e9
-            if took_s > self._timeout_s and not is_told:
+            if self.is_overdue(provider) and not is_told:
                 is_told = True
-                self.on_overdue(provider, took_s)
+                self.on_overdue(provider, self._held_s(side))
             await self._sleep(next(waits))
         if side.generation == generation:
             side.is_held = False

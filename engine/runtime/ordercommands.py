@@ -68,6 +68,14 @@ class Orders(Protocol):
     def clear_breaker(self, consumer_id: str, operator: str) -> bool:
         """Close a consumer's breaker before its time; False = it was not open."""
 
+    def release(self, provider: str, operator: str) -> bool:
+        """Let orders go to a provider whose reconciliation takes too long; False = it is not held.
+
+        Raises:
+            UnknownSymbolError: there is no such provider.
+            CapacityError: it is not overdue, or the provider is down.
+        """
+
 
 class NoOrders:
     """Orders of a run that sends none: each is rejected, and nothing else is known of any (CLI-11).
@@ -124,6 +132,10 @@ class NoOrders:
         CapacityError: always.
         """
         raise CapacityError(_NO_ORDERS, op="clear_breaker")
+
+    def release(self, provider: str, operator: str) -> bool:
+        """As clear_breaker()."""
+        return self.clear_breaker("", operator)
 
 
 class OrderCommands:
@@ -195,8 +207,13 @@ class OrderCommands:
         return {"on": request.on}
 
     def _clear_breaker(self, command: Command) -> Outcome:
-        consumer_id = command.read(ClearBreakerRequest).consumer_id
-        return {"cleared": self._desk(command).clear_breaker(consumer_id, command.operator)}
+        request = command.read(ClearBreakerRequest)
+        if (request.consumer_id is None) == (request.provider is None):
+            raise ValidationError("one of consumer_id and provider: whose breaker, or which hold?", op=command.type)
+        desk = self._desk(command)
+        if request.provider is not None:
+            return {"cleared": desk.release(request.provider, command.operator)}
+        return {"cleared": desk.clear_breaker(request.consumer_id or "", command.operator)}
 
     def _desk(self, command: Command) -> Orders:
         if self.desk is None:

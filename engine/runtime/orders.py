@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine.base.errors import JournalError, UnavailableError
+from engine.base.errors import JournalError, UnavailableError, UnknownSymbolError
 from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
 from engine.orders.asking import order_of
@@ -52,6 +52,8 @@ from engine.schema.payloads import SubmitRequest
 NS = 1_000_000_000
 TICK_S = 1.0
 """How often ended orders are let go of, breakers closed, and deliveries noted."""
+_HELD = "orders are being reconciled"
+_OVERDUE = "orders are not reconciled in time; `engine-run ctl risk clear --provider NAME` lets new ones go"
 CANCEL_WITHIN_S = 5.0
 """At the end, for open orders of providers with `on_stop: cancel`."""
 log = logging.getLogger("engine.runtime")
@@ -362,7 +364,7 @@ class LiveOrders:
         """What keeps orders from being taken, by ``journal`` and by provider; empty is how it should be."""
         found = {} if self.journal.is_available else {"journal": self.journal.cause or "it is not open"}
         unsettled = [name for name in self._enabled if not self.reconciler.is_settled(name)]
-        return found | dict.fromkeys(unsettled, "orders are being reconciled")
+        return found | {name: _OVERDUE if self.reconciler.is_overdue(name) else _HELD for name in unsettled}
 
     def set_kill(self, is_on: bool, operator: str, text: str) -> None:
         """Refuse every new order, or no longer."""
@@ -371,3 +373,22 @@ class LiveOrders:
     def clear_breaker(self, consumer_id: str, operator: str) -> bool:
         """Close a consumer's breaker before its time; False = it was not open."""
         return self.risk.clear_breaker(consumer_id, operator)
+
+    def release(self, provider: str, operator: str) -> bool:
+        """Let orders go to a provider whose reconciliation takes too long; False = it is not held.
+
+        Raises:
+            UnknownSymbolError: no such provider sends orders.
+            CapacityError: it is not overdue, or the provider is down.
+        """
+        if provider not in self._enabled:
+            raise UnknownSymbolError(f"no provider {provider} sends orders", op="risk.clear")
+        return self.reconciler.release(provider, operator)
+
+    def held(self) -> list[Outcome]:
+        """Providers whose orders are not reconciled, and which of them an operator may release."""
+        return [
+            {"provider": name, "is_overdue": self.reconciler.is_overdue(name)}
+            for name in self._enabled
+            if not self.reconciler.is_settled(name)
+        ]

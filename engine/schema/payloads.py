@@ -112,9 +112,10 @@ class KillSwitchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 
 class ClearBreakerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """clear_breaker."""
+    """clear_breaker: a consumer's circuit breaker, or a provider's overdue reconciliation hold; one of the two."""
 
-    consumer_id: str
+    consumer_id: str | None = None
+    provider: str | None = None
 
 
 class DebugRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,10 +95,12 @@ class Desk:
 
 
 @contextmanager
-def desk(folder: Path, *sets: str, config: Mapping[str, Any] = CONFIG, **env: str) -> Iterator[Desk]:
+def desk(
+    folder: Path, *sets: str, config: Mapping[str, Any] = CONFIG, flags: Sequence[str] = ("--simulated-providers",), **env: str
+) -> Iterator[Desk]:
     """An engine on simulated venues, ready; killed at the end if it still runs."""
     (folder / "engine.yaml").write_text(json.dumps(config))
-    command = [sys.executable, "-m", "engine", "run", "--simulated-providers", "--json"]
+    command = [sys.executable, "-m", "engine", "run", *flags, "--json"]
     command += [word for text in sets for word in ("--set", text)]
     with subprocess.Popen(command, cwd=folder, env={**os.environ, **TOKENS, **env}, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as process:  # fmt: skip

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.system.surface_kit import CONFIG, READ, TAPE, Desk, desk
-from tests.system.test_account_cli import KEYS
+from tests.system.test_account_cli import KEYS, control
 from tests.system.test_control import pass_s
+from tests.system.test_run_cli import simulator
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
@@ -137,6 +139,34 @@ def test_cli_17_the_kill_switch_refuses_until_it_is_released(running: Desk) -> N
     assert (answer.body["status"], answer.body["reason"]["breach"]) == ("rejected", "kill_switch")
     running.ctl("ctl", "risk", "kill", "--off", "--yes")
     assert running.ask("POST", "/orders", order(running, "h-4")).body["status"] == "submitted"
+
+
+def test_ordm_08_a_provider_that_is_not_reconciled_in_time_is_released_by_command(tmp_path: Path) -> None:
+    """Its venue does not answer what is open; 503 before the time is over, then one command, and orders go."""
+    with simulator("--venues", "binance") as addresses:
+        control(addresses, "/faults", {"fault": "delay_open_orders", "for_s": 600})
+        at = [f"providers[0].{place}_endpoint={addresses['binance'][place]}" for place in ("ws", "ws_private", "rest")]
+        sets = ("orders.reconcile_timeout_s=5", *at)
+        with desk(tmp_path, *sets, config=TRADING, flags=(), **KEYS) as found:
+            until(lambda: found.ask("GET", "/books/binance/BTC-USDT").status == 200)
+            early = found.ctl("ctl", "risk", "clear", "--provider", "binance", code=4)
+            assert "its orders are being reconciled" in early.stderr
+            assert found.ask("GET", "/risk/limits").body["held"] == [{"provider": "binance", "is_overdue": False}]
+            reply = found.ask("POST", "/orders", order(found, "r-1")).body
+            assert (reply["status"], reply["reason"]["breach"]) == ("rejected", "reconciling")
+            until(lambda: found.ask("GET", "/risk/limits").body["held"][0]["is_overdue"])
+            assert "risk clear --provider" in found.ask("GET", "/health").body["orders"]["binance"]
+            assert found.ask("GET", "/ready").status == 503
+            assert found.ctl("ctl", "risk", "clear", "--provider", "binance").stdout == "cleared: True\n"
+            assert found.ctl("ctl", "risk", "clear", "--provider", "binance").stdout == "cleared: False\n"
+            assert found.ask("GET", "/ready").status == 200
+            assert found.ask("POST", "/orders", order(found, "r-1")).body["status"] == "submitted"
+            states = [row["metadata"] for row in found.ask("GET", "/telemetry?type=risk.state").body["records"]]
+            holds = [(one["status"], one["scope"]) for one in states if one["control"] == "reconcile_hold"]
+            assert holds == [("triggered", "*:binance:*"), ("cleared", "*:binance:*")]
+            for body, status in (({}, 400), ({"consumer_id": "tape", "provider": "binance"}, 400), ({"provider": "no"}, 404)):
+                assert found.ask("POST", "/risk/clear", body).status == status
+            assert "one of CONSUMER and --provider" in found.ctl("ctl", "risk", "clear", code=2).stderr
 
 
 def test_cli_17_cli_30_orders_by_hand(running: Desk) -> None:

@@ -74,7 +74,7 @@ async def limits(call: Call) -> Answer:
     """Limits in force, and what holds orders back."""
     orders = call.orders()
     breakers = orders.risk.open_breakers()
-    held = {"kill_switch": msgspec.to_builtins(orders.risk.kill), "open_breakers": breakers}
+    held = {"kill_switch": msgspec.to_builtins(orders.risk.kill), "open_breakers": breakers, "held": orders.held()}
     return Answer({**orders.limits(), **held})
 
 
@@ -90,8 +90,8 @@ async def kill(call: Call) -> Answer:
 
 
 async def clear(call: Call) -> Answer:
-    """Close a consumer's circuit breaker before its time."""
-    return Answer(await call.result("clear_breaker", _of_consumer(call)))
+    """Close a consumer's circuit breaker before its time, or release a provider whose reconciliation is overdue."""
+    return Answer(await call.result("clear_breaker", {**payload_of(call.body), **_of_consumer(call)}))
 
 
 def _of_consumer(call: Call) -> dict[str, str]:

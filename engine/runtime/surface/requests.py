@@ -138,7 +138,7 @@ class KillBody(KillSwitchRequest, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ClearBody(ClearBreakerRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whose circuit breaker is to close."""
+    """Whose circuit breaker is to close, or which provider's overdue reconciliation hold; one of the two."""
 
     message_id: MessageId | None = None
 

@@ -7,11 +7,13 @@ from functools import partial
 
 import pytest
 
+from engine.base.errors import CapacityError
 from engine.schema.enums import Side
 from engine.schema.order import (
     OrderState,
     ReportKind,
     ReportSource,
+    SubmitStatus,
     VenueFill,
 )
 from tests.unit.orders.desk_kit import Story, run
@@ -115,6 +117,35 @@ def test_an_order_in_a_gateway_s_hands_is_left_alone_by_reconciliation() -> None
         story.gateway.while_sending = reconnect
         reply = await story.placed()
         assert (reply.order_state, story.gateway.asked, story.events) == (OrderState.SUBMITTED, [], [])
+
+    run(tale)
+
+
+def test_ordm_08_an_operator_lets_orders_go_once_reconciliation_is_overdue_and_not_before() -> None:
+    """The order that is not settled stays unknown and is asked for on; a reconnect holds the provider anew."""
+
+    async def tale(story: Story) -> None:
+        await story.placed()
+        story.desk.on_gateway_state("kraken", True, "")
+        await story.waited(2)
+        with pytest.raises(CapacityError, match="may take 30 s"):
+            story.reconciler.release("kraken", "anna")
+        await story.waited(6)
+        assert story.reconciler.is_overdue("kraken")
+        assert story.reconciler.release("kraken", "anna")
+        assert story.reconciler.is_settled("kraken")
+        assert not story.reconciler.is_overdue("kraken")
+        assert not story.reconciler.release("kraken", "anna")
+        assert story.risk.held[-1] is False
+        reply = await story.placed("second")
+        assert reply.status is SubmitStatus.SUBMITTED
+        story.gateway.answers = [story.says(ReportKind.ACK, wire=story.gateway.placed[0])] * 9
+        await story.turn()
+        assert story.state() is OrderState.ACKED                         # asked for on, after the release
+        story.desk.on_gateway_state("kraken", False, "reset")
+        with pytest.raises(CapacityError, match="takes no orders now"):
+            story.reconciler.release("kraken", "anna")
+        assert not story.reconciler.is_settled("kraken")
 
     run(tale)
 
