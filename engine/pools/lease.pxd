@@ -1,6 +1,6 @@
 """A token for one event taken off the hot path: it owns references of the engine, never a Python one."""
 from cpython.object cimport PyObject
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from engine.schema.event cimport Event
 from engine.schema.ports cimport EventPool
@@ -22,4 +22,4 @@ cdef class Lease:
 
 
 cdef Lease make_lease(EventPool pool, PyObject* event)
-cdef dict row_of(Event event, bint debug)
+cdef dict row_of(Event event, bint debug, int64_t now_ns)

@@ -1,6 +1,5 @@
 from cpython.object cimport PyObject
 
-from engine.base.clock cimport monotonic_ns
 from engine.schema.event cimport CARE_HEAP, SLOT_DETACHED, SLOT_LEASED, SLOT_PUBLISHED, Event, publish, retain
 from engine.schema.market cimport BookEvent
 from engine.schema.ports cimport FULL, REFUSED, EventPool, EventSink
@@ -143,11 +142,11 @@ cdef class Lease:
         return _RELEASE_NAMES[outcome]
 
 
-cdef dict row_of(Event event, bint debug):
-    """What is told of an event that is out; with its history in debug."""
+cdef dict row_of(Event event, bint debug, int64_t now_ns):
+    """What is told of an event that is out; with its history in debug, its age as of *now_ns* (monotonic)."""
     history = stacks.history_of(<size_t><PyObject*>event) if debug else None
     return {"type": EventType(event.s.type).class_name, "index": None if event.s.care & CARE_HEAP else event.s.index,
             "refs": event.s.refs, "holder": "engine" if event.s.consumer < 0 else f"consumer {event.s.consumer}",
             "ts_recv_ns": event.h.ts_recv_ns,
-            "age_ns": None if history is None else monotonic_ns() - history.acquired_ns,
+            "age_ns": None if history is None else now_ns - history.acquired_ns,
             "acquired_at": None if history is None else history.acquired}
