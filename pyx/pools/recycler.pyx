@@ -421,14 +421,13 @@ cdef class Recycler(EventPool):
         cdef Pool* pool
         cdef uint32_t i
         cdef int64_t now_ns = monotonic_ns()           # one for all: what was taken first is the oldest
-        found = []
+        found = (<FramePools>self.keeper).outstanding()
         for event_type in self._types:
             pool = &self._pools[<int>event_type]
             for i in range(pool.capacity):
                 if (<Event>pool.slots[i]).s.state in (SLOT_LEASED, SLOT_PUBLISHED):
                     found.append(row_of(<Event>pool.slots[i], self._debug, now_ns))
         found.extend([row_of(event, self._debug, now_ns) for event in self._overflow_events.values()])
-        found.extend((<FramePools>self.keeper).outstanding())
         found.sort(key=lambda row: (-(row["age_ns"] or 0), row["ts_recv_ns"]))
         return found[:limit]
 
