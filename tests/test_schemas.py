@@ -26,7 +26,8 @@ from tests.system.test_run_cli import endpoints, simulator
 from tests.unit.event_kit import BUILT, fields_of, sample
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
-NAMES = ("bench", "check", "config", "demo", "error", "event", "instruments", "record", "replay", "report", "run", "run-ready")
+NAMES = ("bench", "check", "config", "ctl", "demo", "error", "event", "instruments", "record", "replay", "report", "run", "run-ready",
+         "status")
 
 
 def full_event(event_type: EventType) -> Event:

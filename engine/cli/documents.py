@@ -14,19 +14,12 @@ from engine.runtime.providerreport import ProviderReport
 from engine.runtime.record import RecordResult
 from engine.runtime.service import ReadyReport
 from engine.runtime.summary import Latency
+from engine.runtime.surface import answers as a
+from engine.runtime.surface import orderanswers as o
+from engine.runtime.surface.answers import ConsumerCounts, ConsumerRow, PoolRow
+from engine.runtime.surface.openapi import closed
 from engine.schema.jsonschema import DIALECT, event_schema, instrument_schema
 from engine.schema.trace import StageTrace
-
-
-class ConsumerCounts(TypedDict):
-    """EVT-08, second equation: offered = the sum of the others."""
-
-    offered: int
-    delivered: int
-    coalesced: int
-    skipped: int
-    dropped: int
-    queued: int
 
 
 class WindowCounts(TypedDict):
@@ -146,30 +139,6 @@ class ReadyDocument(TypedDict):
     ready: ReadyReport
 
 
-class ConsumerRow(ConsumerCounts):
-    """Every count of a consumer (CTL-10); times in ns.
-
-    ``queued`` and ``pinned`` are of the moment, ``lag_ns`` is of the last event served, ``skipped`` holds
-    ``skipped_version``, ``skipped_dirty``, ``skipped_suspended`` and ``cancelled``, ``offered`` holds ``synthetic``.
-    """
-
-    synthetic: int
-    skipped_version: int
-    skipped_dirty: int
-    skipped_suspended: int
-    cancelled: int
-    saturations: int
-    invocations: int
-    failures: int
-    escapes: int
-    slow_callbacks: int
-    busy_ns: int
-    lag_ns: int
-    mailbox_peak: int
-    spilled: int
-    pinned: int
-
-
 class MetricValue(TypedDict, total=False):
     """One value of a metric (docs/metrics.md): ``value``, or of a histogram ``count``, ``sum`` and ``buckets``.
 
@@ -181,21 +150,6 @@ class MetricValue(TypedDict, total=False):
     count: int
     sum: float
     buckets: list[tuple[float, int]]
-
-
-class PoolRow(TypedDict):
-    """Every count of a pool: at rest acquired = recycled + escaped."""
-
-    capacity: int
-    reserve: int
-    in_use: int
-    in_use_peak: int
-    acquired: int
-    recycled: int
-    escaped: int
-    overflowed: int
-    refused: int
-    exhausted: int
 
 
 class RunDocument(TypedDict):
@@ -275,6 +229,52 @@ class ErrorDocument(TypedDict):
     error: ErrorBody
 
 
+class OrdersStatus(TypedDict):
+    """Positions, and what holds orders back."""
+
+    positions: list[o.PositionRow]
+    risk: o.RiskView
+
+
+class StatusDocument(TypedDict):
+    """``status --json``. *orders*: null = no provider of this engine takes any."""
+
+    ready: a.Ready
+    health: a.Health
+    providers: list[a.ProviderRow]
+    consumers: list[a.ConsumerView]
+    pools: dict[str, PoolRow]
+    dlq: a.LetterCounts
+    orders: OrdersStatus | None
+
+
+_CTL: dict[str, Any] = {
+    "subscribe": a.Acknowledged,
+    "unsubscribe": a.Acknowledged,
+    "trading-on": a.Acknowledged,
+    "trading-off": a.Acknowledged,
+    "orders-list": o.OrderPage,
+    "orders-show": o.OrderRow,
+    "orders-submit": o.SubmitAnswer,
+    "orders-cancel": o.OrderRow,
+    "orders-cancel-all": o.CancelsAsked,
+    "risk-show": o.RiskView,
+    "risk-set": o.LimitsInForce,
+    "risk-kill": o.KillSet,
+    "risk-clear": o.Cleared,
+    "providers-list": a.ProviderPage,
+    "providers-start": a.Acknowledged,
+    "providers-stop": a.Acknowledged,
+    "dlq-list": a.LetterPage,
+    "dlq-drain": a.Drained,
+    "pools-show": a.PoolsView,
+    "pools-outstanding": a.Outstanding,
+    "pools-debug": a.DebugSet,
+    "telemetry-tail": a.TelemetryRow,
+    "log-level": a.LevelSet,
+    "shutdown": a.Stopping,
+}
+"""By the words of ``ctl``; ``telemetry tail`` prints one a line."""
 _DOCUMENTS: dict[str, Any] = {
     "bench": BenchDocument,
     "check": CheckResult,
@@ -284,6 +284,7 @@ _DOCUMENTS: dict[str, Any] = {
     "replay": list[ReplayDocument],
     "run": RunDocument,
     "run-ready": ReadyDocument,
+    "status": StatusDocument,
 }
 
 
@@ -292,6 +293,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     found = {name: {"$schema": DIALECT} | _closed(msgspec.json.schema(kind)) for name, kind in _DOCUMENTS.items()}
     return found | {
         "config": json_schema(),
+        "ctl": _ctl(),
         "event": event_schema(),
         "instruments": _instruments(),
         "report": report_schema(),
@@ -299,10 +301,19 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """*schema* with no keys beyond those it tells, in any of its objects."""
-    for definition in schema.get("$defs", {}).values():
-        definition.setdefault("additionalProperties", False)
+    closed(schema.get("$defs", {}))
     return schema
+
+
+def _ctl() -> dict[str, Any]:
+    """One document for all words: each word's own is ``#/$defs/WORD-WORD``."""
+    told, shapes = msgspec.json.schema_components(_CTL.values(), ref_template="#/$defs/{name}")
+    return {
+        "$schema": DIALECT,
+        "title": "ctl --json",
+        "anyOf": [{"$ref": f"#/$defs/{word}"} for word in _CTL],
+        "$defs": closed(shapes) | dict(zip(_CTL, told, strict=True)),
+    }
 
 
 def _instruments() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from engine.base.errors import UnavailableError
 from engine.cli.api_client import ApiClient, client_of
 from engine.cli.common import ApiFlag, ConfigFlag, JsonFlag, LogLevelFlag, SetFlag, flags_of
 from engine.cli.output import print_json, print_table
@@ -44,7 +45,17 @@ def report(engine: ApiClient) -> dict[str, Any]:
         "consumers": engine.ask("GET", "/consumers", {"limit": 500})["consumers"],
         "pools": engine.ask("GET", "/pools", {"limit": 1})["pools"],
         "dlq": engine.ask("GET", "/dlq", {"limit": 1})["counts"],
+        "orders": _orders(engine),
     }
+
+
+def _orders(engine: ApiClient) -> dict[str, Any] | None:
+    """Positions and what holds orders back; None = no provider of this engine takes orders."""
+    try:
+        risk = engine.ask("GET", "/risk/limits")
+    except UnavailableError:
+        return None
+    return {"positions": engine.ask("GET", "/positions", {"limit": 500})["positions"], "risk": risk}
 
 
 def print_report(found: dict[str, Any]) -> None:
@@ -69,7 +80,21 @@ def print_report(found: dict[str, Any]) -> None:
             for one in found["consumers"]
         ],
     )  # fmt: skip
+    if found["orders"] is not None:
+        _print_orders(found["orders"])
     for name, why in found["health"]["pools"].items():
         print(f"pool {name}: {why}")
     in_use = sum(row["in_use"] for row in found["pools"].values())
     print(f"pools: {in_use} in use; dead letters: {found['dlq']['records_count']}")
+
+
+def _print_orders(found: dict[str, Any]) -> None:
+    columns = ("consumer_id", "provider", "symbol", "net_qty", "open_buy", "open_sell", "open_orders")
+    print_table(columns, [[row[name] for name in columns] for row in found["positions"]])
+    risk = found["risk"]
+    if risk["kill_switch"]["is_on"]:
+        print(f"the kill switch is on since {risk['kill_switch']['since']}: {risk['kill_switch']['text']}")
+    for name, until in risk["open_breakers"].items():
+        print(f"the breaker of {name} is open until {until}")
+    for row in risk["held"]:
+        print(f"orders of {row['provider']} are being reconciled" + (", overdue" if row["is_overdue"] else ""))

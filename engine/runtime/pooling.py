@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from engine.config.sections import EngineConfig
+from engine.consumers.runner import Runner
 from engine.pools.frames import FramePools
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
@@ -40,3 +41,8 @@ def build_recycler(config: EngineConfig, on_problem: Callable[..., None]) -> tup
         frames=FramePools(floors, set_frames, debug=config.debug.recycler),
     )
     return recycler, warnings
+
+
+def holder_names(runners: Mapping[str, Runner]) -> dict[str, str]:
+    """Whom the pools name as the holder of an event, by consumer id; ``engine`` stays as it is."""
+    return {f"consumer {runner.index}": name for name, runner in runners.items()}

@@ -18,6 +18,7 @@ from engine.observability.metrics import Sample
 from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
 from engine.runtime.metrics import metrics
+from engine.runtime.pooling import holder_names
 from engine.runtime.providerreport import ProviderReport, provider_report
 from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.statedir import taken
@@ -196,7 +197,7 @@ class Service:
 
 def _holders(engine: Engine, pool: str) -> list[str]:
     """Consumers that keep events of a pool, and those that still have any queued or in hand (SHUT-03)."""
-    names = {f"consumer {runner.index}": name for name, runner in engine.runners.items()}
+    names = holder_names(engine.runners)
     told = [str(row["holder"]) for row in engine.recycler.outstanding() if row["type"] == pool]
     keepers = {names.get(holder, holder) for holder in told if holder != _NOBODY}
     stalled = {name for name, runner in engine.runners.items() if runner.statistics()["pinned"]}

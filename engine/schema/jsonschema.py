@@ -48,7 +48,8 @@ def _whole(bits: int, least: int = 0) -> Schema:
     return {"type": "integer", "minimum": least, "maximum": 2**bits - 1}
 
 
-def _one_of(members: Iterable[IntEnum]) -> Schema:
+def one_of(members: Iterable[IntEnum]) -> Schema:
+    """The spellings of an enum's members."""
     return {"enum": [wire_name(member) for member in members]}
 
 
@@ -127,7 +128,7 @@ _FIELDS: dict[str, Schema] = {
 """By attribute name; instants, money, levels and enums are told by the codec."""
 
 _OF_TYPE: dict[tuple[EventType, str], Schema] = {
-    (EventType.EXEC_REPORT, "side"): _one_of((Side.BUY, Side.SELL)),
+    (EventType.EXEC_REPORT, "side"): one_of((Side.BUY, Side.SELL)),
     (EventType.EXEC_REPORT, "reason"): _or_null(_record(code=TEXT, venue_code=_or_null(TEXT), text=TEXT)),
     (EventType.EXEC_REPORT, "price_raw"): _or_null(DECIMAL),
 }
@@ -146,7 +147,7 @@ _INSTRUMENT: dict[str, Schema] = {
     "venue_symbol": TEXT,
     "base": TEXT,
     "quote": TEXT,
-    "status": _one_of(InstrumentStatus),
+    "status": one_of(InstrumentStatus),
     "price_scale": SCALE,
     "qty_scale": SCALE,
     "tick_size": DECIMAL,
@@ -156,18 +157,18 @@ _INSTRUMENT: dict[str, Schema] = {
     "min_notional": _or_null(DECIMAL),
     "max_notional": _or_null(DECIMAL),
     "aliases": _many(TEXT),
-    "kind": _one_of(InstrumentKind),
-    "order_types": _many(_one_of(OrderType)),
-    "tifs": _many(_one_of(TimeInForce)),
+    "kind": one_of(InstrumentKind),
+    "order_types": _many(one_of(OrderType)),
+    "tifs": _many(one_of(TimeInForce)),
     "post_only_supported": SWITCH,
     "ordering_mode": {
         "type": "object",
         "propertyNames": {
             "enum": [one.class_name for one in EventType if one is not EventType.MERGED_EVENT]
         },
-        "additionalProperties": _one_of(OrderingMode),
+        "additionalProperties": one_of(OrderingMode),
     },
-    "checksum": _one_of(ChecksumKind),
+    "checksum": one_of(ChecksumKind),
     "book_depths": _many(_whole(32)),
     "version": _whole(32, 1),
     "updated": INSTANT,
@@ -182,6 +183,11 @@ def instrument_schema() -> Schema:
         "required": list(_INSTRUMENT),
         "additionalProperties": False,
     }
+
+
+def type_schema(event_type: EventType) -> Schema:
+    """One event type, as :func:`event_schema` tells it among the others."""
+    return _of_type(event_type)
 
 
 def event_schema() -> Schema:
@@ -227,7 +233,7 @@ def _of_type(event_type: EventType) -> Schema:
 def _of_merged(cls: type[Event], names: list[str]) -> Schema:
     """A merged event has the type of its fragments; what makes it one are its provider and its merge_id."""
     fixed: dict[str, Schema] = {
-        "type": _one_of(MERGEABLE_TYPES),
+        "type": one_of(MERGEABLE_TYPES),
         "kind": {"const": wire_name(KIND_OF_TYPE[EventType.MERGED_EVENT])},
         "schema_version": {"const": 1},
         "provider": {"type": "string", "pattern": "^merged:[a-z][a-z0-9_]{0,31}$"},
@@ -254,7 +260,7 @@ def _of_field(name: str, event_type: EventType) -> Schema:
         schema = INSTANT
     elif name in ENUMS:
         nothing = (BookReason.NONE, Breach.NONE)
-        schema = _one_of(member for member in ENUMS[name] if not any(member is none for none in nothing))
+        schema = one_of(member for member in ENUMS[name] if not any(member is none for none in nothing))
     elif name in _FIELDS:
         schema = _FIELDS[name]
     else:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jsonschema import Draft202012Validator
+
 FULL, READ, TAPE = "full-token-of-the-test", "read-token-of-the-test", "tape-token-of-the-test"
 TOKENS = {"DESK_TOKEN": FULL, "DESK_READ_TOKEN": READ, "DESK_TAPE_TOKEN": TAPE}
 CONFIG = {
@@ -52,6 +54,40 @@ class Answered:
         return found
 
 
+class Contract:
+    """What an OpenAPI document promises of answers; every one that a test gets is held against it."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self._checks: dict[tuple[str, str, int], Draft202012Validator] = {}
+
+    def operation(self, method: str, path: str) -> tuple[str, dict[str, Any]] | None:
+        """The route that a path falls under, the most literal one, and its operation."""
+        parts = path.partition("?")[0].split("/")
+        fitting = [
+            template for template in self.document["paths"]
+            if len(told := template.split("/")) == len(parts)
+            and all(a == b or (a.startswith("{") and b) for a, b in zip(told, parts, strict=True))
+        ]  # fmt: skip
+        told = min(fitting, key=lambda template: template.count("{"), default="")
+        operation = self.document["paths"].get(told, {}).get(method.lower())
+        return None if operation is None else (told, operation)
+
+    def faults(self, method: str, path: str, status: int, body: Any) -> list[str]:
+        """What about an answer the document does not promise."""
+        found = self.operation(method, path)
+        if found is None:
+            return [] if status in (404, 405, 421) else [f"{method} {path} is not in the document, and answered {status}"]
+        template, operation = found
+        if str(status) not in operation["responses"]:
+            return [f"{method} {template} may not answer {status}"]
+        key = (method, template, status)
+        if key not in self._checks:
+            schema = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+            self._checks[key] = Draft202012Validator({**schema, "components": self.document["components"]})
+        return [f"{method} {template} {status} {list(one.absolute_path)}: {one.message[:200]}" for one in self._checks[key].iter_errors(body)]
+
+
 @dataclass
 class Desk:
     """The running engine."""
@@ -60,6 +96,7 @@ class Desk:
     folder: Path
     url: str
     ready: dict[str, Any]
+    contract: Contract | None = None
 
     def ask(
         self, method: str, path: str, body: Any = None, *, token: str | None = FULL, raw: bytes | None = None,
@@ -74,6 +111,8 @@ class Desk:
             connection.request(method, path, data, {**sent, **(headers or {})})
             response = connection.getresponse()
             found = json.loads(response.read() or b"null")
+            if self.contract is not None:
+                assert self.contract.faults(method, path, response.status, found) == []
             return Answered(response.status, {k.lower(): v for k, v in response.getheaders()}, found)
         finally:
             connection.close()
@@ -109,7 +148,10 @@ def desk(
             line = process.stdout.readline()
             assert line, process.communicate()[1]
             ready = json.loads(line)["ready"]
-            yield Desk(process, folder, ready["api"], ready)
+            found = Desk(process, folder, ready["api"], ready)
+            token = {**TOKENS, **env}["DESK_TOKEN"] or (folder / "engine-state" / "api.token").read_text()
+            found.contract = Contract(found.ask("GET", "/openapi.json", token=token).body)
+            yield found
         finally:
             with suppress(ProcessLookupError):
                 process.kill()

@@ -89,7 +89,8 @@ def test_cli_16_status_is_one_report(running: Desk) -> None:
     assert re.search(r"^tape +inline +running +off +\d+", told, re.MULTILINE)
     assert re.search(r"^pools: \d+ in use; dead letters: \d+$", told, re.MULTILINE)
     found = json.loads(running.ctl("status", "--json").stdout)
-    assert set(found) == {"ready", "health", "providers", "consumers", "pools", "dlq"}
+    assert set(found) == {"ready", "health", "providers", "consumers", "pools", "dlq", "orders"}
+    assert found["orders"] is None
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,9 @@ def test_api_10_positions_follow_fills_exactly(running: Desk) -> None:
     assert sent.status == 202, sent.body
     until(lambda: state(running, "p-1") == "filled")
     assert _position(running) - before == Decimal("0.01")
+    scale = running.ask("GET", "/instruments?provider=binance").body["instruments"][0]["qty_scale"]
+    (row,) = running.ask("GET", "/positions?consumer_id=tape").body["positions"]
+    assert len(row["net_qty"].partition(".")[2]) == len(row["open_buy"].partition(".")[2]) == scale
     assert running.ask("GET", "/positions?consumer_id=other").body["positions"] == []
     assert running.ask("GET", "/providers/binance/balances").body["balances"]
 

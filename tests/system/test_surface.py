@@ -106,7 +106,7 @@ def test_api_01_a_consumers_token_speaks_of_its_own_alone(running: Desk) -> None
         assert answer.status == 403, path
         assert "other is not yours" in answer.error["message"]
     rows = running.ask("GET", "/subscriptions", token=TAPE).body["subscriptions"]
-    assert {row["content"]["consumer_id"] for row in rows} == {"tape"}
+    assert {row["consumer_id"] for row in rows} == {"tape"}
 
 
 @pytest.mark.parametrize("header", ["", "Basic abc", FULL, f"Bearer {FULL}x", "Bearer ", f"Bearer {FULL[:-1]}"])

@@ -46,36 +46,42 @@ _ERROR = {
 
 def document() -> dict[str, Any]:
     """The whole document."""
-    bodies = {route.body for route in ROUTES if route.body is not None}
-    queries = {route.query for route in ROUTES}
-    shapes = sorted(bodies | queries, key=lambda shape: shape.__name__)
-    _, components = msgspec.json.schema_components(shapes, ref_template=_SCHEMAS)
+    shapes = {id(shape): shape for route in ROUTES for shape in (route.query, route.body, route.answer) if shape}
+    told, components = msgspec.json.schema_components(shapes.values(), ref_template=_SCHEMAS)
+    schemas = dict(zip(shapes, told, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, components)
+        operation = _operation(route, components, schemas[id(route.answer)])
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     paths[OPENAPI_PATH] = {"get": {
         "operationId": "openapi", "summary": "This document.", "security": [{"bearer": []}],
-        "responses": {"200": _answer("done"), "401": _error(_ANYWHERE[401])},
+        "responses": {"200": _answer("done", {"type": "object"}), "401": _error(_ANYWHERE[401])},
     }}  # fmt: skip
     return {
         "openapi": "3.1.0",
         "info": {"title": "engine", "version": engine_version(), "summary": "The operator's surface."},
         "paths": paths,
         "components": {
-            "schemas": {**{body.__name__: components[body.__name__] for body in bodies}, **_others(components),
-                        "Error": _ERROR},
+            "schemas": {**closed(_without_queries(components)), "Error": _ERROR},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }  # fmt: skip
 
 
-def _others(components: dict[str, Any]) -> dict[str, Any]:
-    """What bodies refer to; queries stand in the parameters."""
+def closed(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Schemas with no keys beyond those they tell."""
+    for definition in definitions.values():
+        definition.setdefault("additionalProperties", False)
+    return definitions
+
+
+def _without_queries(components: dict[str, Any]) -> dict[str, Any]:
+    """What stands in bodies and answers; queries stand in the parameters."""
     queries = {route.query.__name__ for route in ROUTES}
     return {name: schema for name, schema in components.items() if name not in queries}
 
 
-def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
+def _operation(route: Route, components: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     summary = (route.handler.__doc__ or "").strip().partition("\n")[0]
     inside = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in route.names]
     fields = components[route.query.__name__].get("properties", {})
@@ -89,10 +95,13 @@ def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
         "security": [] if route.access is Access.OPEN else [{"bearer": []}],
         "parameters": [*inside, *asked],
         "responses": {
-            **{str(status): _answer(_DONE[status]) for status in route.done},
+            **{str(status): _answer(_DONE[status], answer) for status in route.done},
             **{str(status): _error(text) for status, text in sorted(refusals.items())},
         },
     }
+    if route.says_why:
+        either = [answer, {"$ref": _SCHEMAS.format(name="Error")}]
+        found["responses"]["503"] = _answer(_ANYWHERE[503], {"anyOf": either})
     if route.body is not None:
         schema = {"$ref": _SCHEMAS.format(name=route.body.__name__)}
         needed = bool(components[route.body.__name__].get("required"))
@@ -100,8 +109,8 @@ def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _answer(text: str) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": {"type": "object"}}}}
+def _answer(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
 
 
 def _error(text: str) -> dict[str, Any]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
+from decimal import Decimal
+from typing import Any
 
 from engine.base.errors import ValidationError
+from engine.base.instants import to_rfc3339
+from engine.orders.records import KillState
+from engine.orders.refusals import Exposure
+from engine.runtime.catalogue import Catalogue
 from engine.runtime.surface.calls import Answer, Call, page
 from engine.runtime.surface.requests import payload_of
 from engine.schema.enums import wire_name
@@ -66,16 +71,48 @@ async def cancel_all(call: Call) -> Answer:
 async def positions(call: Call) -> Answer:
     """Positions by consumer, provider and symbol."""
     wanted = call.consumer(call.query.consumer_id)
-    rows = [msgspec.to_builtins(row) for row in call.orders().risk.exposures() if wanted in (None, row.consumer_id)]
-    return Answer(page("positions", rows, call.query))
+    found = page("positions", [row for row in call.orders().risk.exposures() if wanted in (None, row.consumer_id)],
+                 call.query)  # fmt: skip
+    return Answer({**found, "positions": [_position(row, call.live.engine.catalogue) for row in found["positions"]]})
+
+
+def _position(row: Exposure, catalogue: Catalogue) -> dict[str, Any]:
+    """At the instrument's own scale, where it is known."""
+    instrument = catalogue.of_symbol(row.symbol).get(row.provider)
+    scale = None if instrument is None else instrument.qty_scale
+    return {
+        "consumer_id": row.consumer_id,
+        "provider": row.provider,
+        "symbol": row.symbol,
+        **{name: _text(getattr(row, name), scale) for name in ("net_qty", "open_buy", "open_sell")},
+        "open_orders": row.open_orders,
+        "fees": [{"asset": fee.asset, "amount": f"{fee.amount:f}"} for fee in row.fees],
+    }
+
+
+def _text(value: Decimal, scale: int | None) -> str:
+    if scale is not None and value == (fitting := round(value, scale)):
+        return f"{fitting:f}"
+    return f"{value:f}"
 
 
 async def limits(call: Call) -> Answer:
     """Limits in force, and what holds orders back."""
     orders = call.orders()
-    breakers = orders.risk.open_breakers()
-    held = {"kill_switch": msgspec.to_builtins(orders.risk.kill), "open_breakers": breakers, "held": orders.held()}
-    return Answer({**orders.limits(), **held})
+    breakers = {name: to_rfc3339(until_ns) for name, until_ns in orders.risk.open_breakers().items()}
+    return Answer({**orders.limits(), "kill_switch": _kill(orders.risk.kill), "open_breakers": breakers,
+                   "held": orders.held()})  # fmt: skip
+
+
+def _kill(state: KillState) -> dict[str, Any]:
+    return {
+        "is_on": state.is_on,
+        "since": to_rfc3339(state.since_ns) if state.since_ns else None,
+        "breach": wire_name(state.breach) if state.breach else None,
+        "breaker_opens": state.breaker_opens,
+        "operator": state.operator or None,
+        "text": state.text,
+    }
 
 
 async def set_limits(call: Call) -> Answer:

@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
+from engine.runtime.surface import answers as a
 from engine.runtime.surface import control, orders, views
+from engine.runtime.surface import orderanswers as o
 from engine.runtime.surface import requests as r
 from engine.runtime.surface.calls import Answer, Call
 from engine.runtime.surface.tokens import Caller
@@ -55,6 +57,7 @@ class Route:
         method, path: of HTTP; ``{name}`` stands for a part.
         access: who may ask.
         handler: answers, on the engine's loop.
+        answer: the shape of the body of success; of 503 as well where *says_why*.
         query, body: what may be asked; None = no body is read.
         done: the statuses of success.
         refusals: further statuses, beside those that every route has.
@@ -64,10 +67,12 @@ class Route:
     path: str
     access: Access
     handler: Handler
+    answer: Any
     query: type[msgspec.Struct] = r.Query
     body: type[msgspec.Struct] | None = None
     done: tuple[int, ...] = (200,)
     refusals: tuple[int, ...] = ()
+    says_why: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -85,44 +90,49 @@ class Route:
 
 _PAGE, _OWN_PAGE = r.PageQuery, r.ConsumerQuery
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/health", Access.OPEN, views.health, refusals=(503,)),
-    Route("GET", "/ready", Access.OPEN, views.ready, refusals=(503,)),
-    Route("GET", "/subscriptions", Access.OWN_READ, views.subscriptions, _OWN_PAGE),
-    Route("POST", "/control/subscribe", Access.OWN, control.subscribe, body=r.SubscribeBody, refusals=(409,)),
-    Route("POST", "/control/unsubscribe", Access.OWN, control.unsubscribe, body=r.SubscribeBody, refusals=(409,)),
-    Route("POST", "/control/merged-subscribe", Access.OWN, control.merged_subscribe, body=r.MergedBody,
+    Route("GET", "/health", Access.OPEN, views.health, a.Health, refusals=(503,)),
+    Route("GET", "/ready", Access.OPEN, views.ready, a.Ready, refusals=(503,), says_why=True),
+    Route("GET", "/subscriptions", Access.OWN_READ, views.subscriptions, a.SubscriptionPage, _OWN_PAGE),
+    Route("POST", "/control/subscribe", Access.OWN, control.subscribe, a.Acknowledged, body=r.SubscribeBody,
           refusals=(409,)),
-    Route("POST", "/control/set-trading-mode", Access.OWN, control.set_trading_mode, body=r.TradingBody,
+    Route("POST", "/control/unsubscribe", Access.OWN, control.unsubscribe, a.Acknowledged, body=r.SubscribeBody,
           refusals=(409,)),
-    Route("GET", "/consumers", Access.READ, views.consumers, _PAGE),
-    Route("GET", "/consumers/{consumer_id}", Access.OWN_READ, views.consumer),
-    Route("GET", "/positions", Access.OWN_READ, orders.positions, _OWN_PAGE),
-    Route("GET", "/orders", Access.OWN_READ, orders.orders, r.OrdersQuery),
-    Route("POST", "/orders", Access.OWN, orders.submit, body=r.OrderBody, done=(200, 202), refusals=(409,)),
-    Route("POST", "/orders/cancel-all", Access.OWN, orders.cancel_all, body=r.CancelAllBody, done=(202,),
+    Route("POST", "/control/merged-subscribe", Access.OWN, control.merged_subscribe, a.Acknowledged, body=r.MergedBody,
           refusals=(409,)),
-    Route("GET", "/orders/{consumer_id}/{client_order_id}", Access.OWN_READ, orders.order),
-    Route("DELETE", "/orders/{consumer_id}/{client_order_id}", Access.OWN, orders.cancel, done=(202,)),
-    Route("GET", "/providers", Access.READ, views.providers, _PAGE),
-    Route("GET", "/providers/{provider}", Access.READ, views.provider),
-    Route("POST", "/providers/{provider}/start", Access.FULL, control.start_provider, body=r.Body, done=(202,)),
-    Route("POST", "/providers/{provider}/stop", Access.FULL, control.stop_provider, body=r.Body, done=(202,)),
-    Route("GET", "/providers/{provider}/balances", Access.READ, views.balances),
-    Route("GET", "/instruments", Access.ANY, views.instruments, r.InstrumentsQuery),
-    Route("GET", "/books/{provider}/{symbol}", Access.ANY, views.book, r.BookQuery),
-    Route("GET", "/risk/limits", Access.READ, orders.limits),
-    Route("PUT", "/risk/limits", Access.FULL, orders.set_limits, body=r.LimitsBody, refusals=(422,)),
-    Route("PUT", "/risk/kill-switch", Access.FULL, orders.kill, body=r.KillBody),
-    Route("POST", "/risk/clear", Access.FULL, orders.clear, body=r.ClearBody),
-    Route("GET", "/telemetry", Access.READ, views.telemetry, r.TelemetryQuery),
-    Route("GET", "/dlq", Access.READ, views.dead_letters, _PAGE),
-    Route("DELETE", "/dlq", Access.FULL, control.drain, r.DrainQuery),
-    Route("GET", "/pools", Access.READ, views.pools, _PAGE),
-    Route("PUT", "/pools/debug", Access.FULL, control.set_debug, body=r.DebugBody),
-    Route("PUT", "/log-level", Access.FULL, control.set_log_level, body=r.LogLevelBody),
-    Route("POST", "/shutdown", Access.FULL, control.shutdown, body=r.Body, done=(202,)),
-    Route("GET", "/routing", Access.READ, views.routing),
-    Route("GET", "/config", Access.READ, views.configuration),
+    Route("POST", "/control/set-trading-mode", Access.OWN, control.set_trading_mode, a.Acknowledged, body=r.TradingBody,
+          refusals=(409,)),
+    Route("GET", "/consumers", Access.READ, views.consumers, a.ConsumerPage, _PAGE),
+    Route("GET", "/consumers/{consumer_id}", Access.OWN_READ, views.consumer, a.ConsumerView),
+    Route("GET", "/positions", Access.OWN_READ, orders.positions, o.PositionPage, _OWN_PAGE),
+    Route("GET", "/orders", Access.OWN_READ, orders.orders, o.OrderPage, r.OrdersQuery),
+    Route("POST", "/orders", Access.OWN, orders.submit, o.SubmitAnswer, body=r.OrderBody, done=(200, 202),
+          refusals=(409,)),
+    Route("POST", "/orders/cancel-all", Access.OWN, orders.cancel_all, o.CancelsAsked, body=r.CancelAllBody,
+          done=(202,), refusals=(409,)),
+    Route("GET", "/orders/{consumer_id}/{client_order_id}", Access.OWN_READ, orders.order, o.OrderRow),
+    Route("DELETE", "/orders/{consumer_id}/{client_order_id}", Access.OWN, orders.cancel, o.OrderRow, done=(202,)),
+    Route("GET", "/providers", Access.READ, views.providers, a.ProviderPage, _PAGE),
+    Route("GET", "/providers/{provider}", Access.READ, views.provider, a.ProviderRow),
+    Route("POST", "/providers/{provider}/start", Access.FULL, control.start_provider, a.Acknowledged, body=r.Body,
+          done=(202,)),
+    Route("POST", "/providers/{provider}/stop", Access.FULL, control.stop_provider, a.Acknowledged, body=r.Body,
+          done=(202,)),
+    Route("GET", "/providers/{provider}/balances", Access.READ, views.balances, a.Balances),
+    Route("GET", "/instruments", Access.ANY, views.instruments, a.InstrumentPage, r.InstrumentsQuery),
+    Route("GET", "/books/{provider}/{symbol}", Access.ANY, views.book, a.BookView, r.BookQuery),
+    Route("GET", "/risk/limits", Access.READ, orders.limits, o.RiskView),
+    Route("PUT", "/risk/limits", Access.FULL, orders.set_limits, o.LimitsInForce, body=r.LimitsBody, refusals=(422,)),
+    Route("PUT", "/risk/kill-switch", Access.FULL, orders.kill, o.KillSet, body=r.KillBody),
+    Route("POST", "/risk/clear", Access.FULL, orders.clear, o.Cleared, body=r.ClearBody),
+    Route("GET", "/telemetry", Access.READ, views.telemetry, a.TelemetryPage, r.TelemetryQuery),
+    Route("GET", "/dlq", Access.READ, views.dead_letters, a.LetterPage, _PAGE),
+    Route("DELETE", "/dlq", Access.FULL, control.drain, a.Drained, r.DrainQuery),
+    Route("GET", "/pools", Access.READ, views.pools, a.PoolsView, _PAGE),
+    Route("PUT", "/pools/debug", Access.FULL, control.set_debug, a.DebugSet, body=r.DebugBody),
+    Route("PUT", "/log-level", Access.FULL, control.set_log_level, a.LevelSet, body=r.LogLevelBody),
+    Route("POST", "/shutdown", Access.FULL, control.shutdown, a.Stopping, body=r.Body, done=(202,)),
+    Route("GET", "/routing", Access.READ, views.routing, a.RoutingView),
+    Route("GET", "/config", Access.READ, views.configuration, a.ConfigView),
 )  # fmt: skip
 OPENAPI_PATH = "/openapi.json"
 """Told by the surface itself; whoever holds a token may read it."""

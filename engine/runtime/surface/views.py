@@ -10,10 +10,13 @@ import msgspec
 
 from engine.base.errors import CapacityError, UnknownSymbolError
 from engine.base.ids import instrument_id, instrument_key
+from engine.base.instants import to_rfc3339
 from engine.config.effective import effective
+from engine.consumers.subscriptions import HeldSubscription
 from engine.providers.budget import CallClass
 from engine.providers.session import Session
 from engine.runtime.live import LiveEngine
+from engine.runtime.pooling import holder_names
 from engine.runtime.providerreport import ProviderReport, provider_report
 from engine.runtime.surface.calls import Answer, Call, page
 from engine.schema.codec import to_object
@@ -72,11 +75,21 @@ async def subscriptions(call: Call) -> Answer:
     wanted = call.consumer(call.query.consumer_id)
     desk = call.live.engine.desk
     rows = [
-        msgspec.to_builtins(held)
+        _subscription(held)
         for consumer_id in (call.live.engine.runners if wanted is None else (wanted,))
         for held in desk.subscriptions(consumer_id)
     ]
     return Answer(page("subscriptions", rows, call.query))
+
+
+def _subscription(held: HeldSubscription) -> dict[str, Any]:
+    return {
+        "subscription_id": held.subscription_id,
+        **msgspec.to_builtins(held.content),
+        "active": held.active,
+        "created": to_rfc3339(held.created_ns),
+        "updated": to_rfc3339(held.updated_ns),
+    }
 
 
 async def consumers(call: Call) -> Answer:
@@ -94,16 +107,17 @@ async def consumer(call: Call) -> Answer:
 
 def _consumer(live: LiveEngine, consumer_id: str) -> dict[str, Any]:
     engine = live.engine
-    runner = engine.runners[consumer_id]
+    runner, switch = engine.runners[consumer_id], engine.switches.of(consumer_id)
     return {
         "consumer_id": consumer_id,
         "name": engine.names[consumer_id],
         "mode": runner.mode,
         "state": runner.state,
-        "trading_switch": msgspec.to_builtins(engine.switches.of(consumer_id)),
+        "trading_switch": {"consumer_id": consumer_id, "enabled": switch.enabled, "by": switch.by,
+                           "updated": to_rfc3339(switch.updated_ns)},
         "subscriptions": [held.subscription_id for held in engine.desk.subscriptions(consumer_id)],
         "counts": runner.statistics(),
-    }
+    }  # fmt: skip
 
 
 async def routing(call: Call) -> Answer:
@@ -227,11 +241,25 @@ async def dead_letters(call: Call) -> Answer:
 
 async def pools(call: Call) -> Answer:
     """Every pool, and what is out of them the longest."""
-    recycler = call.live.engine.recycler
-    found = recycler.statistics()
+    engine = call.live.engine
+    recycler, found = engine.recycler, engine.recycler.statistics()
     rows = {name: asdict(row) for name, row in found.pools.items()}
     rows |= {f"levels[{size}]": asdict(row) for size, row in found.blocks.items()}
-    return Answer({"debug": recycler.debug, "pools": rows, "outstanding": recycler.outstanding(call.query.limit)})
+    holders = holder_names(engine.runners)
+    out = [_outstanding(row, holders) for row in recycler.outstanding(call.query.limit)]
+    return Answer({"debug": recycler.debug, "pools": rows, "outstanding": out})
+
+
+def _outstanding(row: dict[str, Any], holders: dict[str, str]) -> dict[str, Any]:
+    return {
+        "type": row["type"],
+        "slot": row["index"],
+        "references": row["refs"],
+        "holder": holders.get(row["holder"], row["holder"]),
+        "ts_recv": to_rfc3339(row["ts_recv_ns"]),
+        "age_ns": row["age_ns"],
+        "acquired_at": row["acquired_at"],
+    }
 
 
 async def configuration(call: Call) -> Answer:
