@@ -19,6 +19,9 @@ class DataBus(FanoutPort):
     @property
     def fanned_out(self) -> int:
         """Events handed to at least one consumer."""
+    @property
+    def places(self) -> int:
+        """How many have joined: the index of the next one."""
     def __init__(self, pool: EventPool) -> None: ...
     def add(self, consumer: EventSink) -> int:
         """Connect a consumer; returns its index, which is never reused while running."""

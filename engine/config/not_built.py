@@ -39,8 +39,7 @@ def _same(value: Any, other: Any) -> bool:
 
 
 _PLAIN = "requests as pooled objects: they are plain values"
-_REPORTS = "the bus of the reports and their cache"
-_LIVE_REPORTS = "reports of a running engine"
+_REPORTS = "the bus of the reports and their cache elsewhere"
 _STREAM = "the WebSocket of consumers elsewhere"
 
 # None: this key is read although its section is not.
@@ -60,12 +59,11 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "bus.resume_at": None,
     "bus.spill_trades": None,
     "bus.backend": NotBuilt(_REPORTS, off=("inprocess",)),
-    "reports.enabled": NotBuilt(_LIVE_REPORTS, off=(False,)),
-    "reports.workers": NotBuilt(_LIVE_REPORTS, off=(1,)),
-    "reports.symbols": NotBuilt(_LIVE_REPORTS, off=("all",)),
-    "reports.settle_ms": NotBuilt(_LIVE_REPORTS, off=("auto",)),
+    "bus.ring_capacity_entries": None,
+    "reports.workers": NotBuilt("several report workers", off=(1,)),
     "cache": NotBuilt(_REPORTS),
     "cache.backend": NotBuilt(_REPORTS, off=("inprocess",)),
+    "cache.ttl_s": None,
     "mcp": NotBuilt("the report server"),
     "mcp.enabled": NotBuilt("the report server", off=(False,)),
     "telemetry": NotBuilt("the metrics endpoint and traces"),

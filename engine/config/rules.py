@@ -159,6 +159,18 @@ def _subscriptions(document: Document) -> Iterator[Fault]:
                 )
 
 
+def _report_symbols(document: Document) -> Iterator[Fault]:
+    """Reports are of what a venue of this file carries."""
+    listed = {
+        f"{provider.get('venue')}:{symbol}"
+        for _, provider in _items(document, "providers")
+        for symbol in _texts(provider.get("symbols"))
+    }
+    for name in _texts(document.at(("reports", "symbols"))):
+        if name not in listed:
+            yield document.fault(("reports", "symbols"), "no provider of this file carries it", f'"{name}"')
+
+
 def _order_accounts(document: Document) -> Iterator[Fault]:
     """Orders are sent with a key, to a venue that has accounts."""
     for path, provider in _items(document, "providers"):
@@ -189,6 +201,7 @@ _RULES: tuple[Rule, ...] = (
     _handlers,
     _merge_rules,
     _subscriptions,
+    _report_symbols,
     _order_accounts,
     _literal_secrets,
 )

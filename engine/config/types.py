@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainSerializer,
     PlainValidator,
     StringConstraints,
     ValidationInfo,
@@ -167,6 +168,7 @@ def _all_or_symbols(value: Any) -> Any:
 ReportSymbols = Annotated[
     tuple[str, ...] | Literal["all"],
     PlainValidator(_all_or_symbols),
+    PlainSerializer(lambda value: value if isinstance(value, str) else list(value)),
     WithJsonSchema({"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 

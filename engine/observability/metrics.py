@@ -24,9 +24,12 @@ STAGE_EDGES_NS = tuple(
 
 HOLD_EDGES_NS = (1 * _MS, 5 * _MS, 10 * _MS, 25 * _MS, 50 * _MS, 100 * _MS, 150 * _MS, 200 * _MS, 500 * _MS)
 DWELL_EDGES_NS = tuple(ms * _MS for ms in (10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000))
+LAG_EDGES_NS = tuple(ms * _MS for ms in (10, 50, 100, 250, 500, 1000, 2000, 5000))
+CALC_EDGES_NS = tuple(ms * _MS for ms in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000))
 FANOUT_SIZES = (1, 2, 5, 10, 20, 50, 100)
 _KINDS: Mapping[str, Kind] = {"counter": "counter", "gauge": "gauge"}
-_EDGES = {"times": STAGE_EDGES_NS, "hold": HOLD_EDGES_NS, "dwell": DWELL_EDGES_NS, "sizes": FANOUT_SIZES}
+_EDGES = {"times": STAGE_EDGES_NS, "hold": HOLD_EDGES_NS, "dwell": DWELL_EDGES_NS, "sizes": FANOUT_SIZES,
+          "lag": LAG_EDGES_NS, "calc": CALC_EDGES_NS}  # fmt: skip
 """What stands for a histogram in the table: the edges of its buckets, in ns but for sizes."""
 
 
@@ -116,6 +119,23 @@ engine_telemetry_dropped_total counter | records that left the full ring
 engine_dlq_records gauge | dead letters kept now
 engine_dlq_total counter reason | dead letters
 engine_dlq_evicted_total counter priority | dead letters that left for want of room
+engine_stream_lag_ms lag venue | from an entry's arrival at the engine until the reports have it
+engine_events_processed_total counter venue type | entries that the reports have accepted
+engine_calc_latency_ms calc cycle | how long a symbol's report, or its slow section, took
+engine_report_age_ms gauge symbol | since the instant of a report; of more than 100 symbols the oldest by venue
+engine_report_publish_total counter venue | reports composed
+engine_ticks_skipped_total counter venue | fast ticks left out because a later one was due as well
+engine_cache_writes_total counter status | reports given to the cache
+engine_errors_total counter component error_type | what the reports could not calculate
+engine_stream_dedup_total counter venue | entries that had been applied before
+engine_stream_gap_total counter venue | chains of entries that were broken
+engine_stream_future_total counter venue | entries too far ahead of their arrival
+engine_stream_straggler_total counter venue | entries that came after the tick they belonged to
+engine_stream_crossed_total counter venue | entries that left a book crossed
+engine_publish_coalesced_total counter venue kind | updates that a snapshot or a later ticker stands for
+engine_publish_dropped_total counter venue kind | entries that found no room
+engine_publish_queue_depth gauge venue | entries waiting for the reports, of all venues
+engine_resync_requests_total counter venue reason | books that the reports asked for whole
 """)
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 
@@ -159,13 +179,14 @@ class Reading:
         values[key] = values.get(key, 0) + value
 
     def times(self, name: str, histogram: LatencyHistogram, *labels: object) -> None:
-        """Set a histogram of durations; kept in ns, told in seconds."""
+        """Set a histogram of durations; kept in ns, told in seconds, or in ms where its name says so."""
         metric = BY_NAME[name]
+        unit = _MS if name.endswith("_ms") else NS
         counts = histogram.buckets()
         edges = [
-            (edge_ns / NS, sum(count for top_ns, count in counts if top_ns <= edge_ns)) for edge_ns in metric.edges
+            (edge_ns / unit, sum(count for top_ns, count in counts if top_ns <= edge_ns)) for edge_ns in metric.edges
         ]
-        self._set(metric, labels, edges, histogram.count, histogram.mean_ns() * histogram.count / NS)
+        self._set(metric, labels, edges, histogram.count, histogram.mean_ns() * histogram.count / unit)
 
     def sizes(self, name: str, counts: Mapping[int, int], *labels: object) -> None:
         """Set a histogram of small numbers, given as number -> how often."""
@@ -208,7 +229,8 @@ def page() -> str:
     )
     return (
         "# Metrics\n\n"
-        "What a run tells of itself under `metrics` of `run --json`. Durations are kept in ns and told in seconds;\n"
+        "What a run tells of itself under `metrics` of `run --json`. Durations are kept in ns and told in seconds,\n"
+        "those of market reports in ms, as their names say; "
         f"the buckets of a histogram count everything up to their edge. More than {MAX_LABEL_SETS} label sets of a\n"
         f"metric are one, `{OTHER}`. Written by `scripts/schemas.py` from `engine/observability/metrics.py`.\n\n"
         "The figures of market reports, formula by formula: [reports.md](reports.md).\n\n"

@@ -3,7 +3,7 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from engine.schema.event cimport TYPE_COUNT
+from engine.schema.event cimport TYPE_COUNT, Event
 
 cdef enum Stage:
     STAGE_WIRE = 0             # frame handed in -> decoded
@@ -56,3 +56,10 @@ cdef class StageTimer:
     cdef void routed(self, PyObject* event) noexcept
     cdef void enqueued(self) noexcept
     cdef void started(self, PyObject** batch, uint32_t count) noexcept
+
+    cdef inline void unfollow(self, PyObject* event) noexcept:
+        """No callback will get an event: whether it is followed or not, another may be."""
+        cdef EventTrace* trace = &self._open[(<Event>event).s.type]
+        if trace.event == event:
+            trace.event = NULL
+            self.waiting -= 1

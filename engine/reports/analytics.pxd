@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from engine.observability.latency cimport LatencyHistogram
 from engine.reports.day cimport DayTrades
 from engine.reports.depth cimport DepthBook
 from engine.reports.episodes cimport Episodes
@@ -24,6 +25,13 @@ cdef enum:
 cdef enum AnswerC:
     ANSWER_DROPPED = 0
     ANSWER_TAKEN = 1
+
+
+cdef enum ResyncC:
+    RESYNC_NONE = 0
+    RESYNC_GAP = 1
+    RESYNC_FUTURE = 2
+    RESYNC_CROSSED = 3
 
 
 cdef struct Entry:
@@ -54,6 +62,9 @@ cdef struct IntakeCounts:
     uint64_t gaps
     uint64_t future
     uint64_t crossed
+    uint64_t stragglers        # of those that counted: their tick had been taken
+    uint64_t reports
+    uint64_t skipped           # fast ticks that were due together with a later one
 
 
 @cython.final
@@ -86,7 +97,7 @@ cdef class SymbolAnalytics:
     cdef int64_t last_update_ms
     cdef int64_t last_recv_ns
     cdef int64_t crossed_since_ns  # 0 = it is not
-    cdef bint wants_resync
+    cdef uint8_t wants_resync      # a ResyncC
     cdef int64_t last_trade_raw
     cdef uint64_t last_trade_seq
     cdef bint has_trade
@@ -96,7 +107,10 @@ cdef class SymbolAnalytics:
     # For who feeds it and ticks it.
     cdef uint64_t fed              # the number of the last entry made of an event
     cdef bint is_chain_broken
-    cdef int64_t due_ns            # an entry received after this has a slow tick before it
+    cdef int64_t due_ns            # an entry received after this has a tick before it
+    cdef int64_t ticked_ns         # the newest T that was taken
+    cdef int64_t asked_ms          # when a resync was asked for last
+    cdef LatencyHistogram lag      # of its venue, from arrival to here
 
     cdef int take_trade(self, const Entry* entry, int64_t price_raw, int64_t qty_raw, int side,
                         uint64_t trade_id) except -1 nogil

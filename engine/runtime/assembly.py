@@ -99,7 +99,6 @@ class Engine:
         """Consumers that were cut off and have not ended yet."""
         self.departed: Counter[str] = Counter()
         """Counts of all that have left."""
-        self._joined = 0
         self._own = OwnEvents(self.recycler, self.clock, self.bus, self.runners, self.reporting.tell, self.orchestrator,
                               self.timer, lambda: self.post, lambda: self.desk.refresh())  # fmt: skip
         self.offer_made = self._own.offer_made
@@ -232,7 +231,7 @@ class Engine:
         kind, own = (InlineRunner, {}) if is_inline else (ThreadRunner, {"in_step": self._in_step})
         runner = kind(
             consumer_id,
-            self._joined,
+            self.bus.places,
             handler,
             context,
             self.recycler,
@@ -250,7 +249,6 @@ class Engine:
         index = self.bus.add(runner)
         if index != runner.index:
             raise InternalError(f"bus index {index} is not {runner.index}", op="consumers.add")
-        self._joined += 1
         self.desk.register(consumer_id, index)
         self.runners[consumer_id] = runner
         self.names[consumer_id] = name or consumer_id

@@ -85,6 +85,10 @@ class Catalogue:
         """The records of those that carry *symbol*, by provider."""
         return {provider: self._records[provider, symbol] for provider in self.carriers(symbol)}
 
+    def of_provider(self, provider: str, symbol: str) -> Instrument | None:
+        """A provider's record of a symbol, None where it has none yet."""
+        return self._records.get((provider, symbol))
+
     def rest(self, provider: str, symbol: str) -> None:
         """A provider does not carry a symbol any more, until it is added again."""
         self._resting.add((provider, symbol))

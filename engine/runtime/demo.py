@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
@@ -25,9 +25,6 @@ from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.samples import Sample, add_samples
 from engine.runtime.summary import EngineSummary
 from engine.runtime.venues import Sides, SimulatedVenues
-
-if TYPE_CHECKING:
-    from engine.runtime.reporter import Reporter
 
 TICK_S = 1.0
 COINS = ("BTC", "ETH", "SOL")
@@ -129,12 +126,13 @@ class Demo:
         *,
         with_reports: bool = False,
     ) -> None:
-        self._config = config.model_copy(update={"consumers": (), "providers": (), "orchestrator": orchestrator()})
+        reports = config.reports.model_copy(update={"enabled": with_reports})
+        self._config = config.model_copy(
+            update={"consumers": (), "providers": (), "orchestrator": orchestrator(), "reports": reports}
+        )
         self._seconds = seconds
         self._venues = venues
         self._on_view = on_view
-        self._with_reports = with_reports
-        self._reporter: Reporter | None = None
         self._reports: dict[str, bytes] = {}
         self._stopped = asyncio.Event()
         self._ran_s = 0.0
@@ -166,7 +164,7 @@ class Demo:
                     async with TaskScope() as scope:
                         # Frames come while other connections still say what they want, paced as each venue asks.
                         scope.start(self._note_first_event(engine))
-                        await _unless(venues.ended(), self._start(engine, live, providers))
+                        await _unless(venues.ended(), self._start(engine, live))
                         await _unless(venues.ended(), self._watch(engine, live))
                     await _unless(venues.ended(), self._settle(live, venues))
                     await live.close()
@@ -183,19 +181,13 @@ class Demo:
                 reports=self._reports,
             )
 
-    async def _start(self, engine: Engine, live: LiveEngine, providers: list[ProviderConfig]) -> None:
+    async def _start(self, engine: Engine, live: LiveEngine) -> None:
         await live.prepare()
         slow_symbols = dict.fromkeys(f"{COINS[0]}-{quote}" for quote in QUOTES.values())
         across, slow = add_desk(engine, tuple(slow_symbols))
         self._maker = add_maker(engine)
         self._samples = {**add_samples(engine), RULE: across, "slow": slow, MAKER: self._maker}
-        if self._with_reports:
-            from engine.runtime.reporter import Reporter  # the demo starts the sooner without
-
-            self._reporter = Reporter(engine, providers)
         engine.start()
-        if self._reporter is not None:
-            self._reporter.start()
         for session in live.sessions:
             session.start(lambda instrument: None)  # they are carried already
         await self._connected(live)
@@ -219,9 +211,8 @@ class Demo:
             looked_s = now_s
         self._ran_s = time.monotonic() - started_s
         await self._flat()
-        if self._reporter is not None:
-            self._reports = self._reporter.read_all()
-            self._reporter.stop()
+        if live.reporter is not None:
+            self._reports = live.reporter.read_all()
 
     async def _flat(self) -> None:
         """Let the market maker end flat while the market still moves."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import uvloop
 
@@ -26,6 +26,9 @@ from engine.runtime.demand import LiveVenues
 from engine.runtime.loopwatch import LoopWatch
 from engine.runtime.ordercommands import NoOrders
 from engine.runtime.orders import LiveOrders
+
+if TYPE_CHECKING:
+    from engine.runtime.reporter import Reporter
 
 Result = TypeVar("Result")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -163,6 +166,8 @@ class LiveEngine:
         """For tasks that end with the sessions."""
         self.orders: LiveOrders | None = None
         """What sends orders, where a provider may."""
+        self.reporter: Reporter | None = None
+        """What computes market reports, where they are enabled."""
         self.watch: LoopWatch | None = None
         """How late the loop's turns come; None before it runs."""
 
@@ -178,6 +183,12 @@ class LiveEngine:
             self._stack.callback(DeadlineTimer(stage, engine.clock).close)
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
+        if engine.config.reports.enabled and self._providers:
+            from engine.runtime.reporter import Reporter  # an engine without reports starts the sooner
+
+            self.reporter = Reporter(engine, self._providers)
+            self._stack.callback(self.reporter.stop)
+            self.reporter.start()
         if not self._takes_orders:
             engine.commands.orders.desk = NoOrders(engine.clock)
             self._stack.callback(setattr, engine.commands.orders, "desk", None)

@@ -12,6 +12,7 @@ from engine.observability.metrics import NS, Reading, Sample
 if TYPE_CHECKING:
     from engine.runtime.assembly import Engine
     from engine.runtime.loopwatch import LoopWatch
+    from engine.runtime.reporter import Reporter
 
 _SKIPPED = {
     "skipped_version": "version",
@@ -42,6 +43,18 @@ _CONSUMERS = {
     "invocations": "engine_invocations_total",
     "escapes": "engine_pool_escapes_total",
 }
+_REPORTS = {
+    "reports": "engine_report_publish_total",
+    "skipped": "engine_ticks_skipped_total",
+    "repeated": "engine_stream_dedup_total",
+    "gaps": "engine_stream_gap_total",
+    "future": "engine_stream_future_total",
+    "stragglers": "engine_stream_straggler_total",
+    "crossed": "engine_stream_crossed_total",
+}
+_ENTRY_TYPES = {"trades": "trade", "books": "book", "tickers": "ticker"}
+_SYMBOLS_TOLD = 100
+"""More symbols than this are told by their venues (SLO-30)."""
 _POOLS = {
     "capacity": "engine_pool_capacity",
     "in_use": "engine_pool_in_use",
@@ -54,12 +67,15 @@ _POOLS = {
 }
 
 
-def metrics(engine: Engine, watch: LoopWatch | None = None) -> dict[str, list[Sample]]:
+def metrics(
+    engine: Engine, watch: LoopWatch | None = None, reporter: Reporter | None = None
+) -> dict[str, list[Sample]]:
     """Every metric by name, as it is now. Reads counters that others write: nothing waits for it.
 
     Args:
         engine: with its consumers.
         watch: of the loop it runs on; None where there is none.
+        reporter: of its market reports; None where there are none.
     """
     reading = Reading()
     _of_providers(reading, engine)
@@ -71,6 +87,9 @@ def metrics(engine: Engine, watch: LoopWatch | None = None) -> dict[str, list[Sa
     if watch is not None:
         reading.add("engine_loop_stalls_total", watch.stalls, watch.name)
         reading.add("engine_loop_cycle_seconds_max", watch.longest_s, watch.name)
+    if reporter is not None:
+        _of_reports(reading, reporter)
+        _of_age(reading, reporter)
     return reading.samples()
 
 
@@ -148,3 +167,38 @@ def _of_process(reading: Reading, engine: Engine) -> None:
         reading.add("engine_dlq_total", count, reason)
     for priority, count in letters.evicted.items():
         reading.add("engine_dlq_evicted_total", count, priority)
+
+
+def _of_reports(reading: Reading, reporter: Reporter) -> None:
+    worker, tap = reporter.worker, reporter.tap
+    for (venue, _), counts in worker.statistics().items():
+        for field, name in _REPORTS.items():
+            reading.add(name, counts[field], venue)
+        for field, event_type in _ENTRY_TYPES.items():
+            reading.add("engine_events_processed_total", counts[field], venue, event_type)
+    for venue, lag in worker.lags().items():
+        reading.times("engine_stream_lag_ms", lag, venue)
+    reading.times("engine_calc_latency_ms", worker.fast, "fast")
+    reading.times("engine_calc_latency_ms", worker.slow, "slow")
+    for status, count in list(reporter.writes.items()):
+        reading.add("engine_cache_writes_total", count, status)
+    for (_, section), count in list(reporter.errors.items()):
+        reading.add("engine_errors_total", count, "reports", section)
+    for (venue, reason), count in list(reporter.resyncs.items()):
+        reading.add("engine_resync_requests_total", count, venue, reason)
+    for place, count in tap.coalesced_of.copy().items():
+        reading.add("engine_publish_coalesced_total", count, reporter.venues[place], "book")
+    for place, count in tap.dropped_of.copy().items():
+        reading.add("engine_publish_dropped_total", count, reporter.venues[place], "trade")
+    reading.add("engine_publish_queue_depth", tap.queued, "all")
+
+
+def _of_age(reading: Reading, reporter: Reporter) -> None:
+    ages = [(venue, symbol, reporter.now_ms() - made_ms) for venue, symbol, made_ms in reporter.cache.index()]
+    if len(ages) <= _SYMBOLS_TOLD:
+        for venue, symbol, age_ms in ages:
+            reading.add("engine_report_age_ms", max(0, age_ms), f"{venue}:{symbol}")
+        return
+    for venue in dict.fromkeys(venue for venue, _, _ in ages):
+        oldest_ms = max(age_ms for whose, _, age_ms in ages if whose == venue)
+        reading.add("engine_report_age_ms", max(0, oldest_ms), venue)

@@ -1,4 +1,4 @@
-"""The reports of a running engine: a consumer with a thread of its own feeds them, another gives them their ticks."""
+"""The reports of a running engine: a tap at its fan-out, and one thread that applies, computes and keeps them."""
 
 from __future__ import annotations
 
@@ -8,85 +8,90 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from engine.base.workers import Answer, new_lock, start_thread
+from engine.base.ids import instrument_id
+from engine.base.workers import Answer, start_thread
 from engine.config.sections_providers import ProviderConfig
-from engine.consumers.subscriptions import Subscription
+from engine.dispatcher.routing import stream_index
+from engine.observability.logs import with_fields
 from engine.reports.cache import InProcessCache
 from engine.reports.reader import ReportReader
 from engine.reports.settings import ReportSettings
+from engine.reports.tap import ReportTap
 from engine.reports.worker import ReportWorker
 from engine.runtime.assembly import Engine
-from engine.runtime.reports import CAPACITY, CONSUMER, EVENT_TYPES, carry
-from engine.schema.event import Event
+from engine.runtime.reports import carry
+from engine.schema.enums import EventType
 
+OBSERVER = "engine:reports"
+EVENT_TYPES = (EventType.BOOK_SNAPSHOT, EventType.BOOK_UPDATE, EventType.TRADE, EventType.TICKER)
 TOKEN = 1
 SETTLE_MS = 5
 NS_PER_MS = 1_000_000
-_LOG = logging.getLogger(__name__)
+_WARN_EVERY_S = 60.0
+_END_WITHIN_S = 5.0
+_LOG = logging.getLogger("engine.reports")
 
 
 class Reporter:
-    """Analytics, composer and cache of one engine; in the process, so the consumer's mailbox is its bus.
+    """Analytics, composer and cache of one engine, within its process.
 
-    The engine never waits for it: when it cannot follow, its mailbox thins out books and gives up the oldest trades, as
-    it does for every consumer.
+    The engine never waits for it: the tap copies what passes, and folds books, then gives up trades where the thread
+    does not follow. Only the thread of :meth:`start`, or whoever calls :meth:`tick` instead, touches the analytics.
 
     Args:
         engine: not started.
-        providers: what is reported; None = those of its configuration. Of several that serve one venue, the first that
-            carries a symbol.
+        providers: what is reported, as ``reports.symbols`` allows; None = those of its configuration. Of several that
+            serve one venue, the first that carries a symbol.
     """
 
     def __init__(self, engine: Engine, providers: Sequence[ProviderConfig] | None = None) -> None:
         config = engine.config
-        providers = config.providers if providers is None else providers
+        providers = [one for one in (config.providers if providers is None else providers) if one.enabled]
         self._engine = engine
         self._settings = ReportSettings.of(config.reports)
+        self._settle_ms = SETTLE_MS if config.reports.settle_ms == "auto" else config.reports.settle_ms
         self._ttl_ms = config.cache.ttl_s * 1000
-        self._lock = new_lock()
-        self._stopped: Answer[bool] = Answer()
-        self._ended: Answer[bool] = Answer()
-        self._is_ticking = False
+        self._ended: Answer[bool] | None = None
+        self._is_stopping = False
+        self._warned_s = -_WARN_EVERY_S
         self.errors: Counter[tuple[str, str]] = Counter()
         """(symbol, section) of what could not be calculated, and how often."""
-        self._feeds: dict[tuple[str, str], str] = {}
+        self.resyncs: Counter[tuple[str, str]] = Counter()
+        """(venue, reason) of books that were asked for whole, and how often."""
+        self.writes: Counter[str] = Counter()
+        """What was given to the cache: ``ok``, or ``refused`` for a newer writer's sake."""
+        self.venues: dict[int, str] = {}
+        """By instrument id, of all that are reported."""
+        self._awaited: dict[tuple[str, str], str] = {}
+        """Venues of instruments that no venue has told yet."""
+        pairs: set[tuple[str, str]] = set()
         for provider in providers:
-            for symbol in provider.symbols if provider.enabled else ():
-                if (provider.venue, symbol) not in {(venue, one) for (_, one), venue in self._feeds.items()}:
-                    self._feeds[provider.name, symbol] = provider.venue
+            for symbol in provider.symbols:
+                pair = (provider.venue, symbol)
+                if pair not in pairs and _is_chosen(config.reports.symbols, *pair):
+                    pairs.add(pair)
+                    self._awaited[provider.name, symbol] = provider.venue
+                    self.venues[instrument_id(provider.name, symbol)] = provider.venue
         self.worker = ReportWorker(
             self._settings,
             engine.clock.now(),
             on_error=self._failed,
             on_report=self._keep,
-            on_unknown=self._learn,
+            on_resync=self._resync,
         )
         self.cache = InProcessCache(engine.clock)
-        venues = tuple(dict.fromkeys(provider.venue for provider in providers))
-        pairs = [(venue, symbol) for (_, symbol), venue in self._feeds.items()]
+        names = tuple(dict.fromkeys(provider.venue for provider in providers))
         self.reader = ReportReader(
-            self.cache, self._settings, engine.clock, pairs, config.mcp.venue_priority or venues
+            self.cache, self._settings, engine.clock, pairs, config.mcp.venue_priority or names
         )
-        engine.add_consumer(CONSUMER, self, mode="thread", capacity=CAPACITY)
-        awaited = frozenset(provider.name for provider in providers)
-        for provider_name, symbol in self._feeds:
-            wanted = Subscription(
-                consumer_id=CONSUMER, symbol=symbol, providers=(provider_name,), event_types=EVENT_TYPES
-            )
-            engine.desk.subscribe(wanted, awaited)
-
-    # -- the consumer -----------------------------------------------------------------------------------------
-
-    def on_batch(self, events: list[Event], ctx: Any) -> None:
-        """Apply a batch; a tick that is due before an entry of it is taken then."""
-        with self._lock:
-            self.worker.take(events)
-
-    def _learn(self, event: Event) -> None:
-        venue = self._feeds.get((event.provider, event.symbol or ""))
-        for instrument in list(self._engine.catalogue) if venue is not None else ():
-            if (instrument.provider, instrument.symbol) == (event.provider, event.symbol):
-                carry(self.worker, instrument, str(venue))
+        self.tap = ReportTap(engine.recycler, engine.shelf, engine.timer, config.bus.ring_capacity_entries)
+        streams = (stream_index(place, int(kind)) for place in self.venues for kind in EVENT_TYPES)
+        self._index = engine.bus.add(self.tap)
+        engine.reporting.names[self._index] = OBSERVER
+        engine.board.set_routes(self._index, frozenset(streams))
+        for place in self.venues:
+            if engine.shelf.is_valid(place):
+                self.tap.want(place)
 
     def read_all(self) -> dict[str, bytes]:
         """Every report there is, as old as it is now, by ``venue:SYMBOL``."""
@@ -94,47 +99,91 @@ class Reporter:
         served = {name: self.reader.get(name) for name in names}
         return {name: one.body for name, one in served.items() if one.error is None}
 
-    # -- ticks ------------------------------------------------------------------------------------------------
+    def now_ms(self) -> int:
+        """The engine's time."""
+        return self._engine.clock.now() // NS_PER_MS
+
+    # -- life -------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Take ticks by the engine's clock from here on, a little after each T, so that what came by then is in."""
-        self._is_ticking = True
-        start_thread("reports", self._run)
+        self._ended = Answer()
+        start_thread("engine-reports", self._run)
 
     def stop(self) -> None:
-        """Take no further tick; waits for the one in hand."""
-        if self._is_ticking:
-            self._is_ticking = False
-            self._stopped.give(True)
-            self._ended.get(5.0)
+        """Look at nothing any more; waits for the tick in hand. Idempotent."""
+        self._engine.board.set_routes(self._index, frozenset())
+        self._engine.bus.remove(self._index)
+        if self._ended is not None:
+            self._is_stopping = True
+            self.tap.wakeup.wake()
+            self._ended.get(_END_WITHIN_S)
 
     def tick(self, now_ms: int) -> None:
-        """Take the ticks up to a time."""
-        with self._lock:
-            self.worker.advance(now_ms)
+        """Apply what has come, then take the ticks up to a time."""
+        if self._awaited:
+            self._take_symbols()
+        self.worker.drain(self.tap, self._engine.clock.now())
+        self.worker.advance(now_ms)
 
     def _run(self) -> None:
         try:
-            while self._stopped.get(self._left_s()) is None:
-                started_ns = time.monotonic_ns()
-                self.tick(self._engine.clock.now() // NS_PER_MS - SETTLE_MS)
-                took_ms = (time.monotonic_ns() - started_ns) // NS_PER_MS
-                if took_ms * 10 > self._settings.fast_ms * 8:
-                    _LOG.warning("a cycle of %d reports took %d ms", len(self.worker.known()), took_ms)
+            while True:
+                self.tap.wakeup.wait_for(self._left_s())
+                if self._is_stopping:
+                    return
+                started_s = time.monotonic()
+                self.tick(self.now_ms() - self._settle_ms)
+                self._judge(started_s, time.monotonic())
         finally:
+            assert self._ended is not None
             self._ended.give(True)
 
     def _left_s(self) -> float:
         """Until the next T and the time to settle."""
-        period_ns, settle_ns = self._settings.fast_ms * NS_PER_MS, SETTLE_MS * NS_PER_MS
+        period_ns, settle_ns = self._settings.fast_ms * NS_PER_MS, self._settle_ms * NS_PER_MS
         return (period_ns - (self._engine.clock.now() - settle_ns) % period_ns) / 1e9
+
+    def _judge(self, started_s: float, ended_s: float) -> None:
+        """A cycle that leaves little of its period is told, once a minute (RPT-13)."""
+        took_ms = (ended_s - started_s) * 1e3
+        if took_ms > self._settings.fast_ms * 0.8 and ended_s - self._warned_s >= _WARN_EVERY_S:
+            self._warned_s = ended_s
+            count = len(self.worker.known())
+            _LOG.warning("a cycle of %d reports took %.0f ms", count, took_ms, extra=_fields("cycle_slow"))
+
+    def _take_symbols(self) -> None:
+        """Symbols have their report from when their venue has told what they are (D18)."""
+        for (provider, symbol), venue in list(self._awaited.items()):
+            instrument = self._engine.catalogue.of_provider(provider, symbol)
+            if instrument is not None:
+                carry(self.worker, instrument, venue, self._engine.clock.now())
+                del self._awaited[provider, symbol]
 
     # -- what comes of it -------------------------------------------------------------------------------------
 
     def _keep(self, venue: str, symbol: str, report: bytes) -> None:
-        self.cache.put(venue, symbol, report, self._ttl_ms, TOKEN)
+        kept = self.cache.put(venue, symbol, report, self._ttl_ms, TOKEN)
+        self.writes["ok" if kept else "refused"] += 1
+
+    def _resync(self, place: int, venue: str, reason: str) -> None:
+        self.resyncs[venue, reason] += 1
+        self.tap.want(place)
+        _LOG.info("the book of a symbol is asked for whole: %s", reason, extra=_fields("resync_requested", venue))
 
     def _failed(self, symbol: str, section: str, error: Exception) -> None:
         self.errors[symbol, section] += 1
         if self.errors[symbol, section] == 1:
-            _LOG.error("the %s section of %s could not be calculated: %s", section, symbol, error)
+            _LOG.error("the %s section could not be calculated: %s", section, error,
+                       extra=_fields("calculation_error", symbol))  # fmt: skip
+
+
+def _is_chosen(symbols: Sequence[str] | str, venue: str, symbol: str) -> bool:
+    return symbols == "all" or f"{venue}:{symbol}" in symbols
+
+
+def _fields(event_type: str, symbol: str | None = None) -> dict[str, Any]:
+    """What every line of the reports carries (SLO-32)."""
+    return with_fields(
+        {"component": "reports", "symbol": symbol, "lag_ms": None, "stream_id": None, "event_type": event_type}
+    )

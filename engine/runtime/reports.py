@@ -33,8 +33,8 @@ class ReportFeed:
         self.worker.take(events)
 
 
-def carry(worker: ReportWorker, instrument: Instrument, venue: str) -> None:
-    """Take an instrument's symbol."""
+def carry(worker: ReportWorker, instrument: Instrument, venue: str, begun_ns: int | None = None) -> None:
+    """Take an instrument's symbol; its ticks count from *begun_ns*, None = as the worker's do."""
     worker.carry(
         instrument.instrument_id,
         venue,
@@ -42,6 +42,7 @@ def carry(worker: ReportWorker, instrument: Instrument, venue: str) -> None:
         instrument.price_scale,
         instrument.qty_scale,
         instrument.tick_size_raw,
+        begun_ns,
     )
 
 

@@ -149,8 +149,8 @@ class Service:
 
     async def _run(self, surface: Surface | None) -> ServiceResult:
         started_s = time.monotonic()
-        if any(consumer.mode == "thread" for consumer in self._config.consumers):
-            # How long a callback in Python may keep the interpreter from the loop, which frames wait for.
+        if self._config.reports.enabled or any(one.mode == "thread" for one in self._config.consumers):
+            # How long a callback in Python, or a report, may keep the interpreter from the loop, which frames wait for.
             sys.setswitchinterval(_SWITCH_INTERVAL_S)
         with Engine(self._config) as engine:
             for warning in engine.warnings:
@@ -173,7 +173,8 @@ class Service:
             waited_since_s = time.monotonic()
         outstanding = await self._drained(engine, waited_since_s)
         setup = run_report(engine, loop_name())
-        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, metrics(engine, live.watch))
+        told = metrics(engine, live.watch, live.reporter)
+        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, told)
 
     async def _tell_ready(self, live: LiveEngine, api: str | None) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S

@@ -109,6 +109,11 @@ cdef class DataBus(FanoutPort):
         self._queue_count += 1
         return 0
 
+    @property
+    def places(self) -> int:
+        """How many have joined: the index of the next one."""
+        return len(self._consumers)
+
     def sizes(self) -> dict[int, int]:
         """How many consumers events were handed to: number -> events, of at least one."""
         return {size: self._sizes[<int>size] for size in range(1, BUS_SIZES) if self._sizes[<int>size]}

@@ -66,7 +66,8 @@ cdef class SymbolAnalytics:
         self.day = DayTrades()
         self.ids = TradeIds(TRADE_IDS_S)
         self.future_ns = settings.future_ms * NS_PER_MS
-        self.first_event_ms = self.first_trade_ms = self.last_update_ms = INT64_MIN
+        self.first_event_ms = self.first_trade_ms = self.last_update_ms = self.ticked_ns = INT64_MIN
+        self.asked_ms = INT64_MIN // 2
 
     def __dealloc__(self):
         free(self.pending.items)
@@ -82,13 +83,13 @@ cdef class SymbolAnalytics:
             if self.last_seq and entry.prev_seq != self.last_seq:
                 self.counts.gaps += 1
                 self.lose_book()
-                self.wants_resync = True
+                self.wants_resync = RESYNC_GAP
             self.last_seq = entry.seq
         if entry.ts_event_ns > entry.ts_recv_ns + self.future_ns:
             self.counts.future += 1
             if is_book:
                 self.lose_book()
-                self.wants_resync = True
+                self.wants_resync = RESYNC_FUTURE
             return False
         return True
 
@@ -197,7 +198,7 @@ cdef class SymbolAnalytics:
         if self.crossed_since_ns == 0:
             self.crossed_since_ns = entry.ts_recv_ns
         elif entry.ts_recv_ns - self.crossed_since_ns >= NS_PER_S:
-            self.wants_resync = True
+            self.wants_resync = RESYNC_CROSSED
         return ANSWER_TAKEN
 
     cdef int take_ticker(self, const Entry* entry, const TickerData* ticker) except -1 nogil:
@@ -392,12 +393,13 @@ cdef class SymbolAnalytics:
     @property
     def resync_wanted(self) -> bool:
         """Whether a snapshot is needed; asking answers once."""
-        wanted = self.wants_resync
-        self.wants_resync = False
-        return wanted
+        wanted = self.wants_resync != RESYNC_NONE
+        self.wants_resync = RESYNC_NONE
+        return bool(wanted)
 
     def statistics(self) -> dict:
         """Counts of entries since the state began."""
         return {"trades": self.counts.trades, "books": self.counts.books, "tickers": self.counts.tickers,
                 "repeated": self.counts.repeated, "gaps": self.counts.gaps, "future": self.counts.future,
-                "crossed": self.counts.crossed}
+                "crossed": self.counts.crossed, "stragglers": self.counts.stragglers, "reports": self.counts.reports,
+                "skipped": self.counts.skipped}

@@ -1,12 +1,15 @@
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
-from engine.reports.analytics cimport Entry, SymbolAnalytics
-from engine.schema.event cimport BOOK_SNAPSHOT, BOOK_UPDATE, TICKER, TRADE, Event
-from engine.schema.market cimport (TICKER_HIGH, TICKER_LAST, TICKER_LOW, TICKER_OPEN, TICKER_VOLUME, UPDATE_FULL,
-                                   UPDATE_INVALID, BookEvent, Trade)
-from engine.schema.quotes cimport Ticker
+from engine.base.clock cimport monotonic_ns
+from engine.observability.latency cimport LatencyHistogram
+from engine.reports.analytics cimport RESYNC_CROSSED, RESYNC_FUTURE, RESYNC_GAP, RESYNC_NONE, Entry, SymbolAnalytics
+from engine.reports.record cimport (RECORD_BREAK, RECORD_DEPTH, RECORD_TICKER, RECORD_TRADE, Record, Records, body_size, record_at,
+                                    records_put, view_of)
+from engine.reports.tap cimport ReportTap
+from engine.schema.event cimport Event
+from engine.schema.market cimport Level, TickerData
 
 from functools import partial
 
@@ -15,49 +18,38 @@ from engine.reports.compose import Composer
 
 cdef enum:
     NS_PER_MS = 1_000_000
-    WHOLE_TICKER = TICKER_LAST | TICKER_OPEN | TICKER_HIGH | TICKER_LOW | TICKER_VOLUME
+    ASK_EVERY_MS = 5000
+
+_REASONS = {RESYNC_GAP: "gap", RESYNC_FUTURE: "future", RESYNC_CROSSED: "crossed"}
 
 
-cdef int feed(SymbolAnalytics state, Event event) except -1 nogil:
-    """One event as an entry of its symbol (BUS-11): order-level and merged events, klines and incomplete tickers are none."""
+cdef int feed(SymbolAnalytics state, const Record* record) except -1 nogil:
+    """A record as an entry of its symbol."""
     cdef Entry entry
-    cdef bint complete
-    cdef int kind = event.s.type
-    if kind == BOOK_UPDATE and (<BookEvent>event).b.update_type == UPDATE_INVALID:
+    if record.kind == RECORD_BREAK:
         state.is_chain_broken = True
-        return 0
-    if kind == TICKER and ((<Ticker>event).k.present & WHOLE_TICKER) != WHOLE_TICKER:
-        return 0
-    if kind != TRADE and kind != BOOK_UPDATE and kind != BOOK_SNAPSHOT and kind != TICKER:
         return 0
     if state.is_chain_broken:
         state.is_chain_broken = False
         state.fed += 1
         if state.fed == 1:
             state.fed = 2
-        entry.prev_seq = state.fed
-    else:
-        entry.prev_seq = state.fed
+    entry.prev_seq = state.fed
     state.fed += 1
     entry.seq = state.fed
-    entry.n = event.h.folded_count
-    entry.ts_recv_ns = max(event.h.ts_recv_ns, state.last_recv_ns)
-    entry.ts_event_ns = event.h.ts_venue_ns if event.h.ts_venue_ns else event.h.ts_recv_ns
-    if kind == TRADE:
+    entry.n = record.folded
+    if record.ts_recv_ns <= state.ticked_ns:
+        state.counts.stragglers += 1
+    entry.ts_recv_ns = max(record.ts_recv_ns, state.last_recv_ns)
+    entry.ts_event_ns = record.ts_venue_ns if record.ts_venue_ns else record.ts_recv_ns
+    if record.kind == RECORD_TRADE:
         entry.n = 1
-        state.take_trade(&entry, (<Trade>event).t.price_raw, (<Trade>event).t.qty_raw, (<Trade>event).t.side,
-                         (<Trade>event).t.trade_id)
-    elif kind == TICKER:
-        state.take_ticker(&entry, &(<Ticker>event).k)
-    elif kind == BOOK_UPDATE and (<BookEvent>event).b.update_type != UPDATE_FULL:
-        state.take_book(&entry, False, False, (<BookEvent>event).b.levels, (<BookEvent>event).b.bid_count,
-                        (<BookEvent>event).b.ask_count)
+        state.take_trade(&entry, record.price_raw, record.qty_raw, record.side, record.trade_id)
+    elif record.kind == RECORD_TICKER:
+        state.take_ticker(&entry, <const TickerData*>record.body)
     else:
-        complete = (<BookEvent>event).b.depth_levels == 0 or (
-            (<BookEvent>event).b.bid_count < (<BookEvent>event).b.depth_levels
-            and (<BookEvent>event).b.ask_count < (<BookEvent>event).b.depth_levels)
-        state.take_book(&entry, True, complete, (<BookEvent>event).b.levels, (<BookEvent>event).b.bid_count,
-                        (<BookEvent>event).b.ask_count)
+        state.take_book(&entry, record.kind == RECORD_DEPTH, record.kind == RECORD_DEPTH and record.is_complete,
+                        <const Level*>record.body, record.bid_count, record.ask_count)
     return 0
 
 
@@ -66,43 +58,61 @@ cdef class ReportWorker:
 
     Args:
         settings: windows and limits.
-        begun_ns: when the symbols are taken: slow ticks count from here.
+        begun_ns: when the symbols are taken, unless :meth:`carry` says so: ticks count from there.
         node_id: who writes the reports.
         on_error: called as on_error(symbol, section, error) where a figure could not be calculated; without it the error
             is raised.
         on_report: called as on_report(venue, symbol, report) at each fast tick; of several that are due at once only with
             the last (RPT-14). Without it reports are composed when :meth:`report` asks for them.
-        on_unknown: called as on_unknown(event) at the first event of an instrument that is not carried; it may carry it.
+        on_resync: called as on_resync(place, venue, reason) at a tick where a symbol needs its book whole, at most once
+            in five seconds (BUS-24).
     """
 
-    def __init__(self, settings, begun_ns: int = 0, node_id: str = "local", on_error=None, on_report=None, on_unknown=None):
+    def __init__(self, settings, begun_ns: int = 0, node_id: str = "local", on_error=None, on_report=None, on_resync=None):
         self._settings = settings
         self._on_error = on_error
         self._node_id = node_id
         self._states = []
         self._composers = []
         self._places = {}
-        self._ignored = set()
+        self._lags = {}
         self._slow_ms = settings.slow_ms
         self._step_ms = settings.slow_ms if on_report is None else settings.fast_ms
         self._on_report = on_report
-        self._on_unknown = on_unknown
+        self._on_resync = on_resync
         self._begun_ms = begun_ns // NS_PER_MS
-        self.skipped = 0
         self.events = 0
+        self.fast = LatencyHistogram()
+        self.slow = LatencyHistogram()
 
     def __dealloc__(self):
-        free(self._batch)
+        free(self._by_place)
+        free(self._given.bytes)
 
-    def carry(self, place: int, venue: str, symbol: str, price_scale: int, qty_scale: int, tick_raw: int) -> None:
+    def carry(self, place: int, venue: str, symbol: str, price_scale: int, qty_scale: int, tick_raw: int,
+              begun_ns: int | None = None) -> None:
         """Take a symbol; *place* is its instrument's id."""
-        while len(self._states) <= place:
+        cdef PyObject** grown
+        cdef uint32_t needed = place + 1
+        cdef int64_t begun_ms = self._begun_ms if begun_ns is None else begun_ns // NS_PER_MS
+        while len(self._states) < <Py_ssize_t>needed:
             self._states.append(None)
             self._composers.append(None)
+        if needed > self._place_count:
+            needed = max(needed, 2 * self._place_count)
+            grown = <PyObject**>realloc(self._by_place, needed * sizeof(PyObject*))
+            if grown == NULL:
+                raise MemoryError("places")
+            self._by_place = grown
+            while self._place_count < needed:
+                grown[self._place_count] = NULL
+                self._place_count += 1
         cdef SymbolAnalytics state = SymbolAnalytics(venue, symbol, price_scale, qty_scale, tick_raw, self._settings)
-        state.due_ns = (self._begun_ms // self._step_ms + 1) * self._step_ms * NS_PER_MS
+        state.due_ns = (begun_ms // self._step_ms + 1) * self._step_ms * NS_PER_MS
+        state.lag = self._lags.setdefault(venue, LatencyHistogram())
         on_error = None if self._on_error is None else partial(self._on_error, f"{venue}:{symbol}")
         self._states[place] = state
+        self._by_place[<uint32_t>place] = <PyObject*>state
         self._composers[place] = Composer(state, self._settings, self._node_id, on_error=on_error)
         self._places[venue, symbol] = place
 
@@ -110,91 +120,114 @@ cdef class ReportWorker:
         """(venue, symbol) of each, sorted."""
         return sorted(self._places)
 
+    # -- entries ----------------------------------------------------------------------------------------------
+
     def take(self, list events not None) -> None:
-        """Apply a batch in its order; a symbol's slow ticks run before its first entry received after them."""
-        cdef Event event
-        cdef SymbolAnalytics state
+        """Apply a batch in its order; a symbol's ticks run before its first entry received after them."""
+        cdef Record record
         cdef object item
-        cdef uint32_t place
-        cdef uint32_t known = len(self._states)
-        self._reserve(len(events))
+        self._given.used = 0
         for item in events:
-            event = <Event>item
-            place = event.h.instrument_id
-            if place >= known or self._states[place] is None:
-                if not self._learn(event, place):
-                    continue
-                known = len(self._states)
-            state = <SymbolAnalytics>self._states[place]
-            if event.h.ts_recv_ns > state.due_ns:
-                self._apply()
-                self._tick(state, self._composers[place], (event.h.ts_recv_ns - 1) // NS_PER_MS)
-            if event.h.price_scale != state.price_scale or event.h.qty_scale != state.qty_scale:
-                self._apply()
-                state = self._rescale(place, event)
-            self._batch[self._count].state = <PyObject*>state
-            self._batch[self._count].event = <PyObject*>event
-            self._count += 1
-        self._apply()
+            if view_of(<Event>item, &record) and not records_put(&self._given, &record):
+                raise MemoryError("batch")
+        self._walk(&self._given, 0)
         self.events += len(events)
 
-    cdef SymbolAnalytics _rescale(self, uint32_t place, Event event):
+    def drain(self, ReportTap tap not None, now_ns: int) -> None:
+        """Apply what has gathered in a tap, and the books that it handed over for what it could not keep."""
+        cdef uint64_t before = tap.delivered
+        tap.swap()
+        self._walk(&tap._taken, now_ns)
+        if tap._queued.used:
+            tap.swap()
+            self._walk(&tap._taken, now_ns)
+        self.events += tap.delivered - before
+
+    cdef int _walk(self, const Records* records, int64_t now_ns) except -1:
+        cdef size_t place = 0
+        while place < records.used:
+            with nogil:
+                place = self._run(records, place, now_ns)
+            if place < records.used:
+                self._prepare(record_at(records, place))
+        return 0
+
+    cdef size_t _run(self, const Records* records, size_t place, int64_t now_ns) except? 1 nogil:
+        """Apply records without the interpreter's lock, up to one that needs it first; answers where that is."""
+        cdef Record* record
+        cdef PyObject* found
+        while place < records.used:
+            record = record_at(records, place)
+            found = self._by_place[record.instrument_id] if record.instrument_id < self._place_count else NULL
+            if found != NULL:
+                if record.kind != RECORD_BREAK and needs_care(found, record):
+                    return place
+                apply(found, record, now_ns)
+            place += sizeof(Record) + body_size(record)
+        return place
+
+    cdef int _prepare(self, const Record* record) except -1:
+        """Ticks that are due before a record, and its scales."""
+        cdef uint32_t place = record.instrument_id
+        cdef SymbolAnalytics state = <SymbolAnalytics>self._states[place]
+        if record.ts_recv_ns > state.due_ns:
+            self._tick(state, self._composers[place], (record.ts_recv_ns - 1) // NS_PER_MS)
+        if record.price_scale != state.price_scale or record.qty_scale != state.qty_scale:
+            self._rescale(place, record)
+        return 0
+
+    cdef SymbolAnalytics _rescale(self, uint32_t place, const Record* record):
         """A symbol's scales have widened; where what is kept does not fit them, it begins anew."""
         cdef SymbolAnalytics state = self._states[place]
         cdef SymbolAnalytics fresh
         try:
-            self._composers[place].rescale(event.h.price_scale, event.h.qty_scale)
+            self._composers[place].rescale(record.price_scale, record.qty_scale)
             return state
         except ScaleOverflowError as error:
             if self._on_error is None:
                 raise
             self._on_error(f"{state.venue}:{state.symbol}", "scale", error)
-        self.carry(place, state.venue, state.symbol, event.h.price_scale, event.h.qty_scale, 0)
+        self.carry(place, state.venue, state.symbol, record.price_scale, record.qty_scale, 0)
         fresh = self._states[place]
         fresh.due_ns = state.due_ns
         return fresh
 
-    def _reserve(self, uint32_t count) -> None:
-        cdef Fed* grown
-        if count > self._capacity:
-            grown = <Fed*>realloc(self._batch, count * sizeof(Fed))
-            if grown == NULL:
-                raise MemoryError("batch")
-            self._batch = grown
-            self._capacity = count
-
-    cdef int _apply(self) except -1:
-        """Hand what has been gathered to its symbols, without the interpreter's lock: the caller's list keeps it alive."""
-        cdef uint32_t count = self._count
-        cdef Fed* batch = self._batch
-        cdef uint32_t i
-        self._count = 0
-        with nogil:
-            for i in range(count):
-                feed(<SymbolAnalytics>batch[i].state, <Event>batch[i].event)
-        return 0
-
-    cdef bint _learn(self, Event event, uint32_t place) except -1:
-        """Ask about an instrument that is not carried, once; answers whether it is now."""
-        if self._on_unknown is None or place in self._ignored:
-            return False
-        self._on_unknown(event)
-        if place < <uint32_t>len(self._states) and self._states[place] is not None:
-            return True
-        self._ignored.add(place)
-        return False
+    # -- ticks ------------------------------------------------------------------------------------------------
 
     cdef int _tick(self, SymbolAnalytics state, object composer, int64_t until_ms) except -1:
         """Run the ticks that are due up to a time, each slow one with what the state is now."""
         cdef int64_t now_ms = -1
+        cdef int64_t begun_ns
         while state.due_ns <= until_ms * NS_PER_MS:
-            self.skipped += now_ms >= 0
+            state.counts.skipped += now_ms >= 0
             now_ms = state.due_ns // NS_PER_MS
             if now_ms % self._slow_ms == 0:
+                begun_ns = monotonic_ns()
                 composer.tick_slow(now_ms)
+                self.slow.record(monotonic_ns() - begun_ns, 1)
             state.due_ns += self._step_ms * NS_PER_MS
-        if now_ms >= 0 and self._on_report is not None:
-            self._on_report(state.venue, state.symbol, composer.report(now_ms))
+        if now_ms < 0:
+            return 0
+        state.ticked_ns = now_ms * NS_PER_MS
+        if self._on_report is not None:
+            begun_ns = monotonic_ns()
+            report = composer.report(now_ms)
+            self.fast.record(monotonic_ns() - begun_ns, 1)
+            state.counts.reports += 1
+            self._on_report(state.venue, state.symbol, report)
+        if state.wants_resync != RESYNC_NONE:
+            self._ask(state, now_ms)
+        return 0
+
+    cdef int _ask(self, SymbolAnalytics state, int64_t now_ms) except -1:
+        """A symbol has lost its book, or has one that cannot be."""
+        if self._on_resync is None or now_ms - state.asked_ms < ASK_EVERY_MS:
+            return 0
+        reason = state.wants_resync
+        state.wants_resync = RESYNC_NONE
+        if reason == RESYNC_CROSSED or not state.book.is_synced:
+            state.asked_ms = now_ms
+            self._on_resync(self._places[state.venue, state.symbol], state.venue, _REASONS[reason])
         return 0
 
     def advance(self, now_ms: int) -> None:
@@ -214,6 +247,25 @@ cdef class ReportWorker:
         self._tick(self._states[place], self._composers[place], now_ms)
         return self._composers[place].report(now_ms)
 
+    # -- counts -----------------------------------------------------------------------------------------------
+
     def statistics(self) -> dict:
-        """Counts of entries by (venue, symbol)."""
-        return {key: self._states[place].statistics() for key, place in self._places.items()}
+        """Counts by (venue, symbol)."""
+        return {key: self._states[place].statistics() for key, place in list(self._places.items())}
+
+    def lags(self) -> dict:
+        """How long entries waited until they were applied, by venue."""
+        return dict(self._lags)
+
+
+cdef inline bint needs_care(PyObject* found, const Record* record) noexcept nogil:
+    """Whether a tick is due before a record, or its scales are others."""
+    return record.ts_recv_ns > (<SymbolAnalytics>found).due_ns \
+        or record.price_scale != (<SymbolAnalytics>found).price_scale \
+        or record.qty_scale != (<SymbolAnalytics>found).qty_scale
+
+
+cdef inline int apply(PyObject* found, const Record* record, int64_t now_ns) except -1 nogil:
+    if now_ns and record.kind != RECORD_BREAK:
+        (<SymbolAnalytics>found).lag.record(now_ns - record.ts_recv_ns, 1)
+    return feed(<SymbolAnalytics>found, record)

@@ -283,7 +283,7 @@ def engine_on(
         sections = {"engine": {"state_dir": "state"}, "risk": FREE, **sections}
     config = {
         "schema_version": 1, "log": {"level": "error"}, "dlq": {"path": "letters"}, "providers": providers,
-        "consumers": list(consumers), "api": {"enabled": False}, **sections,
+        "consumers": list(consumers), "api": {"enabled": False}, "reports": {"enabled": False}, **sections,
     }  # fmt: skip
     (place.folder / "letters").unlink(missing_ok=True)
     (place.folder / "engine.yaml").write_bytes(msgspec.json.encode(config))

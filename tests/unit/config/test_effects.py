@@ -334,6 +334,7 @@ RECORDED: dict[str, tuple[Any, Any]] = {
 _RISK = "tests/unit/orders/test_risk.py::test_"
 _JOURNAL = "tests/unit/orders/test_journal.py::test_"
 _DESK = "tests/unit/orders/test_desk.py::test_"
+_REPORTER = "tests/unit/runtime/test_reporter.py::test_"
 _ORDERS = "tests/system/test_orders.py::test_"
 ELSEWHERE = {
     "api.enabled": "tests/system/test_surface.py::test_api_02_what_may_not_be_served_is_refused_at_the_start",
@@ -501,6 +502,11 @@ ELSEWHERE = {
         f"{_RISK}openings_older_than_the_window_do_not_latch",
     "risk.kill_switch.cancel_open":
         f"{_RISK}rsk_09_the_kill_switch_latches_after_breakers_opened_and_only_a_command_clears_it",
+    "reports.enabled": f"{_REPORTER}a_live_engine_has_reports_while_it_runs_unless_they_are_off",
+    "reports.symbols": f"{_REPORTER}only_symbols_that_are_chosen_have_a_report",
+    "reports.settle_ms": f"{_REPORTER}ticks_are_taken_by_the_clock_until_it_is_stopped",
+    "cache.ttl_s": f"{_REPORTER}a_report_lives_as_long_as_is_set",
+    "bus.ring_capacity_entries": "tests/unit/runtime/test_reporttap.py::test_bus_18_a_full_tap_loses_trades_and_the_book_comes_back",
     "dlq.max_records": "tests/unit/observability/test_dlq.py::test_a_full_queue_gives_up_info_before_warn_before_error_oldest_first",
     "dlq.max_bytes": "tests/unit/observability/test_dlq.py::test_bytes_are_bounded_too",
     "dlq.path": "tests/unit/observability/test_dlq.py::test_the_file_has_a_line_at_once_and_a_final_one_if_folded",

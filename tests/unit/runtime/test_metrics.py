@@ -111,7 +111,7 @@ def test_met_10_names_prefix_and_units() -> None:
         assert metric.name.startswith("engine_")
         assert metric.help
         assert (metric.kind == "counter") == metric.name.endswith("_total"), metric
-        assert metric.kind != "histogram" or metric.name.endswith(("_seconds", "_size"))
+        assert metric.kind != "histogram" or metric.name.endswith(("_seconds", "_size", "_ms"))
 
 
 def test_every_metric_of_the_table_can_have_a_value_and_nothing_else_can(project_root: Path) -> None:

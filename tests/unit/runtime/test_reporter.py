@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from typing import Any
 
 import pytest
 
+from engine.base.clock import ManualClock
 from engine.base.ids import instrument_id
 from engine.base.workers import Answer
 from engine.config.load import load_config
 from engine.reports.settings import ReportSettings
 from engine.reports.worker import ReportWorker
 from engine.runtime.assembly import Engine
+from engine.runtime.live import LiveEngine
 from engine.runtime.reporter import Reporter
+from engine.schema.enums import EventType
 from tests.unit.config.configs import assignment
 from tests.unit.runtime.engine_kit import START_NS, UNLIMITED
 from tests.unit.runtime.market_kit import Market
@@ -51,13 +55,15 @@ def lived(seed: int, steps: int) -> tuple[list[Any], Written, Reporter]:
         events = Events()
         market.add("events", events, ("BookUpdate", "Trade"))
         market.engine.start()
+        reporter.tick(START_NS // MS)
         for step in range(steps):
             market.clock.advance(market.rng.randrange(1, 400) * MS)
             (market.trade if step % 3 else market.diff)(SYMBOL if step % 2 else "ETH-USDT")
-            note(written, reporter.cache.get("binance", SYMBOL))
-            if step % 5 == 0:
+            if market.rng.random() < 0.8:
                 reporter.tick(market.clock.now() // MS)
                 note(written, reporter.cache.get("binance", SYMBOL))
+        reporter.tick(market.clock.now() // MS)
+        note(written, reporter.cache.get("binance", SYMBOL))
         assert reporter.errors == {}
     return events.kept, written, reporter
 
@@ -70,11 +76,10 @@ def replayed(events: list[Any], size: int) -> Written:
         if symbol == SYMBOL:
             note(told, report)
 
-    def learn(event: Any) -> None:
-        place = instrument_id(event.provider, event.symbol)
-        worker.carry(place, "binance", event.symbol, event.price_scale, event.qty_scale, 0)
-
-    worker = ReportWorker(ReportSettings(), START_NS, on_report=keep, on_unknown=learn)
+    worker = ReportWorker(ReportSettings(), START_NS, on_report=keep)
+    for symbol in (SYMBOL, "ETH-USDT"):
+        first = next(event for event in events if event.symbol == symbol)
+        worker.carry(instrument_id("binance", symbol), "binance", symbol, first.price_scale, first.qty_scale, 0)
     for at in range(0, len(events), size):
         worker.take(events[at : at + size])
     return told
@@ -103,22 +108,66 @@ def test_a_reader_gets_what_was_written_with_its_age() -> None:
 
 def test_bus_04_the_first_provider_of_a_venue_feeds_its_symbol() -> None:
     """Both carry ETH-USDT; the report is of the first, and there is one."""
-    with Engine(load_config(None, SETS, {})) as engine:
+    with Engine(load_config(None, SETS, {}), ManualClock(START_NS)) as engine:
         for name, symbols in (("binance", ("BTCUSDT", "ETHUSDT")), ("second", ("ETHUSDT", "SOLUSDT"))):
             feed = engine.open_provider("binance", name)
             for symbol in symbols:
                 engine.carry(feed, feed.guess_instrument(symbol))
         reporter = Reporter(engine)
-        asked = {(row.content.providers, row.content.symbol) for row in engine.desk.subscriptions("reports")}
-        assert asked == {(("binance",), SYMBOL), (("binance",), "ETH-USDT"), (("second",), "SOL-USDT")}
+        routed = {
+            (record.provider, record.symbol)
+            for record in engine.catalogue
+            if engine.board.current().consumers_of(record.instrument_id, int(EventType.TRADE))
+        }
+        assert routed == {("binance", SYMBOL), ("binance", "ETH-USDT"), ("second", "SOL-USDT")}
         assert sorted(reporter.reader.known()) == [("binance", SYMBOL), ("binance", "ETH-USDT"), ("binance", "SOL-USDT")]
+        reporter.stop()
+        assert not engine.board.current().consumers_of(instrument_id("binance", SYMBOL), int(EventType.TRADE))
 
 
-def test_ticks_are_taken_by_the_clock_until_it_is_stopped() -> None:
-    """D18: a symbol that is carried has its report, without an entry since."""
-    with Market(1, ("BTC",), sets=(*SETS, "reports.fast_period_ms=100")) as market:
+def test_only_symbols_that_are_chosen_have_a_report() -> None:
+    """``reports.symbols``."""
+    with Market(1, ("BTC", "ETH"), sets=(*SETS, assignment("reports.symbols", ["binance:ETH-USDT"]))) as market:
         reporter = Reporter(market.engine)
-        market.engine.start()
+        reporter.tick(START_NS // MS + 250)
+        assert reporter.worker.known() == [("binance", "ETH-USDT")]
+        assert json.loads(reporter.reader.get(SYMBOL).body)["error"] == "symbol_not_indexed"
+
+
+def test_rpt_02_a_symbol_has_its_report_before_its_first_entry() -> None:
+    """D18: from when its venue has told what it is, and its ticks count from there."""
+    clock = ManualClock(START_NS)
+    with Engine(load_config(None, SETS, {}), clock) as engine:
+        reporter = Reporter(engine)
+        reporter.tick(START_NS // MS + 250)
+        assert reporter.cache.index() == []
+        clock.advance(7_200_000 * MS)
+        feed = engine.open_provider("binance", "binance")
+        engine.carry(feed, feed.guess_instrument("BTCUSDT"))
+        reporter.tick(clock.now() // MS + 250)
+        report = json.loads(reporter.cache.get("binance", SYMBOL) or b"{}")
+        assert (report["book_state"], report["data_age_ms"], report["slow_as_of"]) == ("resyncing", None, None)
+        assert reporter.worker.statistics()["binance", SYMBOL]["reports"] == 1
+
+
+def test_a_report_lives_as_long_as_is_set() -> None:
+    """``cache.ttl_s``; RPT-16."""
+    with Market(1, ("BTC",), sets=(*SETS, "cache.ttl_s=120")) as market:
+        reporter = Reporter(market.engine)
+        reporter.tick(START_NS // MS + 250)
+        market.clock.advance(119_999 * MS)
+        assert reporter.reader.get(SYMBOL).error is None
+        market.clock.advance(2 * MS)
+        gone = reporter.reader.get(SYMBOL)
+        assert (gone.error, gone.reason) == ("symbol_not_indexed", "expired")
+
+
+@pytest.mark.parametrize(("settle", "newest"), [("auto", ".300Z"), ("150", ".200Z")])
+def test_ticks_are_taken_by_the_clock_until_it_is_stopped(settle: str, newest: str) -> None:
+    """``reports.settle_ms``; D1: that of 400 has not settled."""
+    with Market(1, ("BTC",), sets=(*SETS, "reports.fast_period_ms=100", f"reports.settle_ms={settle}")) as market:
+        reporter = Reporter(market.engine)
+        reporter.tick(START_NS // MS)
         market.diff(SYMBOL)
         market.clock.advance(400 * MS)
         reporter.start()
@@ -130,5 +179,24 @@ def test_ticks_are_taken_by_the_clock_until_it_is_stopped() -> None:
         reporter.stop()
         report = json.loads(reporter.cache.get("binance", SYMBOL) or b"{}")
         assert (report["symbol"], report["book_state"]) == (SYMBOL, "normal")
-        assert report["generated_at"].endswith(".300Z")  # that of 400 has not settled
-        assert reporter.worker.skipped == 2
+        assert report["generated_at"].endswith(newest)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_live_engine_has_reports_while_it_runs_unless_they_are_off(enabled: bool) -> None:
+    """``reports.enabled``."""
+    seen: list[bool] = []
+
+    async def lives() -> None:
+        async with LiveEngine(engine) as live:
+            seen.append(live.reporter is not None)
+            seen.append(is_watched())
+        seen.append(is_watched())
+
+    def is_watched() -> bool:
+        return bool(engine.board.current().consumers_of(instrument_id("binance", SYMBOL), int(EventType.TRADE)))
+
+    with Engine(load_config(None, (*SETS, assignment("reports.enabled", enabled)), {})) as engine:
+        engine.start()
+        asyncio.run(lives())
+    assert seen == [enabled, enabled, False]
