@@ -26,10 +26,19 @@ HOLD_EDGES_NS = (1 * _MS, 5 * _MS, 10 * _MS, 25 * _MS, 50 * _MS, 100 * _MS, 150 
 DWELL_EDGES_NS = tuple(ms * _MS for ms in (10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000))
 LAG_EDGES_NS = tuple(ms * _MS for ms in (10, 50, 100, 250, 500, 1000, 2000, 5000))
 CALC_EDGES_NS = tuple(ms * _MS for ms in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000))
+ACK_EDGES_NS = (*(step * 10**power // 10 for power in range(5, 10) for step in (10, 25, 50)), 10 * NS)
+"""100 us to 10 s in steps of 1, 2.5, 5."""
 FANOUT_SIZES = (1, 2, 5, 10, 20, 50, 100)
 _KINDS: Mapping[str, Kind] = {"counter": "counter", "gauge": "gauge"}
-_EDGES = {"times": STAGE_EDGES_NS, "hold": HOLD_EDGES_NS, "dwell": DWELL_EDGES_NS, "sizes": FANOUT_SIZES,
-          "lag": LAG_EDGES_NS, "calc": CALC_EDGES_NS}  # fmt: skip
+_EDGES = {
+    "times": STAGE_EDGES_NS,
+    "hold": HOLD_EDGES_NS,
+    "dwell": DWELL_EDGES_NS,
+    "acks": ACK_EDGES_NS,
+    "sizes": FANOUT_SIZES,
+    "lag": LAG_EDGES_NS,
+    "calc": CALC_EDGES_NS,
+}
 """What stands for a histogram in the table: the edges of its buckets, in ns but for sizes."""
 
 
@@ -67,6 +76,8 @@ METRICS: tuple[Metric, ...] = _rows("""
 engine_frames_total counter provider | frames taken in
 engine_frames_rejected_total counter provider code | frames that could not be used, by why
 engine_book_resyncs_total counter provider reason | books begun anew
+engine_rest_requests_total counter provider endpoint code | REST calls at the venue; code is HTTP's, none = no answer
+engine_rate_limit_used_ratio gauge provider scope | of what the venue allows now: rest calls (by weight), orders
 engine_windows_total counter rule status | merge windows: opened = emitted + suppressed + discarded + those open
 engine_window_dwell_seconds dwell rule | from a window's opening to its closing
 engine_suppressed_partials_total counter rule | windows that a provider was missing from
@@ -100,6 +111,21 @@ engine_slow_callbacks_total counter consumer_id | batches over their budget
 engine_invocations_total counter consumer_id | calls of a handler
 engine_consumer_busy_seconds_total counter consumer_id | time in callbacks
 engine_consumer_lag_seconds gauge consumer_id | from arrival to callback, of the last event served
+engine_orders_total counter provider status | answers to submits: submitted, suppressed, duplicate, rejected
+engine_risk_refusals_total counter provider breach | submits of which nothing was sent, by the check that failed
+engine_exec_reports_total counter provider report | reports told to the owners of orders
+engine_exec_report_duplicates_total counter provider | reports that told nothing new, and were not told again
+engine_order_anomalies_total counter provider anomaly | reports that were odd, by what was
+engine_foreign_reports_total counter provider | reports of orders that no consumer of this engine sent
+engine_open_orders gauge provider | orders that have not ended
+engine_unknown_orders gauge provider | open orders of which nobody knows how they stand
+engine_risk_control_active gauge provider control | what holds orders back now; of breakers how many
+engine_order_ack_seconds acks provider | from asking for an order to the venue's first word of it
+engine_risk_seconds times provider | the whole check of an order
+engine_journal_commit_seconds acks | commits of the order journal
+engine_journal_queue_depth gauge | writes that wait for their commit
+engine_journal_failures_total counter | commits that failed
+engine_journal_unwritten_total counter | reports and the like that found no room while the disk failed
 engine_pool_capacity gauge pool | slots
 engine_pool_in_use gauge pool | slots lent now
 engine_pool_in_use_peak gauge pool | most slots ever lent

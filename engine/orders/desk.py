@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 from typing_extensions import TypeIs
 
 from engine.base.build import planted
+from engine.base.clock import monotonic_now
 from engine.base.errors import ConflictError, JournalError, UnknownSymbolError, VenueError
 from engine.orders.ledger import Claim, Ledger, named
 from engine.orders.lifecycle import Track
 from engine.orders.ports import JournalPort, RefusalPort, RiskPort, RoomPort
 from engine.orders.wireid import WireIds, canonical
+from engine.schema.enums import wire_name
 from engine.schema.gateway import OrderGateway
 from engine.schema.order import (
     Breach,
@@ -111,22 +114,31 @@ class OrderDesk:
 
         *was_trading*: the owner's switch was on when it was asked for: the consumer has looked first (CTL-14).
         """
-        claim = Claim(request)
+        claim, answer = Claim(request), partial(self._answer, request.provider, done)
         holder = self.ledger.ids.claim(request.key, claim)
         if holder is not None:
-            done(self._duplicate(request, holder))
+            answer(self._duplicate(request, holder))
             return
         is_on = self._is_trading(request.consumer_id) or planted("orders.no_first_switch")
+        began_ns = monotonic_now()
         found = self._risk.check(request, was_trading and is_on)
+        self.ledger.counts.check_ns[request.provider].add(monotonic_now() - began_ns)
         if not _is_room(found):
             self._tell(
                 "risk.refused", trace_id=request.trace_id or None, consumer_id=request.consumer_id,
                 breach=found.breach.name.lower(), limit=_text(found.limit), actual=_text(found.actual),
             )  # fmt: skip
             self.ledger.withdraw(claim)
-            done(self._refused(request, found.reason))
+            answer(self._refused(request, found.reason))
             return
-        self._spawn(self._let_go(claim, found, done))
+        self._spawn(self._let_go(claim, found, answer))
+
+    def _answer(self, provider: str, done: Callable[[SubmitReply], None], reply: SubmitReply) -> None:
+        counts = self.ledger.counts
+        counts.submits[provider, wire_name(reply.status)] += 1
+        if reply.reason is not None:
+            counts.refusals[provider, wire_name(reply.reason.breach)] += 1
+        done(reply)
 
     def _duplicate(self, request: OrderRequest, holder: Claim) -> SubmitReply:
         """The answer to an id that is taken."""
@@ -366,7 +378,7 @@ class OrderDesk:
         if placed_ns is None or is_known or placed_ns + OLDER_BY_NS > order.created_ns:
             self.ledger.take(track, report)
             return
-        self.ledger.counts["conflicts"] += 1
+        self.ledger.counts.anomalies[report.provider, "conflict"] += 1
         log.error("%s tells of an older order under id %s: conflict", report.provider, report.wire_order_id)
         self._tell_foreign(report)
 

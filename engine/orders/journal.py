@@ -14,6 +14,7 @@ from typing import Any
 from engine.base.clock import Clock
 from engine.base.errors import JournalError
 from engine.config.sections_orders import JournalConfig
+from engine.observability.latency import LatencyHistogram
 from engine.orders.journalread import find
 from engine.orders.journalschema import SCHEMA, Schema
 from engine.orders.journalstore import JournalStore, WireIdOf
@@ -67,6 +68,8 @@ class Journal:
         self._clock = clock
         self._on_state = on_state
         self._thread: JournalThread | None = None
+        self._counted: JournalThread | None = None
+        """Whose counts are told; they stay when it has ended."""
         self._failure: JournalError | None = JournalError("the journal is not open", op="journal.intent")
         self._report_no = 0
         self._refused = self._unwritten = 0
@@ -87,7 +90,7 @@ class Journal:
 
     def statistics(self) -> JournalStatistics:
         """Counts since open()."""
-        thread = self._thread
+        thread = self._counted
         if thread is None:
             return JournalStatistics(refused=self._refused, unwritten=self._unwritten)
         return JournalStatistics(
@@ -97,11 +100,14 @@ class Journal:
             failures=thread.failures,
             refused=self._refused,
             unwritten=self._unwritten,
-            commit_ns_last=thread.commit_ns_last,
-            commit_ns_max=thread.commit_ns_max,
             group_max=thread.group_max,
             purged=thread.purged,
         )
+
+    @property
+    def commit_ns(self) -> LatencyHistogram:
+        """What each commit took, from its first statement on; the journal's thread goes on counting."""
+        return LatencyHistogram() if self._counted is None else self._counted.commit_ns
 
     # --- start and end --------------------------------------------------------------------------------------
 
@@ -115,7 +121,7 @@ class Journal:
         if self._thread is not None:
             raise JournalError("the journal is open already", op="journal.open")
         thread = JournalThread(self._keeping, self._clock, asyncio.get_running_loop(), self._done)
-        self._thread = thread
+        self._thread = self._counted = thread
         try:
             found: Recovered = await self._ask(thread.open, is_counted=False)
         except BaseException:

@@ -21,6 +21,7 @@ from engine.base.clock import Clock, monotonic_now
 from engine.base.errors import EngineError, JournalError
 from engine.base.wakeup import Wakeup
 from engine.base.workers import start_thread
+from engine.observability.latency import LatencyHistogram
 from engine.orders.journalread import read_back
 from engine.orders.journalschema import Schema, create, damaged, examine, migrate
 from engine.orders.journalstore import JournalStore, connect
@@ -90,7 +91,7 @@ class JournalThread:
         self._connection: sqlite3.Connection | None = None
         self._store: JournalStore | None = None
         self.commits = self.writes = self.failures = self.purged = self.group_max = 0
-        self.commit_ns_last = self.commit_ns_max = 0
+        self.commit_ns = LatencyHistogram()
         self.ended: asyncio.Future[None] = loop.create_future()
         start_thread("journal", self._run)
 
@@ -275,8 +276,7 @@ class JournalThread:
         self.commits += 1
         self.writes += len(jobs)
         self.group_max = max(self.group_max, len(jobs))
-        self.commit_ns_last = took_ns
-        self.commit_ns_max = max(self.commit_ns_max, took_ns)
+        self.commit_ns.add(took_ns)
         self._tell(answers)
 
     def _failed(self, jobs: list[Job], error: JournalError) -> bool:

@@ -6,7 +6,6 @@ One step on the engine's loop, without a wait in it: what a consumer is told is 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from engine.observability.lanes import Severity
+from engine.orders.counts import OrderCounts
 from engine.orders.idempotency import TakenIds
 from engine.orders.lifecycle import Track, Transition, added, apply
 from engine.orders.ports import JournalPort, RiskPort, RoomPort
@@ -23,6 +23,7 @@ from engine.orders.telling import FEES_MAX, Teller
 from engine.orders.tracker import Tracker
 from engine.orders.wireid import canonical
 from engine.schema.codec import from_json
+from engine.schema.enums import wire_name
 from engine.schema.execution import ExecReport
 from engine.schema.instrument import OrderType, TimeInForce
 from engine.schema.order import (
@@ -33,10 +34,12 @@ from engine.schema.order import (
     OrderKey,
     OrderRequest,
     OrderState,
+    ReportSource,
     VenueReport,
 )
 
 log = logging.getLogger("engine.orders")
+_OF_THE_VENUE = (ReportSource.STREAM, ReportSource.REPLY)
 _NO_BOOK_KINDS = (TimeInForce.IOC, TimeInForce.FOK)
 
 
@@ -83,8 +86,7 @@ class Ledger:
         self._now_ns = now_ns
         self._rooms: dict[str, RoomPort] = {}
         self._claims: dict[str, Claim] = {}
-        self.counts: Counter[str] = Counter()
-        """``reports``, ``duplicates``, ``fees_cut``, and anomalies by name."""
+        self.counts = OrderCounts()
         self.on_told: Callable[[str, int, bytes], None] = lambda consumer_id, report_no, body: None
         """Called with the owner, the number and the JSON of each report that is told."""
         self.on_doubt: Callable[[Track], None] = lambda track: None
@@ -150,9 +152,10 @@ class Ledger:
     def take(self, track: Track, report: VenueReport) -> Transition:
         """Take a report of this very order."""
         was, identified_raw, is_known = track.order, track.identified_raw, report.exec_id in track.exec_ids
-        done = apply(track, report, self._now_ns())
+        now_ns, counts, provider = self._now_ns(), self.counts, track.order.request.provider
+        done = apply(track, report, now_ns)
         if done.is_duplicate:
-            self.counts["duplicates"] += 1
+            counts.duplicates[provider] += 1
             return done
         try:
             self._teller.report(done, report, lambda body: self._keep(track, done, report, body))
@@ -162,7 +165,9 @@ class Ledger:
             if report.exec_id is not None and not is_known:
                 track.exec_ids.discard(report.exec_id)
             raise
-        self.counts["reports"] += 1
+        counts.reports[provider, wire_name(done.report)] += 1
+        if was.state is OrderState.SUBMITTED and report.source in _OF_THE_VENUE:
+            counts.ack_ns[provider].add(now_ns - was.created_ns)
         order, wire = done.order, canonical(done.order.wire_order_id)
         self.tracker.note_venue_id(track)
         room = self._rooms.get(wire)
@@ -221,14 +226,14 @@ class Ledger:
         if was.state is OrderState.UNKNOWN:
             self._tell("order.recovered", **who, took_ms=(order.updated_ns - was.updated_ns) // 1_000_000)
         if done.anomaly is not Anomaly.NONE:
-            self.counts[done.anomaly.name.lower()] += 1
+            self.counts.anomalies[order.request.provider, wire_name(done.anomaly)] += 1
             severity = Severity.INFO if is_usual(order) else Severity.WARN
             self._tell_as(severity, "order.anomaly", **who, anomaly=done.anomaly.name.lower(),
                           report=done.report.name.lower(), state=order.state.name.lower())  # fmt: skip
         if len(done.fees) > FEES_MAX:
             # Its event has the first ones alone; the order and the journal have them all.
             log.error("order %s: %d fees of one report, told %d", order.wire_order_id, len(done.fees), FEES_MAX)
-            self.counts["fees_cut"] += 1
+            self.counts.anomalies[order.request.provider, "fees_cut"] += 1
             self._tell_as(Severity.WARN, "order.anomaly", **who, anomaly="fees_cut", report=done.report.name.lower(),
                           state=order.state.name.lower())  # fmt: skip
 

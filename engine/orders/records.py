@@ -144,7 +144,6 @@ class JournalStatistics(msgspec.Struct, frozen=True, kw_only=True):
         queued: what waits for its commit now.
         refused: intents refused because the queue was full or the disk failed.
         unwritten: sent, reports and the like that found no room either while the disk failed.
-        commit_ns_last, commit_ns_max: what a commit took.
         group_max: most writes in one commit.
         purged: orders whose rows went.
     """
@@ -155,7 +154,5 @@ class JournalStatistics(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     refused: int = 0
     unwritten: int = 0
-    commit_ns_last: int = 0
-    commit_ns_max: int = 0
     group_max: int = 0
     purged: int = 0

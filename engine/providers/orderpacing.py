@@ -27,6 +27,10 @@ class OrderPace(ABC):
         """As wait_s(), bans aside."""
 
     @abstractmethod
+    def used_ratio(self, now_s: float) -> float:
+        """How much of what the venue allows is used now: of several limits the one that is nearest."""
+
+    @abstractmethod
     def placed(self, now_s: float, symbol: str) -> None:
         """An order was sent."""
 
@@ -86,6 +90,12 @@ class WindowPace(OrderPace):
             ends_s.append(window.counted_at_s + window.length_s)
         return max(0.0, min(ends_s) - now_s) if ends_s else 0.0
 
+    def used_ratio(self, now_s: float) -> float:
+        """Of the windows, the one that is fullest."""
+        for window in self._windows.values():
+            self._trim(window, now_s)
+        return max(((len(one.sent) + one.counted) / one.limit for one in self._windows.values()), default=0.0)
+
     @staticmethod
     def _trim(window: _Window, now_s: float) -> None:
         while window.sent and now_s - window.sent[0] >= window.length_s:
@@ -129,6 +139,10 @@ class DecayPace(OrderPace):
         """Of the counter now."""
         count, at_s = self._counters.get(symbol, (0.0, now_s))
         return max(0.0, count - (now_s - at_s) * self.decay_per_s)
+
+    def used_ratio(self, now_s: float) -> float:
+        """Of the symbols' counters, the highest."""
+        return max((self.count(now_s, symbol) for symbol in self._counters), default=0.0) / self.threshold
 
     def _due_s(self, now_s: float, symbol: str) -> float:
         over = self.count(now_s, symbol) + PLACE_COST - self.threshold * self._share

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -30,6 +33,9 @@ _MESSAGE_CHARS = 200
 _OP = "rest.call"
 _RATE_LIMITED = 429
 _BANNED = 418
+_NO_ANSWER = "none"
+_IDS = re.compile(r"/(?=[^/]*[0-9])[A-Za-z0-9-]{8,}(?=/|$)")
+"""Parts of a path that name one order or the like: long ones with a digit in them."""
 _USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
 
 log = logging.getLogger("engine.providers")
@@ -66,6 +72,8 @@ class RestClient:
         self._slots = asyncio.Semaphore(max_connections)
         self._bans = Backoff(_BAN_MIN_S, _BAN_MAX_S)
         self._client: aiohttp.ClientSession | None = None
+        self.requests: Counter[tuple[str, str]] = Counter()
+        """(endpoint, HTTP status) -> requests; ``none`` where no answer came."""
 
     async def get(
         self,
@@ -147,9 +155,11 @@ class RestClient:
             options["proxy"] = proxy
         if self._tls is not None and url.startswith("https:"):
             options["ssl"] = self._tls
+        code = _NO_ANSWER
         try:
             async with self._opened().request(method, url, data=body, headers=headers, **options) as response:
                 answer = await response.read()
+                code = str(response.status)
                 self._note_used(response.headers.get(_USED_WEIGHT))
                 if response.status < 400:
                     return answer
@@ -162,6 +172,8 @@ class RestClient:
             raise NetworkError(f"{url}: {reason}", op=_OP, provider=self._provider) from error
         except aiohttp.ClientError as error:
             raise NetworkError(f"{url}: {error}", op=_OP, provider=self._provider) from error
+        finally:
+            self.requests[endpoint_of(url), code] += 1
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._client is None:
@@ -240,6 +252,11 @@ class RestClient:
             retry_after_s=wait_s,
             raw=body,
         )
+
+
+def endpoint_of(url: str) -> str:
+    """The path of a request, its numbers and ids left out: one name for all requests of a kind."""
+    return _IDS.sub("/{id}", urlsplit(url).path)
 
 
 def may_have_left(error: NetworkError) -> bool:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.base.version import engine_version
 from engine.observability.metrics import NS, Reading, Sample
+from engine.schema.order import OrderState
 
 if TYPE_CHECKING:
+    from engine.providers.session import Session
     from engine.runtime.assembly import Engine
-    from engine.runtime.loopwatch import LoopWatch
+    from engine.runtime.live import LiveEngine
+    from engine.runtime.orders import LiveOrders
     from engine.runtime.reporter import Reporter
 
 _SKIPPED = {
@@ -67,15 +72,12 @@ _POOLS = {
 }
 
 
-def metrics(
-    engine: Engine, watch: LoopWatch | None = None, reporter: Reporter | None = None
-) -> dict[str, list[Sample]]:
+def metrics(engine: Engine, live: LiveEngine | None = None) -> dict[str, list[Sample]]:
     """Every metric by name, as it is now. Reads counters that others write: nothing waits for it.
 
     Args:
         engine: with its consumers.
-        watch: of the loop it runs on; None where there is none.
-        reporter: of its market reports; None where there are none.
+        live: its venues, its orders and its loop, on which this is called; None where frames are fed by hand.
     """
     reading = Reading()
     _of_providers(reading, engine)
@@ -84,12 +86,16 @@ def metrics(
     _of_consumers(reading, engine)
     _of_pools(reading, engine)
     _of_process(reading, engine)
-    if watch is not None:
-        reading.add("engine_loop_stalls_total", watch.stalls, watch.name)
-        reading.add("engine_loop_cycle_seconds_max", watch.longest_s, watch.name)
-    if reporter is not None:
-        _of_reports(reading, reporter)
-        _of_age(reading, reporter)
+    if live is not None:
+        _of_venues(reading, live.sessions)
+        if live.orders is not None:
+            _of_orders(reading, live.orders)
+        if live.watch is not None:
+            reading.add("engine_loop_stalls_total", live.watch.stalls, live.watch.name)
+            reading.add("engine_loop_cycle_seconds_max", live.watch.longest_s, live.watch.name)
+        if live.reporter is not None:
+            _of_reports(reading, live.reporter)
+            _of_age(reading, live.reporter)
     return reading.samples()
 
 
@@ -105,6 +111,51 @@ def _of_providers(reading: Reading, engine: Engine) -> None:
         reading.add("engine_events_dropped_total", lost, provider, "", "pool_exhausted")
     for (provider, code), count in engine.reporting.rejected_frames.items():
         reading.add("engine_frames_rejected_total", count, provider, code)
+    for provider, count in engine.reporting.foreign_orders.items():
+        reading.add("engine_foreign_reports_total", count, provider)
+
+
+def _of_venues(reading: Reading, sessions: Sequence[Session]) -> None:
+    now_s = asyncio.get_running_loop().time()
+    for session in sessions:
+        provider, budget = session.feed.provider, session.gate.budget
+        for (endpoint, code), count in (session.rest.requests + session.private_rest.requests).items():
+            reading.add("engine_rest_requests_total", count, provider, endpoint, code)
+        reading.add("engine_rate_limit_used_ratio", budget.used(now_s) / budget.limits.weight, provider, "rest")
+        if session.gateway is not None:
+            reading.add("engine_rate_limit_used_ratio", session.gateway.pace.used_ratio(now_s), provider, "orders")
+
+
+def _of_orders(reading: Reading, orders: LiveOrders) -> None:
+    counts = orders.ledger.counts
+    for name, found in (
+        ("engine_orders_total", counts.submits),
+        ("engine_risk_refusals_total", counts.refusals),
+        ("engine_exec_reports_total", counts.reports),
+        ("engine_order_anomalies_total", counts.anomalies),
+    ):
+        for (provider, label), count in found.items():
+            reading.add(name, count, provider, label)
+    for provider, count in counts.duplicates.items():
+        reading.add("engine_exec_report_duplicates_total", count, provider)
+    for provider in orders.gateways:
+        tracks = orders.desk.open_tracks(None, provider)
+        unknown = sum(track.order.state is OrderState.UNKNOWN for track in tracks)
+        reading.add("engine_open_orders", len(tracks), provider)
+        reading.add("engine_unknown_orders", unknown, provider)
+        is_held = not orders.reconciler.is_settled(provider)
+        reading.add("engine_risk_control_active", is_held, provider, "reconcile_hold")
+    reading.add("engine_risk_control_active", orders.risk.kill.is_on, "", "kill_switch")
+    reading.add("engine_risk_control_active", len(orders.risk.open_breakers()), "", "circuit_breaker")
+    for provider, histogram in counts.ack_ns.items():
+        reading.times("engine_order_ack_seconds", histogram, provider)
+    for provider, histogram in counts.check_ns.items():
+        reading.times("engine_risk_seconds", histogram, provider)
+    journal = orders.journal.statistics()
+    reading.times("engine_journal_commit_seconds", orders.journal.commit_ns)
+    reading.add("engine_journal_queue_depth", journal.queued)
+    reading.add("engine_journal_failures_total", journal.failures)
+    reading.add("engine_journal_unwritten_total", journal.unwritten)
 
 
 def _of_windows(reading: Reading, engine: Engine) -> None:

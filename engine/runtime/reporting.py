@@ -33,6 +33,8 @@ class Reporting:
         self._lock = new_lock()
         self.rejected_frames: Counter[tuple[str, str]] = Counter()
         """(provider, code) -> frames."""
+        self.foreign_orders: Counter[str] = Counter()
+        """By provider: reports of orders that none of our consumers sent."""
         self._exhausted: dict[str, tuple[int, int | None]] = {}
         """By stream: (events without a slot not told yet, when the last ones were)."""
         self.names: dict[int, str] = {}
@@ -86,6 +88,7 @@ class Reporting:
         what = f"[{provider}] order {venue_order_id} is none of ours"
         with self._lock:
             self._dlq.add(DlqReason.FOREIGN_ORDER, code="not_found", message=what, raw=raw, provider=provider)
+        self.foreign_orders[provider] += 1
         self.tell("order.foreign", provider=provider, venue_order_id=venue_order_id)
 
     def callback_failed(

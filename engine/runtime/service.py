@@ -173,8 +173,7 @@ class Service:
             waited_since_s = time.monotonic()
         outstanding = await self._drained(engine, waited_since_s)
         setup = run_report(engine, loop_name())
-        told = metrics(engine, live.watch, live.reporter)
-        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, told)
+        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, metrics(engine, live))
 
     async def _tell_ready(self, live: LiveEngine, api: str | None) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S

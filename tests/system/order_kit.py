@@ -51,6 +51,9 @@ class Driven:
         price = (self.book.best_bid[0] * 199 / 200).quantize(self.book.best_bid[0])
         ctx.submit(id, self.symbol, side="buy", qty="0.01", price=str(price), **more)
 
+    def do_large(self, ctx, id):
+        ctx.submit(id, self.symbol, side="buy", qty="0.1", price=str(self.book.best_bid[0]))
+
     def do_storm(self, ctx, ids, each="rest", then_sleep_s=0):
         for id in ids:
             getattr(self, "do_" + each)(ctx, id)
@@ -156,7 +159,7 @@ def engine_at(
     path = written(folder, venue, addresses, **options)
     more = [word for text in ("dlq.path=dead.jsonl", *sets) for word in ("--set", text)]
     with running(path, "--json", *flags, *more, cwd=folder, **KEYS) as (process, ready):
-        assert ready, process.stderr.read() if process.stderr else ""
+        assert '"ready"' in ready, process.stderr.read() if process.stderr else ""
         yield Trading(folder, process, addresses, venue)
 
 

@@ -17,7 +17,7 @@ from engine.providers.limits import SocketLimits
 from engine.providers.listener import HeldFrames
 from engine.providers.network import proxy_for, tls_context
 from engine.providers.pacing import SlidingWindow
-from engine.providers.rest import RestClient
+from engine.providers.rest import RestClient, endpoint_of
 from engine.simulator.server import Simulator
 from engine.simulator.tls import LoopbackTls
 from tests.unit.providers.socket_kit import ScriptedVenue, on_loop
@@ -156,3 +156,18 @@ def test_a_file_that_holds_no_authority_is_refused(tmp_path: Path) -> None:
     for name in ("none.pem", "empty.pem"):
         with pytest.raises(ConfigError, match=name):
             tls_context(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=1000", "/api/v3/depth"),
+        ("https://api.coinbase.com/api/v3/brokerage/orders/historical/batch?x=1", "/api/v3/brokerage/orders/historical/batch"),
+        ("https://api.coinbase.com/api/v3/brokerage/orders/historical/0000d833-6800-8000-89e7-dc0d75d75dbc",
+         "/api/v3/brokerage/orders/historical/{id}"),
+        ("https://api.coinbase.com/api/v3/brokerage/products/1INCH-USD/book", "/api/v3/brokerage/products/{id}/book"),
+        ("https://api.kraken.com/0/private/GetWebSocketsToken", "/0/private/GetWebSocketsToken"),
+    ],
+)  # fmt: skip
+def test_met_20_requests_of_a_kind_have_one_name(url: str, endpoint: str) -> None:
+    assert endpoint_of(url) == endpoint

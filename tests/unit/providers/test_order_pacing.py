@@ -25,6 +25,21 @@ def test_no_stretch_of_a_window_has_more_than_our_share() -> None:
     assert len(sent) > 96 * (now_s // 60.0 - 1)  # and it is used
 
 
+def test_met_20_what_is_used_of_a_limit_is_told_by_the_fullest_window_and_by_the_highest_counter() -> None:
+    windows = WindowPace(((10.0, 5), (60.0, 20)), 0.8)
+    for now_s in (0.0, 1.0, 2.0):
+        windows.placed(now_s, B)
+    assert windows.used_ratio(2.0) == 0.6
+    assert windows.used_ratio(11.5) == 0.2
+    assert windows.used_ratio(30.0) == 0.15
+    counter = DecayPace(60, 1.0, 0.8)
+    assert counter.used_ratio(0.0) == 0.0
+    for _ in range(12):
+        counter.placed(0.0, B)
+    counter.placed(0.0, "ETH-USD")
+    assert (counter.used_ratio(0.0), counter.used_ratio(6.0), counter.used_ratio(60.0)) == (0.2, 0.1, 0.0)
+
+
 def test_the_wait_that_is_told_is_enough() -> None:
     pace = WindowPace(((10.0, 5),), 1.0)
     for now_s in (0.0, 1.0, 2.0, 3.0, 4.0):
