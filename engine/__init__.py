@@ -32,6 +32,7 @@ if typing.TYPE_CHECKING:
     from engine.schema.account import BalanceUpdate
     from engine.schema.arrays import to_numpy
     from engine.schema.codec import from_json, to_json
+    from engine.schema.command import Reply
     from engine.schema.control import ControlAck, ControlResult, InstrumentUpdate
     from engine.schema.enums import (
         BalanceCause,
@@ -61,7 +62,11 @@ if typing.TYPE_CHECKING:
         RiskControlKind,
         RiskScope,
         RiskStatus,
+        SubmitReason,
+        SubmitReply,
+        SubmitStatus,
     )
+    from engine.schema.orderrecords import OrderView
     from engine.schema.quotes import KlineSummary, Ticker
     from engine.schema.risk import RiskControl
 
@@ -88,6 +93,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "engine.schema.account": ("BalanceUpdate",),
     "engine.schema.arrays": ("to_numpy",),
     "engine.schema.codec": ("from_json", "to_json"),
+    "engine.schema.command": ("Reply",),
     "engine.schema.control": ("ControlAck", "ControlResult", "InstrumentUpdate"),
     "engine.schema.enums": (
         "BalanceCause",
@@ -117,7 +123,11 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "RiskControlKind",
         "RiskScope",
         "RiskStatus",
+        "SubmitReason",
+        "SubmitReply",
+        "SubmitStatus",
     ),
+    "engine.schema.orderrecords": ("OrderView",),
     "engine.schema.quotes": ("KlineSummary", "Ticker"),
     "engine.schema.risk": ("RiskControl",),
 }
@@ -158,8 +168,10 @@ __all__ = [
     "MisuseError",
     "OrderState",
     "OrderType",
+    "OrderView",
     "Reason",
     "ReplayResult",
+    "Reply",
     "ReportKind",
     "ReportSource",
     "RiskControl",
@@ -168,6 +180,9 @@ __all__ = [
     "RiskStatus",
     "Served",
     "Side",
+    "SubmitReason",
+    "SubmitReply",
+    "SubmitStatus",
     "Subscription",
     "Ticker",
     "TimeInForce",

@@ -9,7 +9,9 @@ from typing import Any
 
 from engine.base.build import planted
 from engine.base.errors import MisuseError
-from engine.schema.command import Command, Reply
+from engine.schema.command import Command, Outcome, Reply
+from engine.schema.order import SubmitReply
+from engine.schema.orderrecords import OrderView, order_view, submit_reply
 
 
 class Context:
@@ -22,7 +24,7 @@ class Context:
     def __init__(
         self,
         consumer_id: str,
-        commands: Callable[[Command], Reply],
+        commands: Callable[[Command], Reply[Outcome]],
         clock_ns: Callable[[], int],
         params: Mapping[str, Any] | None = None,
     ) -> None:
@@ -76,7 +78,7 @@ class Context:
         merged: Mapping[str, Any] | None = None,
         never_drop_trades: bool = False,
         message_id: str | None = None,
-    ) -> Reply:
+    ) -> Reply[Outcome]:
         """Ask for *event_types* of *symbol*, from *providers* or from all that carry it.
 
         With *merged* (``window_duration_ms``, ``window_max_events``, ``close_on_complete``; ``{}`` = the defaults) one
@@ -99,11 +101,11 @@ class Context:
         providers: Sequence[str] = (),
         merged: Mapping[str, Any] | None = None,
         message_id: str | None = None,
-    ) -> Reply:
+    ) -> Reply[Outcome]:
         """Give up what subscribe() with the same arguments asked for."""
         return self._ask("unsubscribe", symbol, event_types, providers, merged, message_id, {})
 
-    def set_trading_mode(self, enabled: bool, *, message_id: str | None = None) -> Reply:
+    def set_trading_mode(self, enabled: bool, *, message_id: str | None = None) -> Reply[Outcome]:
         """Switch one's own trading on or off; off counts from the acknowledgement."""
         return self._give("set_trading_mode", {"enabled": enabled}, message_id)
 
@@ -123,7 +125,7 @@ class Context:
         decision_id: str | None = None,
         trace_id: str | None = None,
         message_id: str | None = None,
-    ) -> Reply:
+    ) -> Reply[SubmitReply]:
         """Ask for an order; price and quantity are decimal texts. What it came to is the answer to the submit
         (``status``: submitted, suppressed, duplicate, rejected), what becomes of the order comes as ExecReports.
 
@@ -137,21 +139,22 @@ class Context:
             "price": price, "provider": provider, "tif": tif, "post_only": post_only, "timeout_ms": timeout_ms,
             "decision_id": decision_id,
         }  # fmt: skip
-        return self._give("submit_order", payload, message_id, trace_id)
+        return self._give("submit_order", payload, message_id, trace_id).read_by(submit_reply)
 
-    def cancel(self, client_order_id: str, *, message_id: str | None = None) -> Reply:
+    def cancel(self, client_order_id: str, *, message_id: str | None = None) -> Reply[OrderView]:
         """Ask for an order's end; it has ended when a report says so. What it came to is the order as it stands."""
-        return self._give("cancel_order", {"client_order_id": client_order_id}, message_id)
+        return self._give("cancel_order", {"client_order_id": client_order_id}, message_id).read_by(order_view)
 
     def cancel_all(
         self, *, provider: str | None = None, symbol: str | None = None, message_id: str | None = None
-    ) -> Reply:
+    ) -> Reply[int]:
         """Ask for the end of all of one's own orders; what it came to says how many."""
-        return self._give("cancel_all", {"provider": provider, "symbol": symbol}, message_id)
+        reply = self._give("cancel_all", {"provider": provider, "symbol": symbol}, message_id)
+        return reply.read_by(lambda outcome: int(outcome["requested"]))
 
-    def query(self, client_order_id: str, *, message_id: str | None = None) -> Reply:
+    def query(self, client_order_id: str, *, message_id: str | None = None) -> Reply[OrderView]:
         """Ask how an order stands, at its venue where it has not ended."""
-        return self._give("query_order", {"client_order_id": client_order_id}, message_id)
+        return self._give("query_order", {"client_order_id": client_order_id}, message_id).read_by(order_view)
 
     def _ask(
         self,
@@ -162,7 +165,7 @@ class Context:
         merged: Mapping[str, Any] | None,
         message_id: str | None,
         more: Mapping[str, Any],
-    ) -> Reply:
+    ) -> Reply[Outcome]:
         payload: dict[str, Any] = {
             "symbol": symbol,
             "providers": list(providers),
@@ -175,7 +178,7 @@ class Context:
 
     def _give(
         self, kind: str, payload: dict[str, Any], message_id: str | None, trace_id: str | None = None
-    ) -> Reply:
+    ) -> Reply[Outcome]:
         self._number += 1
         command = Command(
             message_id=message_id or f"{self._consumer_id}-{self._number}",

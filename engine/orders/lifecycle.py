@@ -282,9 +282,9 @@ def _at_scale(value: Decimal, order: Order) -> Decimal:
 
 
 def _paid(order: Order, report: VenueReport) -> tuple[Fee, ...]:
-    """What this report adds to the fees."""
+    """What this report adds to the fees, each asset once."""
     if not report.is_fees_total:
-        return report.fees
+        return added((), report.fees)
     before = {fee.asset: fee.amount for fee in order.fees}
     grown = ((fee.asset, fee.amount - before.get(fee.asset, Decimal(0))) for fee in report.fees)
     return tuple(Fee(asset, amount) for asset, amount in grown if amount)

@@ -25,7 +25,8 @@ from engine.schema.order import (
     VenueReport,
 )
 
-FEES_MAX = 4
+FEES_MAX = 16
+"""Of one report, each in another asset: more than any venue takes for one fill."""
 _NO_REASON = Reason(code="exchange_error", text="the venue gave no reason")
 _COPIED = tuple(name for name in ExecReport().as_dict() if name not in (
     "type", "kind", "schema_version", "event_id", "merge_id", "venue_meta", "remaining_qty_raw", "is_open", "flags",

@@ -44,7 +44,7 @@ from engine.runtime.purses import Purses
 from engine.runtime.reporting import Reporting
 from engine.runtime.staging import build_dispatcher
 from engine.runtime.summary import EngineSummary, summarize
-from engine.schema.command import Reply
+from engine.schema.command import Outcome, Reply
 from engine.schema.enums import BookReason, EventType
 from engine.schema.event import use_clock
 from engine.schema.fold import SaturationTable
@@ -403,7 +403,7 @@ class Engine:
         operator: str = "operator",
         consumer_id: str = "",
         message_id: str | None = None,
-    ) -> Reply:
+    ) -> Reply[Outcome]:
         """Give a command (CTL-30), from any thread.
 
         Args:

@@ -10,7 +10,7 @@ from typing import Any
 from engine.base.errors import CapacityError, WrongThreadError
 from engine.base.workers import Answer, Waiting
 from engine.bus.control import ControlBus, has_outcome
-from engine.schema.command import Ack, Command, Outcome, Reply
+from engine.schema.command import Ack, Command, Outcome, Reply, as_it_is
 
 Post = Callable[[Callable[[], None]], object]
 
@@ -42,12 +42,12 @@ class Issuing:
         self._waiting: Counter[tuple[str, str]] = Counter()
         self._numbered = 0
 
-    def on_loop(self, command: Command) -> Reply:
+    def on_loop(self, command: Command) -> Reply[Outcome]:
         """Obey at once: for callbacks on the engine's loop, or where its thread waits for the caller's."""
         ack = self._control.handle(command)
-        return Reply(command.type, lambda timeout_s: ack, self._outcome_of(command, self._outcome_now))
+        return Reply(command.type, lambda timeout_s: ack, self._outcome_of(command, self._outcome_now), as_it_is)
 
-    def from_thread(self, command: Command) -> Reply:
+    def from_thread(self, command: Command) -> Reply[Outcome]:
         """Obey on the engine's loop; the reply waits for it."""
         post = self._post()
         if post is None:
@@ -62,11 +62,11 @@ class Issuing:
         self._waiting[command.issuer] += 1
         answer: Answer[Ack] = Answer()
         post(partial(self._answer, command, refusal, answer))
-        return Reply(command.type, answer.get, self._outcome_of(command, self._control.wait_outcome))
+        return Reply(command.type, answer.get, self._outcome_of(command, self._control.wait_outcome), as_it_is)
 
     def of_operator(
         self, kind: str, payload: Mapping[str, Any], consumer_id: str, operator: str, message_id: str | None
-    ) -> Reply:
+    ) -> Reply[Outcome]:
         """A command from whichever thread, of an operator or in a consumer's name."""
         command = self._command(kind, payload, consumer_id, operator, message_id)
         if self._post() is not None and not Waiting.on_loop():

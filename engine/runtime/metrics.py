@@ -72,12 +72,15 @@ _POOLS = {
 }
 
 
-def metrics(engine: Engine, live: LiveEngine | None = None) -> dict[str, list[Sample]]:
+def metrics(
+    engine: Engine, live: LiveEngine | None = None, reporter: Reporter | None = None
+) -> dict[str, list[Sample]]:
     """Every metric by name, as it is now. Reads counters that others write: nothing waits for it.
 
     Args:
         engine: with its consumers.
         live: its venues, its orders and its loop, on which this is called; None where frames are fed by hand.
+        reporter: of its market reports; None where there are none.
     """
     reading = Reading()
     _of_providers(reading, engine)
@@ -93,9 +96,9 @@ def metrics(engine: Engine, live: LiveEngine | None = None) -> dict[str, list[Sa
         if live.watch is not None:
             reading.add("engine_loop_stalls_total", live.watch.stalls, live.watch.name)
             reading.add("engine_loop_cycle_seconds_max", live.watch.longest_s, live.watch.name)
-        if live.reporter is not None:
-            _of_reports(reading, live.reporter)
-            _of_age(reading, live.reporter)
+    if reporter is not None:
+        _of_reports(reading, reporter)
+        _of_age(reading, reporter)
     return reading.samples()
 
 

@@ -15,7 +15,7 @@ from engine.runtime import membership
 from engine.runtime.live import LiveEngine, run_on_loop
 from engine.runtime.service import ReadyReport, Service, ServiceResult
 from engine.runtime.summary import EngineSummary
-from engine.schema.command import Ack, Reply
+from engine.schema.command import Ack, Outcome, Reply
 
 Found = TypeVar("Found")
 READY_WITHIN_S = 60.0
@@ -62,7 +62,7 @@ class Served:
         operator: str = "operator",
         consumer_id: str = "",
         message_id: str | None = None,
-    ) -> Reply:
+    ) -> Reply[Outcome]:
         """Give a command; as :meth:`engine.Engine.command`.
 
         Raises:

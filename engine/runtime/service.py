@@ -173,7 +173,8 @@ class Service:
             waited_since_s = time.monotonic()
         outstanding = await self._drained(engine, waited_since_s)
         setup = run_report(engine, loop_name())
-        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, metrics(engine, live))
+        told = metrics(engine, live, live.reporter)
+        return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, told)
 
     async def _tell_ready(self, live: LiveEngine, api: str | None) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S

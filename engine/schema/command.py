@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ MESSAGE_ID_MAX = 64
 OPERATOR_MAX = 64
 MARKET_TYPES = ("BookSnapshot", "BookUpdate", "Trade", "Ticker", "KlineSummary", "InstrumentUpdate")
 SUBSCRIBABLE_TYPES = (*MARKET_TYPES, "BalanceUpdate")
+Found = TypeVar("Found")
+Other = TypeVar("Other")
 Payload = TypeVar("Payload", bound=msgspec.Struct)
 Shape: TypeAlias = type[Payload]
 Outcome = dict[str, Any]
@@ -142,24 +144,31 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     result: Outcome
 
 
-class Reply:
+class Reply(Generic[Found]):
     """What a command returns at once: its acknowledgement and what it came to, now or once they are there.
 
     Args:
         command_type: what was asked for.
         get: called as get(timeout_s): the acknowledgement, or None when it is not there in time.
         get_outcome: likewise for the outcome; None = the command has none.
+        read: makes the value of an outcome that :meth:`outcome` returns.
     """
 
     def __init__(
         self,
         command_type: str,
         get: Callable[[float], Ack | None],
-        get_outcome: Callable[[float], Outcome | None] | None = None,
+        get_outcome: Callable[[float], Outcome | None] | None,
+        read: Callable[[Outcome], Found],
     ) -> None:
         self._command_type = command_type
         self._get = get
         self._get_outcome = get_outcome
+        self._read = read
+
+    def read_by(self, read: Callable[[Outcome], Other]) -> Reply[Other]:
+        """The same reply, with another value of its outcome."""
+        return Reply(self._command_type, self._get, self._get_outcome, read)
 
     def result(self, timeout_s: float = 1.0) -> Ack:
         """The acknowledgement. Inline consumers have it at once, those with a thread of their own wait for it.
@@ -173,8 +182,9 @@ class Reply:
             raise MisuseError(ack.error["message"], op=self._command_type)
         return ack
 
-    def outcome(self, timeout_s: float = 1.0) -> Outcome:
-        """What the command came to, as the ControlResult event tells it; empty for one that has no outcome.
+    def outcome(self, timeout_s: float = 1.0) -> Found:
+        """What the command came to: a value, of an order a SubmitReply, an OrderView or how many; else the JSON
+        object that the ControlResult event tells, empty for a command that has no outcome.
 
         Raises:
             MisuseError: the command was refused.
@@ -183,11 +193,11 @@ class Reply:
         """
         self.result(timeout_s)
         if self._get_outcome is None:
-            return {}
+            return self._read({})
         found = self._get_outcome(timeout_s)
         if found is None:
             raise CapacityError(f"no result within {timeout_s:g} s", op=self._command_type)
-        return found
+        return self._read(found)
 
     def __await__(self) -> Generator[Any, None, Ack]:
         """``await reply``: as :meth:`result`, in a coroutine."""
@@ -204,6 +214,11 @@ class Reply:
         if ack is None:
             raise CapacityError(f"no answer within {timeout_s:g} s", op=self._command_type)
         return ack
+
+
+def as_it_is(outcome: Outcome) -> Outcome:
+    """The outcome of a command whose value is the JSON object itself."""
+    return outcome
 
 
 def error_record(error: EngineError) -> dict[str, str]:

@@ -11,7 +11,7 @@ cdef enum:
     COMMAND_MAX = 24
     ERROR_CODE_MAX = 24
     ERROR_TEXT_MAX = 256
-    RESULT_MAX = 2048
+    RESULT_MAX = 4096
 
 
 cdef struct AckData:
@@ -27,7 +27,7 @@ cdef struct ResultData:
     char[65] message_id
     char[33] consumer_id
     char[25] command_type
-    char[2049] result          # a JSON object; empty = {}
+    char[4097] result          # a JSON object; empty = {}
 
 
 cdef struct InstrumentData:

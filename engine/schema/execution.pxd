@@ -11,7 +11,7 @@ cdef enum:
     WIRE_ID_MAX = 36
     VENUE_ID_MAX = 64
     ASSET_MAX = 31
-    FEES_MAX = 4
+    FEES_MAX = 16
     CODE_MAX = 24
     VENUE_CODE_MAX = 64
     TEXT_MAX = 256
@@ -58,7 +58,7 @@ cdef struct ReportData:
     Wide cum_notional
     Wide avg_fill_price
     # what it cost
-    FeeData[4] fees
+    FeeData[16] fees
     uint8_t fee_count
     # why; no code = no reason
     char[25] code

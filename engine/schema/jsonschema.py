@@ -118,7 +118,7 @@ _FIELDS: dict[str, Schema] = {
     "venue_order_id": {"type": "string", "minLength": 1},
     "exec_id": {"type": "string", "minLength": 1},
     "order_report_seq": _whole(32, 1),
-    "fees": {**_many(_record(asset=TEXT, amount=DECIMAL)), "maxItems": 4},
+    "fees": {**_many(_record(asset=TEXT, amount=DECIMAL)), "maxItems": 16},
     "is_open": SWITCH,
     "scope": _record(provider=_or_null(PROVIDER), symbol=_or_null(SYMBOL), consumer_id=_or_null(CONSUMER)),
     "breach_count": _whole(32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,47 @@ def test_trd_24_a_refusal_of_the_venue_carries_its_own_words(tmp_path: Path) -> 
         assert (report["order_state"], report["is_open"]) == ("rejected", False)
         assert report["reason"]["venue_code"]
         assert report["reason"]["text"]
+
+
+class Asks:
+    """In a thread of its own: one order, and what each command about it came to."""
+
+    def __init__(self) -> None:
+        self.book, self.values, self.has_asked = engine.Book(), list[Any](), threading.Event()
+
+    def on_event(self, event: Any, ctx: engine.Context) -> None:
+        if event.is_critical or not self.book.apply(event) or self.has_asked.is_set():
+            return
+        bid = self.book.best_bid[0]                                     # type: ignore[index]
+        price = str((bid * 199 / 200).quantize(bid))
+        submit = ctx.submit("typed", event.symbol or "", side="buy", qty="0.01", price=price)
+        refused = ctx.submit("large", event.symbol or "", side="buy", qty="900000", price=price)
+        self.values = [submit.outcome(20), refused.outcome(20), ctx.query("typed").outcome(20), ctx.cancel("typed").outcome(20),
+                       ctx.cancel_all().outcome(20)]  # fmt: skip
+        self.has_asked.set()
+
+
+def test_ctl_15_what_a_command_about_orders_came_to_is_a_typed_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with simulator("--venues", "kraken") as addresses, engine.serve(written(tmp_path, "kraken", addresses)) as served:
+        Trading(tmp_path, None, addresses, "kraken").reconciled()
+        asks = Asks()
+        served.join("mm2", asks)
+        served.command("set_trading_mode", {"consumer_id": "mm2", "enabled": True}).result()
+        served.command("subscribe", {"symbol": "BTC-USD", "event_types": ["BookUpdate"]}, consumer_id="mm2").result()
+        assert asks.has_asked.wait(30)
+    submitted, rejected, queried, cancelled, requested = asks.values
+    assert isinstance(submitted, engine.SubmitReply)
+    assert (submitted.status, submitted.reason, submitted.client_order_id) == (engine.SubmitStatus.SUBMITTED, None, "typed")
+    assert (rejected.status, rejected.reason.code) == (engine.SubmitStatus.REJECTED, "invalid_request")
+    assert isinstance(queried, engine.OrderView)
+    assert (queried.state, queried.qty, queried.side, queried.is_open) == (engine.OrderState.ACKED, Decimal("0.01"), engine.Side.BUY, True)
+    assert queried.wire_order_id == submitted.wire_order_id
+    assert (cancelled.cancel_requested, cancelled.client_order_id) == (True, "typed")
+    assert requested in (0, 1)                                          # it may have ended by then
 
 
 def test_rsk_10_rsk_12_operators_change_limits_and_throw_the_switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,22 +220,27 @@ class KrakenGateway(Gateway):
 
     async def fills(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueFill]:
         """TradesHistory, page by page, newest first."""
-        found: dict[str, VenueFill] = {}
+        found: dict[str, tuple[VenueFill, int]] = {}
         offset = 0
         while True:
             start_s = max(0, (since_ns + self._offset_ns()) // NS_PER_S - 1)
             params = {"start": str(start_s), "ofs": str(offset)}
             answer = await self._call("TradesHistory", params, weight=2)
             rows = self._row(answer, partial(_part_of, "trades"))
-            found |= {trade_id: self._fill(trade_id, row) for trade_id, row in rows.items()}
+            found |= {trade_id: (self._fill(trade_id, row), self._number(row)) for trade_id, row in rows.items()}
             offset += len(rows)
             if len(rows) < _PAGE:
-                wanted = [fill for fill in found.values() if fill.symbol in symbols]
+                wanted = [(fill, number) for fill, number in found.values() if fill.symbol in symbols]
                 wanted.reverse()
-                return sorted(wanted, key=lambda fill: fill.ts_venue_ns)
+                # Fills of one microsecond have their pair's own numbers; those without stay as they are listed.
+                wanted.sort(key=lambda one: (one[0].ts_venue_ns, one[1]))
+                return [fill for fill, _ in wanted]
 
     def _fill(self, trade_id: str, row: dict[str, Any]) -> VenueFill:
         return self._our_fill(self._row(row, lambda told: fill_of(trade_id, told, self.instrument_of)))
+
+    def _number(self, row: dict[str, Any]) -> int:
+        return self._row(row, lambda told: int(told.get("trade_id") or 0))
 
     def _report(self, txid: str, row: dict[str, Any]) -> VenueReport:
         return self._ours(self._row(row, lambda told: order_report(self.provider, txid, told, self.instrument_of)))

@@ -13,7 +13,7 @@ from engine.consumers.context import Context
 from engine.consumers.inline import InlineRunner
 from engine.dispatcher.routing import stream_index
 from engine.observability.stages import StageTimer
-from engine.schema.command import Ack, Reply
+from engine.schema.command import Ack, Reply, as_it_is
 from engine.schema.enums import EventType
 from tests.unit.event_kit import recycler
 from tests.unit.pipeline_kit import INSTRUMENT_ID, Line, runner_of
@@ -22,7 +22,7 @@ ACK = Ack(message_id="m", consumer_id="c", command_type="subscribe", success=Tru
 
 
 def context() -> Context:
-    return Context("c", lambda command: Reply("subscribe", lambda timeout_s: ACK), lambda: 77, {"size": 2})
+    return Context("c", lambda command: Reply("subscribe", lambda timeout_s: ACK, None, as_it_is), lambda: 77, {"size": 2})
 
 
 def line_of(handler: object, **options: Any) -> tuple[Line, Any]:
@@ -111,7 +111,7 @@ def test_a_refused_command_raises_where_it_is_awaited() -> None:
 
     error = {"code": "not_found", "message": "no provider carries BTC-USD"}
     refused = Ack(message_id="m", consumer_id="c", command_type="subscribe", success=False, routing_version=1, error=error)
-    runner_of_context(Line(), Asking(), Context("c", lambda command: Reply("subscribe", lambda timeout_s: refused), lambda: 0))
+    runner_of_context(Line(), Asking(), Context("c", lambda command: Reply("subscribe", lambda timeout_s: refused, None, as_it_is), lambda: 0))
     assert told == ["no provider carries BTC-USD"]
 
 

@@ -370,18 +370,22 @@ def test_an_anomaly_is_told_by_what_is_usual_for_the_order(tif: str, severity: s
     run(tale)
 
 
-def test_evt_16_more_fees_than_an_event_can_hold_are_told_and_the_order_has_them_all() -> None:
+@pytest.mark.parametrize(("assets", "anomalies"), [(6, ["fill_before_ack"]), (16, ["fill_before_ack"]), (20, ["fill_before_ack", "fees_cut"])])
+def test_evt_16_a_report_tells_every_fee_and_says_so_where_it_cannot(assets: int, anomalies: list[str]) -> None:
+    """Those of one asset are one; the order and the journal have them all."""
+
     async def tale(story: Story) -> None:
         await story.placed()
-        fees = tuple(Fee(f"C{number}", Decimal(number)) for number in range(1, 7))
-        story.desk.on_report(story.says(ReportKind.PARTIAL, "1", "1", "a", fees=fees))
+        fees = tuple(Fee(f"C{number}", Decimal(number)) for number in range(1, assets + 1))
+        halves = tuple(Fee(fee.asset, fee.amount / 2) for fee in fees)
+        story.desk.on_report(story.says(ReportKind.PARTIAL, "1", "1", "a", fees=halves + halves))
         (event,), (row,) = story.events, story.journal.reports()
-        assert event.fees == fees[:4]  # type: ignore[attr-defined]
+        assert event.fees == fees[:16]  # type: ignore[attr-defined]
         assert story.desk.order(KEY).fees == fees
         assert row.fill is not None
         assert row.fill.fees == fees
-        assert [told["anomaly"] for kind, told in story.told if kind == "order.anomaly"] == ["fill_before_ack", "fees_cut"]
-        assert story.ledger.counts.anomalies == {("kraken", "fill_before_ack"): 1, ("kraken", "fees_cut"): 1}
+        assert [told["anomaly"] for kind, told in story.told if kind == "order.anomaly"] == anomalies
+        assert story.ledger.counts.anomalies == {("kraken", name): 1 for name in anomalies}
 
     run(tale)
 

@@ -296,8 +296,9 @@ def test_what_commits_took_is_counted(tmp_path: Path) -> None:
         async with opened(tmp_path) as (journal, _):
             for name in "abc":
                 await journal.intent(request(name), wire(request(name)))
-                found = journal.statistics()
-                assert 0 < found.commit_ns_last <= found.commit_ns_max
+            assert journal.commit_ns.count == journal.statistics().commits == 3
+            assert 0 < journal.commit_ns.min_ns <= journal.commit_ns.max_ns
+        assert journal.statistics().commits == journal.commit_ns.count >= 3          # and is told when it has closed
 
     asyncio.run(story())
 

@@ -891,6 +891,25 @@ def test_fills_of_kraken_come_page_by_page_BOOK_04(monkeypatch: pytest.MonkeyPat
     run("kraken", monkeypatch, main)
 
 
+def test_jrn_07_fills_of_kraken_of_one_microsecond_come_in_the_order_in_which_they_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their ids and their places in the venue's object are: it numbers the trades of a pair."""
+
+    def row(time: str, number: int) -> dict[str, Any]:
+        return {"ordertxid": "O-42", "pair": "BTCUSDT", "time": time, "type": "buy", "price": "10", "vol": "1", "cost": "10",
+                "fee": "0.1", "trade_id": number}  # fmt: skip
+
+    async def main(it: Trading) -> None:
+        same = "1800000000.123457"
+        rows = {"T-Z": row("1800000000.123456", 1), "T-A": row(same, 3), "T-C": row(same, 2), "T-B": row(same, 4),
+                "T-Y": row("1800000000.123458", 5)}  # fmt: skip
+        it.venue.will("TradesHistory", {"error": [], "result": {"trades": rows, "count": 5}})
+        fills = await it.gateway.fills(["BTC-USDT"], START_NS)
+        assert [fill.exec_id for fill in fills] == ["T-Z", "T-C", "T-A", "T-B", "T-Y"]
+        assert fills[0].ts_venue_ns == 1_800_000_000_123_456_000
+
+    run("kraken", monkeypatch, main)
+
+
 @pytest.mark.parametrize("name", VENUES)
 def test_a_venue_that_cannot_be_asked_says_so_by_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(it: Trading) -> None:

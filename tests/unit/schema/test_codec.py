@@ -71,10 +71,10 @@ def test_the_published_examples_encode_to_the_same_bytes_API_30(document: bytes)
 def test_evt_18_a_result_that_does_not_fit_is_refused_and_never_cut() -> None:
     event = from_json(CONTROL_RESULT)
     assert isinstance(event, ControlResult)
-    event.result = {"text": "x" * 2037}
-    assert event.result == {"text": "x" * 2037}
-    with pytest.raises(ValueError, match="2049 bytes, at most 2048"):
-        event.result = {"text": "x" * 2038}
+    event.result = {"text": "x" * 4085}
+    assert event.result == {"text": "x" * 4085}
+    with pytest.raises(ValueError, match="4097 bytes, at most 4096"):
+        event.result = {"text": "x" * 4086}
 
 
 def test_values_come_back_as_they_were() -> None:

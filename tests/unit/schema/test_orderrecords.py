@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 
 from engine.schema.enums import Side
 from engine.schema.instrument import OrderType
@@ -20,7 +21,7 @@ from engine.schema.order import (
     SubmitReply,
     SubmitStatus,
 )
-from engine.schema.orderrecords import order_record, submit_record
+from engine.schema.orderrecords import order_record, order_view, submit_record, submit_reply
 from engine.schema.payloads import SubmitRequest
 
 REPLY = (
@@ -45,6 +46,14 @@ def test_the_published_answer_to_a_submit_is_written_to_the_byte_API_30() -> Non
         trace_id="5f0c1d2e-3a4b-5968-7786-a5b4c3d2e1f0",
     )
     assert msgspec.json.encode(submit_record(reply)) == REPLY
+    assert submit_reply(msgspec.json.decode(REPLY)) == reply
+
+
+@pytest.mark.parametrize("status", SubmitStatus)
+@pytest.mark.parametrize("state", [None, *OrderState])
+def test_ordm_02_an_answer_to_a_submit_is_the_value_again(status: SubmitStatus, state: OrderState | None) -> None:
+    reply = SubmitReply(client_order_id="c", status=status, ts_ns=5, order_state=state, body_matches=False, wire_order_id="w")
+    assert submit_reply(msgspec.json.decode(msgspec.json.encode(submit_record(reply)))) == reply
 
 
 def test_the_published_submit_is_a_payload_API_30() -> None:
@@ -62,15 +71,24 @@ def test_ordm_03_an_order_has_every_field_and_fits_an_answer() -> None:
     order = Order(
         request=request, wire_order_id="w" * 36, venue_order_id="v" * 64, qty_raw=2**63 - 1, created_ns=1, updated_ns=2,
         state=OrderState.PARTIALLY_FILLED, filled_qty_raw=2**62, cum_notional=Decimal(f"{2**126}E-36"), order_report_seq=9,
-        fees=tuple(Fee(f"ASSET{number}", Decimal(f"{2**63}E-18")) for number in range(4)),
+        fees=tuple(Fee(f"{number:031}", Decimal(f"{2**63}E-18")) for number in range(16)),
         last_reason=Reason(code="exchange_error", venue_code="x" * 64, text="y" * 2000),
     )  # fmt: skip
     record: dict[str, Any] = order_record(order)
-    assert len(msgspec.json.encode(record)) <= 2048
+    assert len(msgspec.json.encode(record)) <= 4096
     assert record["avg_fill_price"] == "18.446744073709551616"
     assert (record["filled_qty"], record["remaining_qty"]) == ("4.611686018427387904", "4.611686018427387903")
     assert (record["is_open"], record["state"], record["side"]) == (True, "partially_filled", "sell")
     assert record["last_reason"]["text"] == "y" * 200
+    view = order_view(msgspec.json.decode(msgspec.json.encode(record)))
+    assert (view.qty, view.filled_qty + view.remaining_qty) == (Decimal(2**63 - 1).scaleb(-18), view.qty)
+    assert (view.price, view.avg_fill_price) == (Decimal(2**63 - 1).scaleb(-18), order.avg_fill_price)
+    assert view.cum_notional == order.cum_notional
+    assert (view.side, view.order_type, view.tif, view.state) == (request.side, request.order_type, request.tif, order.state)
+    assert view.fees == order.fees
+    assert view.last_reason == Reason(code="exchange_error", venue_code="x" * 64, text="y" * 200)
+    assert (view.created_ns, view.updated_ns, view.is_open, view.order_report_seq) == (1, 2, True, 9)
+    assert set(view.__struct_fields__) == {name + "_ns" if name in ("created", "updated") else name for name in record}
 
 
 def test_ins_05_an_average_is_half_even_at_six_decimals_more_than_prices() -> None:

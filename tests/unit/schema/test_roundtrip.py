@@ -139,7 +139,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "cum_notional": WIDE,
     "avg_fill_price": st.none() | WIDE,
     "liquidity": st.sampled_from(Liquidity),
-    "fees": st.lists(st.builds(Fee, TEXT, WIDE), max_size=4).map(tuple),
+    "fees": st.lists(st.builds(Fee, TEXT, WIDE), max_size=16).map(tuple),
     "anomaly": st.sampled_from(Anomaly),
     "source": st.none() | st.sampled_from(ReportSource),
     "status": st.sampled_from(RiskStatus),
