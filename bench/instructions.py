@@ -134,7 +134,9 @@ def growth_rows(streams: int = STREAMS, few: int = FEW) -> Iterator[Row]:
         it = prepared(spread(one, symbol, symbols))
         times = streams // symbols
         cycles = (WIDE_CYCLES[0] * times, WIDE_CYCLES[1] * times)
-        costs[symbols] = count("callgrind", jobs.full.__name__, it, cycles) - count("callgrind", jobs.ids.__name__, it)
+        # As many cycles of both: over few messages the cost of a run itself shows.
+        ids = count("callgrind", jobs.ids.__name__, it, cycles)
+        costs[symbols] = count("callgrind", jobs.full.__name__, it, cycles) - ids
     for fewer in (1, few):
         note = f"{costs[streams]:,.0f} against {costs[fewer]:,.0f} instructions a message, as many messages; {NOTE}"
         yield Row("G10", "the same frames over N symbols", f"{streams} streams against {fewer}, instructions",
