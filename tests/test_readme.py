@@ -58,7 +58,7 @@ def test_a_second_strategy_is_added_by_the_readme_alone_and_both_are_served(read
     spread = block(readme, "python").partition("engine.replay(")[0]
     (tmp_path / "desk.py").write_text(f"{spread}\n{block(readme, 'python', 1)}")
     (tmp_path / "engine.yaml").write_text(block(readme, "yaml") + block(readme, "yaml", 1))
-    command = [sys.executable, "-m", "engine", "run", "--simulated-providers", "--json", "--set", "api.enabled=false"]
+    command = [sys.executable, "-m", "engine", "run", "--simulated-providers", "--json", "--set", "api.enabled=false", "--set", "mcp.enabled=false"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen = 0

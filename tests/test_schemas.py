@@ -141,7 +141,7 @@ def test_cli_01_what_run_and_record_print_fits_their_schemas(
 ) -> None:
     config = project_root / "docs" / "examples" / "three-venues.yaml"
     command = [sys.executable, "-m", "engine", "run", "--config", str(config), "--simulated-providers", "--json",
-               "--set", "api.port=0"]  # fmt: skip
+               "--set", "api.port=0", "--set", "mcp.port=0"]  # fmt: skip
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         printed = {"run-ready": json.loads(process.stdout.readline())}

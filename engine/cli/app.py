@@ -83,6 +83,12 @@ def _report(app: typer.Typer) -> None:
     register(app)
 
 
+def _mcp(app: typer.Typer) -> None:
+    from engine.cli.mcp import register
+
+    register(app)
+
+
 VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "demo": _demo,
     "run": _run,
@@ -93,6 +99,7 @@ VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "record": _record,
     "check": _check,
     "report": _report,
+    "mcp": _mcp,
     "bench": _bench,
     "instruments": _instruments,
 }

@@ -1,13 +1,16 @@
-"""``engine-run report``: one symbol's report, computed from a recording (CLI-21)."""
+"""``engine-run report``: one symbol's report, of a running engine or computed from a recording (CLI-21)."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.common import ConfigFlag, JsonFlag, LogLevelFlag, SetFlag, flags_of, one_of
+
+if TYPE_CHECKING:
+    from engine.cli.common import Flags
 
 FORMATS = ("table", "json")
 
@@ -19,6 +22,10 @@ def register(app: typer.Typer) -> None:
     def report(
         ctx: typer.Context,
         symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="[venue:]BASE-QUOTE, as BTC-USDT.")],
+        watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+        url: Annotated[
+            str | None, typer.Option(metavar="URL", help="Reports of a running engine; else as configured.")
+        ] = None,
         from_file: Annotated[
             Path | None, typer.Option("--from-file", metavar="CAPTURE", help="Compute it from a recording.")
         ] = None,
@@ -34,19 +41,37 @@ def register(app: typer.Typer) -> None:
         as_json: JsonFlag = False,
     ) -> None:
         """One symbol's market report: depth, walls, flow, anomalies, health."""
-        flags = flags_of(ctx, config, sets, log_level, as_json)
-        if from_file is None:
-            raise typer.BadParameter("not built yet: reports of a running engine; give --from-file CAPTURE")
+        flags = flags_of(ctx, config, sets, log_level, as_json or format_ == "json")
         at_ns = _instant(at)
-        from engine.runtime.reports import RecordedReport
+        if from_file is None:
+            if at_ns is not None:
+                raise typer.BadParameter("--at is for recordings: give --from-file CAPTURE as well")
+            _of_engine(flags, symbol, url, watch=watch)
+        elif watch or url is not None:
+            raise typer.BadParameter("a recording does not change: leave --watch and --url out")
+        else:
+            _of_recording(flags, symbol, from_file, at_ns)
 
-        text = RecordedReport(from_file, flags.load(), symbol, at_ns).compute()
-        if flags.as_json or format_ == "json":
-            print(text.decode())
-            return
-        from engine.cli.report_view import print_report
 
-        print_report(text)
+def _of_engine(flags: Flags, symbol: str, url: str | None, *, watch: bool) -> None:
+    from engine.cli.report_watch import show, watch_until_stopped
+    from engine.runtime.live import run_on_loop
+    from engine.runtime.reportserving import lone_answers
+
+    answers = lone_answers(flags.load(needs_variables=False), url, is_logged=False)
+    run_on_loop((watch_until_stopped if watch else show)(answers, symbol, as_json=flags.as_json))
+
+
+def _of_recording(flags: Flags, symbol: str, path: Path, at_ns: int | None) -> None:
+    from engine.runtime.reports import RecordedReport
+
+    text = RecordedReport(path, flags.load(), symbol, at_ns).compute()
+    if flags.as_json:
+        print(text.decode())
+        return
+    from engine.cli.report_view import print_report
+
+    print_report(text)
 
 
 def _instant(text: str | None) -> int | None:

@@ -28,7 +28,12 @@ def print_report(text: bytes) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    console.print(view(_DECODER.decode(text)))
+    console.print(view(decoded(text)))
+
+
+def decoded(text: bytes) -> Report:
+    """A report with its numbers exact."""
+    return _DECODER.decode(text)  # type: ignore[no-any-return]
 
 
 def print_overview(texts: list[bytes]) -> None:

@@ -83,8 +83,8 @@ def _run(config: EngineConfig, flags: Flags, *, simulated: bool, takes_orders: b
 
 def ready_line(ready: ReadyReport) -> str:
     """``ready: profile service; api http://127.0.0.1:8880; binance up, 2 symbols, 2 books valid; kraken down: why``."""
-    surface = () if ready.api is None else (f"api {ready.api}",)
-    return "; ".join((f"ready: profile {ready.profile}", *surface, *map(_provider_text, ready.providers)))
+    faces = [f"{name} {url}" for name, url in (("api", ready.api), ("reports", ready.reports)) if url is not None]
+    return "; ".join((f"ready: profile {ready.profile}", *faces, *map(_provider_text, ready.providers)))
 
 
 def _provider_text(one: ProviderReport) -> str:

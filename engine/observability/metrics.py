@@ -162,7 +162,13 @@ engine_publish_coalesced_total counter venue kind | updates that a snapshot or a
 engine_publish_dropped_total counter venue kind | entries that found no room
 engine_publish_queue_depth gauge venue | entries waiting for the reports, of all venues
 engine_resync_requests_total counter venue reason | books that the reports asked for whole
+engine_mcp_requests_total counter method status | questions about reports: `ok`, or the code of the error
+engine_mcp_request_duration_ms calc method status | how long they took
+engine_mcp_cache_hits_total counter | get_report: answered with a report
+engine_mcp_cache_misses_total counter reason | get_report: there is none
+engine_mcp_cache_errors_total counter reason | get_report: the cache did not answer, or not with a report
 """)
+_QUOTED = str.maketrans({"\\": r"\\", '"': r'\"', "\n": r"\n"})
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 
 
@@ -245,6 +251,30 @@ class Reading:
             if rows:
                 found[metric.name] = rows
         return found
+
+
+def as_prometheus(samples: Mapping[str, list[Sample]]) -> str:
+    """The text format that Prometheus reads."""
+    lines = []
+    for name, rows in samples.items():
+        metric = BY_NAME[name]
+        lines += [f"# HELP {name} {metric.help}", f"# TYPE {name} {metric.kind}"]
+        for row in rows:
+            labels = row["labels"]
+            if metric.kind != "histogram":
+                lines.append(f"{name}{_labels(labels)} {row['value']:.17g}")
+                continue
+            for edge, count in row["buckets"]:
+                lines.append(f"{name}_bucket{_labels(labels | {'le': f'{edge:g}'})} {count}")
+            lines.append(f"{name}_bucket{_labels(labels | {'le': '+Inf'})} {row['count']}")
+            lines.append(f"{name}_sum{_labels(labels)} {row['sum']:.17g}")
+            lines.append(f"{name}_count{_labels(labels)} {row['count']}")
+    return "\n".join([*lines, ""])
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    quoted = (f'{name}="{text.translate(_QUOTED)}"' for name, text in labels.items())
+    return f"{{{','.join(quoted)}}}" if labels else ""
 
 
 def page() -> str:

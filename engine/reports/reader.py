@@ -18,6 +18,7 @@ from engine.reports.compose import CAPS, PAIRED, points_of_freshness, status_of
 from engine.reports.numbers import instant, number, rounded
 from engine.reports.resolve import Pair, Resolved, Unresolved, resolve
 from engine.reports.settings import ReportSettings
+from engine.reports.shape import check
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
@@ -78,10 +79,29 @@ class ReportReader:
         if report is None:
             return _missing(found, sorted(f"{venue}:{symbol}" for venue, symbol in self.known())[:50])
         try:
+            check(report)
             return Served(aged(report, self._clock.now() // NS_PER_MS, self._settings, found))
         except _CORRUPT as error:
-            body = {"symbol": requested, "message": f"the kept report cannot be read: {error}", "reason": "corrupt"}
-            return _error("backend_unavailable", body)
+            return unavailable(requested, "corrupt", f"the kept report cannot be read: {error}")
+
+    def listing(self) -> bytes:
+        """The known pairs as JSON, sorted, with the instant of each one's newest report (MCP-15)."""
+        made = {(venue, symbol): instant(made_ms) for venue, symbol, made_ms in self._cache.index()}
+        rows = [
+            {"venue": venue, "symbol": symbol, "generated_at": made.get((venue, symbol))}
+            for venue, symbol in sorted({*self._configured, *made})
+        ]
+        return _ENCODER.encode({"symbols": rows, "count": len(rows)})
+
+
+def unavailable(requested: str | None, reason: str, message: str) -> Served:
+    """The answer where the cache does not: *reason* is ``timeout``, ``connection`` or ``corrupt``."""
+    return _error("backend_unavailable", {"symbol": requested, "message": message, "reason": reason})
+
+
+def misspelt(message: str) -> Served:
+    """The answer to a question that names no symbol at all."""
+    return _error("invalid_symbol", {"symbol": None, "message": message})
 
 
 def aged(report: bytes, now_ms: int, settings: ReportSettings, resolved: Resolved) -> bytes:

@@ -123,3 +123,22 @@ def report_schema() -> dict[str, Any]:
             ),
         ),
     }
+
+
+def symbols_schema() -> dict[str, Any]:
+    """The schema of the known pairs."""
+    row = _object(venue={"type": "string"}, symbol={"type": "string"}, generated_at=_maybe(_TIME))
+    return {"$schema": DIALECT, "title": "symbols with a report", **_object(symbols=_list(row), count=_COUNT)}
+
+
+def error_schema() -> dict[str, Any]:
+    """The schema of an answer that is no report (MCP-07)."""
+    texts = _list({"type": "string"}, 50)
+    optional = {
+        "reason": {"enum": ["unknown", "expired", "timeout", "connection", "corrupt"]},
+        "available": texts,
+        "candidates": texts,
+    }
+    codes = {"enum": ["symbol_not_indexed", "invalid_symbol", "ambiguous_symbol", "backend_unavailable"]}
+    found = _object(error=codes, symbol=_maybe({"type": "string"}), message={"type": "string"})
+    return {"title": "no report", **found, "properties": {**found["properties"], **optional}}

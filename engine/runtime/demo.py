@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
@@ -25,6 +26,9 @@ from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.samples import Sample, add_samples
 from engine.runtime.summary import EngineSummary
 from engine.runtime.venues import Sides, SimulatedVenues
+
+if TYPE_CHECKING:
+    from engine.runtime.reportserving import EmbeddedSite
 
 TICK_S = 1.0
 COINS = ("BTC", "ETH", "SOL")
@@ -114,7 +118,7 @@ class Demo:
         venues: started; the demo ends them.
         seconds: how long; 0 = until stop().
         on_view: called each second.
-        with_reports: compute market reports beside.
+        with_reports: compute market reports beside, and serve them.
     """
 
     def __init__(
@@ -134,6 +138,7 @@ class Demo:
         self._venues = venues
         self._on_view = on_view
         self._reports: dict[str, bytes] = {}
+        self._site: EmbeddedSite | None = None
         self._stopped = asyncio.Event()
         self._ran_s = 0.0
         self._first_event_ms: int | None = None
@@ -153,7 +158,26 @@ class Demo:
 
         Raises:
             UnavailableError: the simulated venues cannot be started, or ended on the way.
+            ConfigError: the port of the reports cannot be had.
         """
+        with self._served():
+            return await self._run()
+
+    @contextmanager
+    def _served(self) -> Iterator[None]:
+        """Take the port of the reports, where there are any."""
+        if not (self._config.reports.enabled and self._config.mcp.enabled):
+            yield
+            return
+        from engine.runtime.reportserving import EmbeddedSite  # the demo starts the sooner without
+
+        self._site = EmbeddedSite(self._config)
+        try:
+            yield
+        finally:
+            self._site.close()
+
+    async def _run(self) -> DemoResult:
         async with self._venues as venues:
             providers = [_provider(venue, venues.endpoints[venue]) for venue in QUOTES]
             with (
@@ -161,6 +185,8 @@ class Demo:
                 Engine(with_journal(self._config, Path(folder))) as engine,
             ):
                 async with LiveEngine(engine, providers) as live:
+                    if live.reporter is not None and self._site is not None:
+                        self._site.start(live, live.reporter)
                     async with TaskScope() as scope:
                         # Frames come while other connections still say what they want, paced as each venue asks.
                         scope.start(self._note_first_event(engine))

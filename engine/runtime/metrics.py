@@ -14,6 +14,7 @@ from engine.schema.order import OrderState
 
 if TYPE_CHECKING:
     from engine.providers.session import Session
+    from engine.reports.answers import Answers
     from engine.runtime.assembly import Engine
     from engine.runtime.live import LiveEngine
     from engine.runtime.orders import LiveOrders
@@ -73,7 +74,10 @@ _POOLS = {
 
 
 def metrics(
-    engine: Engine, live: LiveEngine | None = None, reporter: Reporter | None = None
+    engine: Engine,
+    live: LiveEngine | None = None,
+    reporter: Reporter | None = None,
+    answers: Answers | None = None,
 ) -> dict[str, list[Sample]]:
     """Every metric by name, as it is now. Reads counters that others write: nothing waits for it.
 
@@ -81,6 +85,7 @@ def metrics(
         engine: with its consumers.
         live: its venues, its orders and its loop, on which this is called; None where frames are fed by hand.
         reporter: of its market reports; None where there are none.
+        answers: of the server of those; None where they are not served.
     """
     reading = Reading()
     _of_providers(reading, engine)
@@ -99,6 +104,8 @@ def metrics(
     if reporter is not None:
         _of_reports(reading, reporter)
         _of_age(reading, reporter)
+    if answers is not None:
+        add_answers(reading, answers)
     return reading.samples()
 
 
@@ -256,3 +263,15 @@ def _of_age(reading: Reading, reporter: Reporter) -> None:
     for venue in dict.fromkeys(venue for venue, _, _ in ages):
         oldest_ms = max(age_ms for whose, _, age_ms in ages if whose == venue)
         reading.add("engine_report_age_ms", max(0, oldest_ms), venue)
+
+
+def add_answers(reading: Reading, answers: Answers) -> None:
+    """Add what a report server has counted: of get_report hits + misses + errors are all."""
+    for (method, status), took in list(answers.durations.items()):
+        reading.add("engine_mcp_requests_total", took.count, method, status)
+        reading.times("engine_mcp_request_duration_ms", took, method, status)
+    reading.add("engine_mcp_cache_hits_total", answers.hits)
+    for reason, count in list(answers.misses.items()):
+        reading.add("engine_mcp_cache_misses_total", count, reason)
+    for reason, count in list(answers.failures.items()):
+        reading.add("engine_mcp_cache_errors_total", count, reason)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from engine.base.errors import ConfigError
 from engine.base.ids import instrument_id
 from engine.base.workers import Answer, start_thread
 from engine.config.sections_providers import ProviderConfig
@@ -42,10 +43,16 @@ class Reporter:
         engine: not started.
         providers: what is reported, as ``reports.symbols`` allows; None = those of its configuration. Of several that
             serve one venue, the first that carries a symbol.
+
+    Raises:
+        ConfigError: the cache is none that can be written.
     """
 
     def __init__(self, engine: Engine, providers: Sequence[ProviderConfig] | None = None) -> None:
         config = engine.config
+        if config.cache.backend == "http":
+            why = "cache.backend: http is for processes that only read, as `engine-run mcp`"
+            raise ConfigError(why, op="run.start")
         providers = [one for one in (config.providers if providers is None else providers) if one.enabled]
         self._engine = engine
         self._settings = ReportSettings.of(config.reports)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
@@ -25,6 +25,9 @@ from engine.runtime.statedir import taken
 from engine.runtime.summary import EngineSummary
 from engine.runtime.surface.hosting import Surface
 
+if TYPE_CHECKING:
+    from engine.runtime.reportserving import EmbeddedSite
+
 READY_WITHIN_S = 30.0
 """A venue that is neither ready nor known to be away after this long no longer keeps the others from being ready."""
 _LOOK_EVERY_S = 0.02
@@ -37,12 +40,13 @@ log = logging.getLogger("engine.runtime")
 
 @dataclass(frozen=True)
 class ReadyReport:
-    """What the engine started with. *api*: where the operator's surface answers, where there is one."""
+    """What the engine started with. *api*, *reports*: where the operator's surface and the reports' server answer."""
 
     profile: str
     consumers: tuple[str, ...]
     providers: tuple[ProviderReport, ...]
     api: str | None = None
+    reports: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Service:
     Args:
         config: validated.
         on_ready: called once, when every venue is either complete or known to be away.
-        has_surface: serve the operator's surface, where the configuration has it.
+        has_surface: serve the operator's surface and the reports, where the configuration has them.
         takes_orders: False = every order is rejected, whatever the configuration says.
     """
 
@@ -118,6 +122,8 @@ class Service:
         self._config = config
         self._on_ready = on_ready
         self._has_surface = has_surface and config.api.enabled
+        has_reports = config.reports.enabled and any(one.enabled for one in config.providers)
+        self._has_site = has_surface and has_reports and config.mcp.enabled
         self._takes_orders = takes_orders
         self._stopped = asyncio.Event()
         self.live: LiveEngine | None = None
@@ -141,13 +147,19 @@ class Service:
             surface = Surface(self._config) if self._has_surface else None
             if surface is not None:
                 stack.push_async_callback(surface.close)
-            return await self._run(surface)
+            site = None
+            if self._has_site:
+                from engine.runtime.reportserving import EmbeddedSite  # its libraries take a while to load
+
+                site = EmbeddedSite(self._config)
+                stack.callback(site.close)
+            return await self._run(surface, site)
 
     @property
     def _has_journal(self) -> bool:
         return self._takes_orders and any(one.enabled and one.orders.enabled for one in self._config.providers)
 
-    async def _run(self, surface: Surface | None) -> ServiceResult:
+    async def _run(self, surface: Surface | None, site: EmbeddedSite | None) -> ServiceResult:
         started_s = time.monotonic()
         if self._config.reports.enabled or any(one.mode == "thread" for one in self._config.consumers):
             # How long a callback in Python, or a report, may keep the interpreter from the loop, which frames wait for.
@@ -162,11 +174,16 @@ class Service:
                 live.start()
                 if surface is not None:
                     surface.start(live, self.stop)
+                if site is not None and live.reporter is not None:
+                    site.start(live, live.reporter)
                 async with TaskScope() as scope:
-                    scope.start(self._tell_ready(live, None if surface is None else surface.url))
+                    urls = (None if face is None else face.url for face in (surface, site))
+                    scope.start(self._tell_ready(live, *urls))
                     await self._stopped.wait()
                 if surface is not None:
                     await surface.close()
+                if site is not None:
+                    site.close()
                 self.live = None
                 ran_s = time.monotonic() - started_s
                 providers = _reports(live)
@@ -176,12 +193,12 @@ class Service:
         told = metrics(engine, live, live.reporter)
         return ServiceResult(ran_s, providers, engine.summary(), setup, outstanding, told)
 
-    async def _tell_ready(self, live: LiveEngine, api: str | None) -> None:
+    async def _tell_ready(self, live: LiveEngine, api: str | None, reports: str | None) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S
         # Books become valid in many places, on the hot path; only the start waits for them.
         while time.monotonic() < deadline_s and not all(one.is_settled for one in _reports(live)):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
-        self._on_ready(ReadyReport(self._config.profile, tuple(live.engine.runners), _reports(live), api))
+        self._on_ready(ReadyReport(self._config.profile, tuple(live.engine.runners), _reports(live), api, reports))
 
     async def _drained(self, engine: Engine, since_s: float) -> dict[str, int]:
         """Wait for events that consumers still hold, since they were told to stop, and tell of those that stay out."""

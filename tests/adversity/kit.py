@@ -142,7 +142,7 @@ class Run:
         (folder / "engine.yaml").write_text(json.dumps(config))
         self._errors = (folder / "errors.log").open("w+")
         command = (sys.executable, "-m", "engine", "run", "--config", "engine.yaml", "--json", "--set",
-                   "api.enabled=false")  # fmt: skip
+                   "api.enabled=false", "--set", "mcp.enabled=false")  # fmt: skip
         self.process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=self._errors, text=True
         )

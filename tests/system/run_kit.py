@@ -14,7 +14,7 @@ def run_for(seconds: float, folder: Path, desk: str, config: str) -> tuple[int, 
     """A run of so long past its ready line, on *desk* (desk.py) and *config*; exit code, result, stderr."""
     (folder / "desk.py").write_text(desk)
     (folder / "engine.yaml").write_text(config)
-    command = (sys.executable, "-m", "engine", "run", "--simulated-providers", "--json", "--set", "api.enabled=false")
+    command = (sys.executable, "-m", "engine", "run", "--simulated-providers", "--json", "--set", "api.enabled=false", "--set", "mcp.enabled=false")
     with subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -23,6 +23,7 @@ CONFIG = {
     "schema_version": 1,
     "api": {"port": 0, "token_env": "DESK_TOKEN", "read_token_env": "DESK_READ_TOKEN", "max_body_bytes": 4096,
             "allowed_hosts": ["desk.example"]},
+    "mcp": {"enabled": False},
     "providers": [
         {"name": "binance", "venue": "binance", "symbols": ["BTC-USDT"], "streams": ["book", "trade"]},
         {"name": "kraken", "venue": "kraken", "symbols": ["BTC-USD", "ETH-USD"], "streams": ["book", "trade"]},

@@ -246,7 +246,7 @@ def test_a_book_that_is_not_the_venues_exits_5_and_is_named(tmp_path: Path) -> N
 
 def test_with_reports_each_symbol_has_one_that_fits_the_schema_CLI_10(tmp_path: Path, project_root: Path) -> None:
     """SLO-10: seconds after the start; the books and counts of the demo hold as they do without."""
-    done = run("--seconds", 5, "--rate", 600, "--reports", "--json", cwd=tmp_path)
+    done = run("--seconds", 5, "--rate", 600, "--reports", "--json", "--set", "mcp.port=0", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert len(found["reports"]) == len(found["books"]) == 9
@@ -258,7 +258,7 @@ def test_with_reports_each_symbol_has_one_that_fits_the_schema_CLI_10(tmp_path: 
         assert report["resolved"]["rule"] == "exact"
     assert sum(report["ingestion"]["status"] == "ok" for report in found["reports"].values()) >= 6
     assert any(report["flow"]["trades_per_sec"] for report in found["reports"].values())
-    plain = run("--seconds", 2, "--rate", 300, "--reports", cwd=tmp_path)
+    plain = run("--seconds", 2, "--rate", 300, "--reports", "--set", "mcp.enabled=false", cwd=tmp_path)
     assert plain.returncode == 0, plain.stderr
     assert re.search(r"^kraken BTC-USD +(ok|degraded) ", plain.stdout, re.MULTILINE)
 

@@ -105,7 +105,7 @@ def run(example: Path, folder: Path, consumer: dict[str, Any], sets: list[str]) 
     """The summary of a run that its consumer ends, and what the consumer wrote down."""
     (folder / "checking.py").write_text(CHECKER)
     consumer = {"consumer_id": "checker", "mode": "inline", "mailbox_capacity": 4096, **consumer}
-    mine = ["--set", "api.enabled=false", "--set", f"orchestrator.merge_rules={json.dumps(RULES)}", "--set", f"consumers={json.dumps([consumer])}"]
+    mine = ["--set", "api.enabled=false", "--set", "reports.enabled=false", "--set", f"orchestrator.merge_rules={json.dumps(RULES)}", "--set", f"consumers={json.dumps([consumer])}"]
     command = [sys.executable, "-m", "engine", "run", "--config", str(example), *sets, *mine, "--json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stderr

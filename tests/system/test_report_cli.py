@@ -151,9 +151,10 @@ def test_cli_30_a_wrong_file_is_refused_with_2(captures: Path, tmp_path: Path) -
         assert (done.returncode, done.stdout) == (2, ""), done.stderr
         assert why in done.stderr
         assert "Traceback" not in done.stderr
-    done = run("report", "BTC-USD", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "--from-file" in done.stderr
+    for more in (("--at", "2030-01-02T03:04:05Z"), ("--from-file", "junk.jsonl", "--watch"), ("--from-file", "junk.jsonl", "--url", "http://h")):
+        done = run("report", "BTC-USD", *more, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "leave --watch and --url out" in done.stderr or "give --from-file CAPTURE as well" in done.stderr
 
 
 def test_mcp_06_a_joined_spelling_is_resolved(captures: Path, tmp_path: Path) -> None:

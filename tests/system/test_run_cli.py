@@ -69,7 +69,7 @@ def endpoints(addresses: dict[str, dict[str, str]]) -> list[str]:
 @contextmanager
 def running(example: Path, *args: str, cwd: Path, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A run past its ready line, and that line."""
-    command = (sys.executable, "-m", "engine", "run", "--config", str(example), "--set", "api.enabled=false", *args)
+    command = (sys.executable, "-m", "engine", "run", "--config", str(example), "--set", "api.enabled=false", "--set", "mcp.enabled=false", *args)
     with subprocess.Popen(
         command, cwd=cwd, env=os.environ | env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -186,7 +186,7 @@ def test_what_cannot_be_run_ends_with_2_SHUT_10(
     sets: tuple[str, ...], says: str, example: Path, tmp_path: Path
 ) -> None:
     args = [word for text in sets for word in ("--set", text)]
-    command = [sys.executable, "-m", "engine", "run", "--config", str(example), "--set", "api.enabled=false", *args]
+    command = [sys.executable, "-m", "engine", "run", "--config", str(example), "--set", "api.enabled=false", "--set", "mcp.enabled=false", *args]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert says in done.stderr

@@ -86,7 +86,7 @@ def written_in_a_run(folder: Path, *sets: str) -> set[str]:
     with simulator() as addresses:
         (folder / "engine.yaml").write_text(CONFIG.format(**addresses["binance"]))
         command = [sys.executable, "-m", "engine", "run", "--config", "engine.yaml", *sets, "--set",
-                   "api.enabled=false"]  # fmt: skip
+                   "api.enabled=false", "--set", "mcp.enabled=false"]  # fmt: skip
         with subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:

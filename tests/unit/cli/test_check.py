@@ -92,10 +92,10 @@ def test_the_log_level_flag_is_a_value_like_others(capsys: pytest.CaptureFixture
 def test_faults_of_the_configuration_end_with_2_and_are_all_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "engine.yaml").write_text(CONFIG + "mcp: {port: 9000}\nlogg: {}\n")
+    (tmp_path / "engine.yaml").write_text(CONFIG + "metrics: {per_stream: true}\nlogg: {}\n")
     assert main(["check"]) == 2
     err = capsys.readouterr().err
-    assert "engine.yaml:4: mcp: not built yet" in err
+    assert "engine.yaml:4: metrics: not built yet" in err
     assert "engine.yaml:5: logg: unknown key; did you mean log?" in err
 
 

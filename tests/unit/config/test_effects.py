@@ -335,6 +335,8 @@ _RISK = "tests/unit/orders/test_risk.py::test_"
 _JOURNAL = "tests/unit/orders/test_journal.py::test_"
 _DESK = "tests/unit/orders/test_desk.py::test_"
 _REPORTER = "tests/unit/runtime/test_reporter.py::test_"
+_SERVING = "tests/unit/reports/test_serving.py::test_"
+_SERVED = "tests/system/test_report_serving.py::test_"
 _ORDERS = "tests/system/test_orders.py::test_"
 ELSEWHERE = {
     "api.enabled": "tests/system/test_surface.py::test_api_02_what_may_not_be_served_is_refused_at_the_start",
@@ -507,6 +509,18 @@ ELSEWHERE = {
     "reports.settle_ms": f"{_REPORTER}ticks_are_taken_by_the_clock_until_it_is_stopped",
     "cache.ttl_s": f"{_REPORTER}a_report_lives_as_long_as_is_set",
     "bus.ring_capacity_entries": "tests/unit/runtime/test_reporttap.py::test_bus_18_a_full_tap_loses_trades_and_the_book_comes_back",
+    "cache.url": f"{_SERVED}cli_21_the_address_is_the_configured_one",
+    "mcp.enabled": f"{_SERVED}mcp_enabled_false_serves_no_reports",
+    "mcp.transport": f"{_SERVED}a_transport_or_a_cache_that_is_not_for_a_running_engine_is_refused",
+    "mcp.host": f"{_SERVING}mcp_13_who_else_may_reach_it_has_to_be_said",
+    "mcp.port": f"{_SERVING}a_port_that_is_taken_is_refused_and_named",
+    "mcp.deadline_ms": f"{_SERVING}mcp_09_an_answer_that_is_late_is_none",
+    "mcp.cache_timeout_ms": f"{_SERVING}mcp_09_a_call_waits_no_longer_than_is_set",
+    "mcp.venue_priority": f"{_REPORTER}of_two_venues_the_first_is_meant_unless_it_is_set",
+    "mcp.allowed_hosts": f"{_SERVING}mcp_13_hosts_and_origins_that_are_allowed",
+    "mcp.cors_origins": f"{_SERVING}mcp_13_hosts_and_origins_that_are_allowed",
+    "mcp.auth_token_env": f"{_SERVING}mcp_13_with_a_token_nobody_reads_without",
+    "mcp.allow_unauthenticated": f"{_SERVING}mcp_13_who_else_may_reach_it_has_to_be_said",
     "dlq.max_records": "tests/unit/observability/test_dlq.py::test_a_full_queue_gives_up_info_before_warn_before_error_oldest_first",
     "dlq.max_bytes": "tests/unit/observability/test_dlq.py::test_bytes_are_bounded_too",
     "dlq.path": "tests/unit/observability/test_dlq.py::test_the_file_has_a_line_at_once_and_a_final_one_if_folded",

@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
 from engine.reports.schema import report_schema
+from engine.reports.shape import check
 from tests.unit.reports.report_kit import Symbol
 from tests.unit.reports.test_against_twin import Market
 from tests.unit.reports.test_golden import G16
@@ -79,3 +81,20 @@ def test_no_field_may_be_missing_renamed_or_of_another_kind(path: tuple[Any, ...
         elif change == "retype":
             at[path[-1]] = 5 if isinstance(value, str | list | dict | bool) else "text"
         assert not CHECK.is_valid(document), change
+        with pytest.raises(msgspec.ValidationError):
+            check(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(("path", "value"), [
+    (("depth", "imbalance"), 1.5), (("data_age_ms",), -1), (("health", "score"), 101), (("writer", "token"), 0),
+    (("generated_at",), "2026-01-01 00:00:00"), (("ingestion", "status"), "fine"), (("l1_source",), "guess"),
+    (("depth", "top20_bid"), [{"price": 1, "qty": 1}] * 21),
+])  # fmt: skip
+def test_mcp_05_what_breaks_a_limit_of_the_schema_is_no_report(path: tuple[str, ...], value: Any) -> None:
+    document = strict(G16)
+    check(json.dumps(document).encode())
+    check(json.dumps({**document, "of_a_later_version": 1}).encode())
+    holder(document, path)[path[-1]] = value
+    assert not CHECK.is_valid(document)
+    with pytest.raises(msgspec.ValidationError):
+        check(json.dumps(document).encode())

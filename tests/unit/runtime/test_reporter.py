@@ -134,6 +134,16 @@ def test_only_symbols_that_are_chosen_have_a_report() -> None:
         assert json.loads(reporter.reader.get(SYMBOL).body)["error"] == "symbol_not_indexed"
 
 
+@pytest.mark.parametrize(("priority", "meant"), [([], "kraken"), (["coinbase"], "coinbase")])
+def test_of_two_venues_the_first_is_meant_unless_it_is_set(priority: list[str], meant: str) -> None:
+    """``mcp.venue_priority``; MCP-06."""
+    providers = [{"name": venue, "venue": venue, "symbols": ["BTC-USD"]} for venue in ("kraken", "coinbase")]
+    sets = (assignment("providers", providers), assignment("mcp.venue_priority", priority))
+    with Engine(load_config(None, sets, {}), ManualClock(START_NS)) as engine:
+        served = Reporter(engine).reader.get("BTC-USD")
+        assert f"the report of {meant}:BTC-USD has expired" in served.body.decode()
+
+
 def test_rpt_02_a_symbol_has_its_report_before_its_first_entry() -> None:
     """D18: from when its venue has told what it is, and its ticks count from there."""
     clock = ManualClock(START_NS)
