@@ -10,7 +10,10 @@ import msgspec
 from engine.cli.documents import schemas
 from engine.observability.metrics import page
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "schemas"
+SHIPPED = ROOT / "engine" / "schema" / "event.schema.json"
+"""What publishers elsewhere validate against comes with the package as well (BUS-30)."""
 
 
 def text_of(schema: object) -> str:
@@ -26,6 +29,7 @@ def main() -> None:
         if path not in made:
             path.unlink()
     made[FOLDER.parent / "metrics.md"] = page()
+    made[SHIPPED] = made[FOLDER / SHIPPED.name]
     for path, text in made.items():
         path.write_text(text, encoding="utf-8")
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from tests.system.test_run_cli import endpoints, simulator
 from tests.unit.event_kit import BUILT, fields_of, sample
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
-NAMES = ("bench", "check", "config", "ctl", "demo", "error", "event", "instruments", "record", "replay", "report", "run", "run-ready",
-         "status")
+NAMES = ("bench", "check", "config", "ctl", "demo", "error", "event", "event.schema", "instruments", "record", "replay", "report", "run",
+         "run-ready", "status")
 
 
 def full_event(event_type: EventType) -> Event:
@@ -61,6 +62,11 @@ def test_d14_what_is_published_is_what_the_code_makes(published: dict[str, Any])
     made = json.loads(msgspec.json.encode(schemas()))
     assert sorted(published) == sorted(made) == list(NAMES)
     assert [name for name in NAMES if published[name] != made[name]] == []
+
+
+def test_bus_30_the_schema_of_entries_comes_with_the_package(project_root: Path) -> None:
+    shipped = resources.files("engine.schema").joinpath("event.schema.json").read_text(encoding="utf-8")
+    assert shipped == (project_root / "docs" / "schemas" / "event.schema.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)

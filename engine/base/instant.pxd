@@ -24,6 +24,7 @@ cdef extern from *:
 cdef enum:
     INSTANT_MIN_CHARS = 20           # 1970-01-01T00:00:00Z
     FRACTION_MAX_DIGITS = 9
+    INSTANT_CHARS = 30               # 1970-01-01T00:00:00.000000000Z
 
 
 cdef inline int64_t days_from_civil(int64_t year, int64_t month, int64_t day) noexcept nogil:
@@ -101,3 +102,41 @@ cdef inline int parse_rfc3339(const char* p, const char* e, int64_t* ns) noexcep
         return WIRE_BAD_TIME
     ns[0] = seconds * 1_000_000_000 + fraction_ns
     return WIRE_OK
+
+
+cdef inline void put_two_digits(char* out, int value) noexcept nogil:
+    out[0] = <char>(c'0' + value // 10)
+    out[1] = <char>(c'0' + value % 10)
+
+
+cdef inline void put_rfc3339(char* out, int64_t ns) noexcept nogil:
+    """Write the INSTANT_CHARS characters of a time that is not before 1970: nine fractional digits, ``Z``."""
+    cdef int64_t seconds = ns // 1_000_000_000
+    cdef int64_t fraction_ns = ns - seconds * 1_000_000_000
+    cdef int64_t shifted = seconds // 86400 + 719468
+    cdef int in_day = <int>(seconds % 86400)
+    cdef int64_t era = shifted // 146097
+    cdef int64_t day_of_era = shifted - era * 146097
+    cdef int64_t year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    cdef int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    cdef int month = <int>((5 * day_of_year + 2) // 153)
+    cdef int day = <int>(day_of_year - (153 * month + 2) // 5 + 1)
+    cdef int year
+    cdef int at
+    month = month + 3 if month < 10 else month - 9
+    year = <int>(year_of_era + era * 400) + (1 if month <= 2 else 0)
+    put_two_digits(out, year // 100)
+    put_two_digits(out + 2, year % 100)
+    out[4] = out[7] = c'-'
+    put_two_digits(out + 5, month)
+    put_two_digits(out + 8, day)
+    out[10] = c'T'
+    put_two_digits(out + 11, in_day // 3600)
+    put_two_digits(out + 14, in_day // 60 % 60)
+    put_two_digits(out + 17, in_day % 60)
+    out[13] = out[16] = c':'
+    out[19] = c'.'
+    for at in range(28, 19, -1):
+        out[at] = <char>(c'0' + fraction_ns % 10)
+        fraction_ns //= 10
+    out[29] = c'Z'

@@ -4,6 +4,7 @@ A decimal text follows INS-06: ``-?(0|[1-9][0-9]*)(\\.[0-9]+)?``. Its raw value 
 10^scale as int64; digits beyond the scale must be zeros, else the answer is PARSE_WIDEN.
 """
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
+from libc.string cimport memcpy
 
 from engine.base.plants cimport planted
 
@@ -142,6 +143,7 @@ cdef enum ParseCode:
 
 cdef enum:
     SCALE_MAX = 18
+    NUMBER_CHARS = 48        # that any decimal text of ours fits into
 
 
 cdef inline int parse_decimal_slow(const char* p, const char* end, int scale, int64_t* out) noexcept nogil:
@@ -266,6 +268,43 @@ cdef inline int put_digits(char* out, uint64_t value) noexcept nogil:
     for i in range(n):
         out[i] = reverse[n - 1 - i]
     return n
+
+
+cdef inline int put_decimal(char* out, int64_t raw, int scale) noexcept nogil:
+    """The shortest plain decimal of raw / 10^scale; returns its length, at most NUMBER_CHARS."""
+    cdef char digits[NUMBER_CHARS]
+    cdef uint64_t value = <uint64_t>raw
+    cdef int at = 0
+    cdef int count, whole
+    if raw < 0:
+        out[0] = c"-"
+        at = 1
+        value = 0 - value
+    if value == 0:
+        out[0] = c"0"
+        return 1
+    while scale > 0 and value % 10 == 0:
+        value //= 10
+        scale -= 1
+    count = put_digits(digits, value)
+    whole = count - scale
+    if whole <= 0:
+        out[at] = c"0"
+        out[at + 1] = c"."
+        at += 2
+        while whole < 0:
+            out[at] = c"0"
+            at += 1
+            whole += 1
+        memcpy(out + at, digits, count)
+        return at + count
+    memcpy(out + at, digits, whole)
+    at += whole
+    if scale:
+        out[at] = c"."
+        memcpy(out + at + 1, digits + whole, scale)
+        at += 1 + scale
+    return at
 
 
 cdef inline str format_decimal(int64_t raw, int scale):

@@ -18,6 +18,7 @@ from engine.runtime.surface import answers as a
 from engine.runtime.surface import orderanswers as o
 from engine.runtime.surface.answers import ConsumerCounts, ConsumerRow, PoolRow
 from engine.runtime.surface.openapi import closed
+from engine.schema.busschema import entry_schema
 from engine.schema.jsonschema import DIALECT, event_schema, instrument_schema
 from engine.schema.trace import StageTrace
 
@@ -289,12 +290,13 @@ _DOCUMENTS: dict[str, Any] = {
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Every published JSON Schema by its name: the configuration, events, and the document of each verb."""
+    """Each published schema by its name: what is configured, events, entries of the bus, what each verb prints."""
     found = {name: {"$schema": DIALECT} | _closed(msgspec.json.schema(kind)) for name, kind in _DOCUMENTS.items()}
     return found | {
         "config": json_schema(),
         "ctl": _ctl(),
         "event": event_schema(),
+        "event.schema": entry_schema(),
         "instruments": _instruments(),
         "report": report_schema(),
     }

@@ -103,6 +103,7 @@ cdef class SymbolAnalytics:
     cdef bint has_trade
     cdef TickerData ticker
     cdef int64_t ticker_ms
+    cdef int64_t ticker_change_raw # 10^-4 percent
     cdef bint has_ticker
     # For who feeds it and ticks it.
     cdef uint64_t fed              # the number of the last entry made of an event
@@ -116,7 +117,7 @@ cdef class SymbolAnalytics:
                         uint64_t trade_id) except -1 nogil
     cdef int take_book(self, const Entry* entry, bint is_snapshot, bint complete, const Level* levels,
                        uint32_t bids, uint32_t asks) except -1 nogil
-    cdef int take_ticker(self, const Entry* entry, const TickerData* ticker) except -1 nogil
+    cdef int take_ticker(self, const Entry* entry, const TickerData* ticker, int64_t change_raw) except -1 nogil
     cdef bint _accept(self, const Entry* entry, bint is_book) noexcept nogil
     cdef int64_t _note(self, const Entry* entry) noexcept nogil
     cdef int _count_trade(self, const Pending* trade) except -1 nogil

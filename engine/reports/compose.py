@@ -126,16 +126,18 @@ class Composer:
     # -- sections ---------------------------------------------------------------------------------------------
 
     def _stats(self, now_ms: int, now: dict[str, Any], published: dict[str, int]) -> dict[str, Any]:
+        change: Raw | None
         if now["ticker"] is not None:
-            as_of_ms, first, last, high, low, volume = now["ticker"]
-            source, covered_ms = "ticker", DAY_MS
+            as_of_ms, change_raw, high, low, volume = now["ticker"]
+            source, covered_ms, change = "ticker", DAY_MS, number(change_raw, 4)
         elif now["day"] is not None:
             as_of_ms, first, last, high, low, volume = now["day"]
             source, covered_ms = "trades", min(DAY_MS, max(0, now_ms - now["first_trade_ms"]))
+            change = ratio((last - first) * 100, first, 4) if first else None
         else:
             return _NULLS["stats_24h"]
         return {
-            "change_24h_pct": ratio((last - first) * 100, first, 4) if first else None,
+            "change_24h_pct": change,
             "high_24h": self._price(high),
             "low_24h": self._price(low),
             "volume_24h": self._qty(volume),

@@ -62,6 +62,3 @@ cdef class DepthBook:
 cdef inline const Held* best(DepthBook book, int side) noexcept nogil:
     """The best level of a side that has one."""
     return <const Held*>line_at(&book.sides[side], sizeof(Held), book.sides[side].count - 1)
-
-
-cdef int put_decimal(char* out, int64_t raw, int scale) noexcept nogil

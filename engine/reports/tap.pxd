@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from engine.base.wakeup cimport Wakeup
 from engine.observability.stages cimport StageTimer
-from engine.reports.record cimport Record, Records
 from engine.schema.ports cimport BookSource, EventPool, EventSink
+from engine.schema.record cimport Record, Records
 
 
 cdef class Behind:

@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t, uint32_t
 
 from engine.observability.latency cimport LatencyHistogram
 from engine.reports.analytics cimport SymbolAnalytics
-from engine.reports.record cimport Record, Records
 from engine.reports.tap cimport ReportTap
+from engine.schema.record cimport Record, Records
 
 
 @cython.final

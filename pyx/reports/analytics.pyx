@@ -14,6 +14,7 @@ from engine.reports.sums cimport TimeSums
 from engine.reports.tradeids cimport TradeIds
 from engine.reports.wide cimport scale_raw
 from engine.schema.market cimport (TICKER_ASK, TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, Level, TickerData)
+from engine.schema.record cimport change_of, no_link
 
 from math import gcd
 
@@ -80,7 +81,7 @@ cdef class SymbolAnalytics:
             if entry.seq <= self.last_seq:
                 self.counts.repeated += 1
                 return False
-            if self.last_seq and entry.prev_seq != self.last_seq:
+            if self.last_seq and entry.prev_seq != self.last_seq and entry.prev_seq != no_link():
                 self.counts.gaps += 1
                 self.lose_book()
                 self.wants_resync = RESYNC_GAP
@@ -201,13 +202,14 @@ cdef class SymbolAnalytics:
             self.wants_resync = RESYNC_CROSSED
         return ANSWER_TAKEN
 
-    cdef int take_ticker(self, const Entry* entry, const TickerData* ticker) except -1 nogil:
-        """A venue's own statistics of its last 24 hours, all of them. Answers whether it counted."""
+    cdef int take_ticker(self, const Entry* entry, const TickerData* ticker, int64_t change_raw) except -1 nogil:
+        """A venue's own statistics of its last 24 hours, all of them; the change in 10^-4 percent. Answers whether it counted."""
         if not self._accept(entry, False):
             return ANSWER_DROPPED
         self.ticker_ms = self._note(entry)
         self.counts.tickers += 1
         self.ticker = ticker[0]
+        self.ticker_change_raw = change_raw
         self.has_ticker = True
         return ANSWER_TAKEN
 
@@ -263,7 +265,10 @@ cdef class SymbolAnalytics:
         if values[7] is not None:
             ticker.ask_price_raw, ticker.ask_qty_raw = values[7:9]
             ticker.present |= TICKER_ASK | TICKER_ASK_QTY
-        return bool(self.take_ticker(&entry, &ticker))
+        cdef int64_t change_raw = 0
+        if not change_of(ticker.last_price_raw, ticker.open_24h_raw, &change_raw):
+            raise ValueError(f"no change from {ticker.open_24h_raw} can be told")
+        return bool(self.take_ticker(&entry, &ticker, change_raw))
 
     # -- ticks ------------------------------------------------------------------------------------------------
 
@@ -306,8 +311,8 @@ cdef class SymbolAnalytics:
             "depth": None,
         }
         if self.has_ticker:
-            found["ticker"] = (self.ticker_ms, self.ticker.open_24h_raw, self.ticker.last_price_raw, self.ticker.high_24h_raw,
-                               self.ticker.low_24h_raw, self.ticker.volume_24h_raw)
+            found["ticker"] = (self.ticker_ms, self.ticker_change_raw, self.ticker.high_24h_raw, self.ticker.low_24h_raw,
+                               self.ticker.volume_24h_raw)
         if state != STATE_RESYNCING:
             if book.sides[0].count:
                 found["bid"] = (best(book, 0).key, best(book, 0).qty_raw)

@@ -1,52 +1,11 @@
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
-from engine.base.units cimport put_digits
+from engine.base.units cimport NUMBER_CHARS, put_decimal
 from engine.reports.line cimport Line, line_at, line_clear, line_drop, line_find, line_insert, line_key
 from engine.reports.wide cimport scale_raw, wide, wide_add, wide_int, wide_of, wide_product
-
-cdef enum:
-    NUMBER_CHARS = 48
-
-
-cdef int put_decimal(char* out, int64_t raw, int scale) noexcept nogil:
-    """The shortest plain decimal of raw / 10^scale; returns its length, at most NUMBER_CHARS."""
-    cdef char digits[NUMBER_CHARS]
-    cdef uint64_t value = <uint64_t>raw
-    cdef int at = 0
-    cdef int count, whole
-    if raw < 0:
-        out[0] = b"-"
-        at = 1
-        value = 0 - value
-    if value == 0:
-        out[0] = b"0"
-        return 1
-    while scale > 0 and value % 10 == 0:
-        value //= 10
-        scale -= 1
-    count = put_digits(digits, value)
-    whole = count - scale
-    if whole <= 0:
-        out[at] = b"0"
-        out[at + 1] = b"."
-        at += 2
-        while whole < 0:
-            out[at] = b"0"
-            at += 1
-            whole += 1
-        memcpy(out + at, digits, count)
-        return at + count
-    memcpy(out + at, digits, whole)
-    at += whole
-    if scale:
-        out[at] = b"."
-        memcpy(out + at + 1, digits + whole, scale)
-        at += 1 + scale
-    return at
-
 
 def raw_text(raw: int, scale: int) -> bytes:
     """The shortest plain decimal of raw / 10^scale, raw within 64 bits."""

@@ -7,13 +7,13 @@ from libc.string cimport memset
 from engine.base.units cimport unlikely
 from engine.base.wakeup cimport Wakeup
 from engine.observability.stages cimport StageTimer
-from engine.reports.record cimport RECORD_BREAK, RECORD_TICKER, RECORD_TRADE, Record, Records, body_size, records_put, view_of
 from engine.schema.event cimport Event
 from engine.schema.market cimport REASON_DIRTY
 from engine.schema.ports cimport ACCEPTED, BookSource, EventPool
+from engine.schema.record cimport RECORD_BREAK, RECORD_TICKER, RECORD_TRADE, Record, Records, body_size, records_put, view_of
 
 cdef enum:
-    BYTES_AN_ENTRY = 128           # a delta of three levels; snapshots are more, and rare
+    BYTES_AN_ENTRY = 160           # a delta of three levels; snapshots are more, and rare
     BYTES_LEAST = 4 << 20          # room for the largest book a venue sends
     KEPT_BYTES = 1 << 18           # a piece of memory larger than this is given back once it is little used
 

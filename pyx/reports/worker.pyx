@@ -5,11 +5,12 @@ from libc.stdlib cimport free, realloc
 from engine.base.clock cimport monotonic_ns
 from engine.observability.latency cimport LatencyHistogram
 from engine.reports.analytics cimport RESYNC_CROSSED, RESYNC_FUTURE, RESYNC_GAP, RESYNC_NONE, Entry, SymbolAnalytics
-from engine.reports.record cimport (RECORD_BREAK, RECORD_DEPTH, RECORD_TICKER, RECORD_TRADE, Record, Records, body_size, record_at,
-                                    records_put, view_of)
 from engine.reports.tap cimport ReportTap
+from engine.schema.busentry cimport HeldEntry
 from engine.schema.event cimport Event
 from engine.schema.market cimport Level, TickerData
+from engine.schema.record cimport (NUMBER_HERE, NUMBER_TOLD, RECORD_BREAK, RECORD_DEPTH, RECORD_TICKER, RECORD_TRADE, Record,
+                                   Records, body_size, event_time, record_at, records_put, view_of)
 
 from functools import partial
 
@@ -29,24 +30,27 @@ cdef int feed(SymbolAnalytics state, const Record* record) except -1 nogil:
     if record.kind == RECORD_BREAK:
         state.is_chain_broken = True
         return 0
-    if state.is_chain_broken:
-        state.is_chain_broken = False
+    if record.numbering == NUMBER_HERE:
+        if state.is_chain_broken:
+            state.is_chain_broken = False
+            state.fed += 1
+            if state.fed == 1:
+                state.fed = 2
+        entry.prev_seq = state.fed
         state.fed += 1
-        if state.fed == 1:
-            state.fed = 2
-    entry.prev_seq = state.fed
-    state.fed += 1
-    entry.seq = state.fed
+        entry.seq = state.fed
+    else:
+        entry.seq = record.seq if record.numbering == NUMBER_TOLD else 0
+        entry.prev_seq = record.prev_seq
     entry.n = record.folded
     if record.ts_recv_ns <= state.ticked_ns:
         state.counts.stragglers += 1
     entry.ts_recv_ns = max(record.ts_recv_ns, state.last_recv_ns)
-    entry.ts_event_ns = record.ts_venue_ns if record.ts_venue_ns else record.ts_recv_ns
+    entry.ts_event_ns = event_time(record)
     if record.kind == RECORD_TRADE:
-        entry.n = 1
         state.take_trade(&entry, record.price_raw, record.qty_raw, record.side, record.trade_id)
     elif record.kind == RECORD_TICKER:
-        state.take_ticker(&entry, <const TickerData*>record.body)
+        state.take_ticker(&entry, <const TickerData*>record.body, record.change_raw)
     else:
         state.take_book(&entry, record.kind == RECORD_DEPTH, record.kind == RECORD_DEPTH and record.is_complete,
                         <const Level*>record.body, record.bid_count, record.ask_count)
@@ -133,6 +137,16 @@ cdef class ReportWorker:
         self._walk(&self._given, 0)
         self.events += len(events)
 
+    def take_entries(self, list entries not None) -> None:
+        """The same of entries of a bus; their places are those of symbols carried here, else they are passed over."""
+        cdef object item
+        self._given.used = 0
+        for item in entries:
+            if not records_put(&self._given, &(<HeldEntry>item).r):
+                raise MemoryError("batch")
+        self._walk(&self._given, 0)
+        self.events += len(entries)
+
     def drain(self, ReportTap tap not None, now_ns: int) -> None:
         """Apply what has gathered in a tap, and the books that it handed over for what it could not keep."""
         cdef uint64_t before = tap.delivered
@@ -160,6 +174,8 @@ cdef class ReportWorker:
             record = record_at(records, place)
             found = self._by_place[record.instrument_id] if record.instrument_id < self._place_count else NULL
             if found != NULL:
+                if record.ts_recv_ns == 0:
+                    record.ts_recv_ns = max(record.ts_venue_ns, (<SymbolAnalytics>found).last_recv_ns)
                 if record.kind != RECORD_BREAK and needs_care(found, record):
                     return place
                 apply(found, record, now_ns)

@@ -1,8 +1,8 @@
-"""An event as the analytics take it: a flat record, and many of them one behind the other in one piece of memory.
+"""An entry of the report bus as a flat record (BUS-11), and many of them one behind the other in one piece of memory.
 
 Inline only. What follows a record in memory is its levels, or its ticker; whoever holds Records frees their bytes.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
@@ -11,25 +11,54 @@ from engine.schema.market cimport (TICKER_HIGH, TICKER_LAST, TICKER_LOW, TICKER_
                                    UPDATE_INVALID, BookEvent, Level, TickerData, Trade)
 from engine.schema.quotes cimport Ticker
 
+cdef extern from *:
+    """
+    #include <stdint.h>
+    /* (last - open) / open * 100 in 10^-4 percent, half to even; 0 where it is not told or does not fit. */
+    static inline int engine_change(int64_t last, int64_t open, int64_t *out) {
+        __int128 top, whole, rest;
+        if (open <= 0) return 0;
+        top = ((__int128)last - open) * 1000000;
+        whole = top / open;
+        rest = top % open;
+        if (rest < 0) rest = -rest;
+        if (2 * rest > open || (2 * rest == open && (whole & 1))) whole += top < 0 ? -1 : 1;
+        *out = (int64_t)whole;
+        return *out == whole;
+    }
+    """
+    bint change_of "engine_change"(int64_t last_raw, int64_t open_raw, int64_t* out) nogil
+
+
 cdef enum:
+    CHANGE_DECIMALS = 4        # of a percentage
     WHOLE_TICKER = TICKER_LAST | TICKER_OPEN | TICKER_HIGH | TICKER_LOW | TICKER_VOLUME
     FIRST_ROOM = 16_384
 
 
 cdef enum RecordKind:
-    RECORD_TRADE = 1
-    RECORD_DELTAS = 2
-    RECORD_DEPTH = 3
-    RECORD_TICKER = 4
+    RECORD_TRADE = 1           # trade_tick
+    RECORD_DELTAS = 2          # order_book_deltas
+    RECORD_DEPTH = 3           # order_book_depth
+    RECORD_TICKER = 4          # ticker_24h
     RECORD_BREAK = 5           # something is missing here: the chain is broken
 
 
+cdef enum Numbering:
+    NUMBER_HERE = 0            # none yet: who takes it counts
+    NUMBER_TOLD = 1            # seq, and prev_seq
+    NUMBER_NONE = 2            # it came without: no gap is seen, no repetition of a book
+
+
 cdef struct Record:
-    int64_t ts_recv_ns
+    uint64_t seq
+    uint64_t prev_seq          # no_link() = not told
+    int64_t ts_recv_ns         # 0 = not told: the running maximum of venue time stands in
     int64_t ts_venue_ns        # 0 = unknown
     int64_t price_raw          # of a trade
     int64_t qty_raw
     uint64_t trade_id
+    int64_t change_raw         # of a ticker, in 10^-4 percent
     const void* body           # Levels or a TickerData; DANGER: of records in memory only while they are walked
     uint32_t instrument_id
     uint32_t folded
@@ -40,6 +69,8 @@ cdef struct Record:
     uint8_t is_complete
     uint8_t price_scale
     uint8_t qty_scale
+    uint8_t numbering
+    uint8_t tells_scales       # its text says how many decimals prices and quantities have
 
 
 cdef struct Records:
@@ -48,9 +79,24 @@ cdef struct Records:
     size_t room
 
 
+cdef inline uint64_t no_link() noexcept nogil:
+    """``prev_seq`` of an entry that has a number and does not tell the one before."""
+    return UINT64_MAX
+
+
+cdef inline int64_t event_time(const Record* record) noexcept nogil:
+    return record.ts_venue_ns if record.ts_venue_ns else record.ts_recv_ns
+
+
 cdef inline bint view_of(Event event, Record* record) noexcept nogil:
-    """Fill a record that refers to the event's own levels; False = an event like this makes no entry (BUS-11)."""
+    """Fill a record that refers to the event's own levels; False = an event like this makes no entry (BUS-11).
+
+    Order-level and merged events, candles, tickers without all of their day, and what no venue can mean make none.
+    """
     cdef int kind = event.s.type
+    cdef const TickerData* ticker
+    record.numbering = NUMBER_HERE
+    record.tells_scales = False
     record.ts_recv_ns = event.h.ts_recv_ns
     record.ts_venue_ns = event.h.ts_venue_ns
     record.instrument_id = event.h.instrument_id
@@ -65,11 +111,14 @@ cdef inline bint view_of(Event event, Record* record) noexcept nogil:
         record.qty_raw = (<Trade>event).t.qty_raw
         record.trade_id = (<Trade>event).t.trade_id
         record.side = (<Trade>event).t.side
-        return True
+        record.folded = 1
+        return record.price_raw > 0 and record.qty_raw > 0
     if kind == TICKER:
         record.kind = RECORD_TICKER
-        record.body = &(<Ticker>event).k
-        return ((<Ticker>event).k.present & WHOLE_TICKER) == WHOLE_TICKER
+        ticker = &(<Ticker>event).k
+        record.body = ticker
+        return ticker.present & WHOLE_TICKER == WHOLE_TICKER and ticker.high_24h_raw >= ticker.low_24h_raw \
+            and ticker.volume_24h_raw >= 0 and change_of(ticker.last_price_raw, ticker.open_24h_raw, &record.change_raw)
     if kind != BOOK_UPDATE and kind != BOOK_SNAPSHOT:
         return False
     if kind == BOOK_UPDATE and (<BookEvent>event).b.update_type == UPDATE_INVALID:
@@ -82,6 +131,7 @@ cdef inline bint view_of(Event event, Record* record) noexcept nogil:
         record.kind = RECORD_DELTAS
         return True
     record.kind = RECORD_DEPTH
+    record.tells_scales = True
     record.is_complete = (<BookEvent>event).b.depth_levels == 0 or (
         record.bid_count < (<BookEvent>event).b.depth_levels and record.ask_count < (<BookEvent>event).b.depth_levels)
     return True

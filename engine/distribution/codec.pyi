@@ -1,0 +1,9 @@
+from typing import final
+
+from engine.schema.busentry import HeldEntry
+
+@final
+class EntryDecoder:
+    def __init__(self, max_entry_bytes: int = 1048576) -> None: ...
+    def learn(self, place: int, venue: str, symbol: str, price_scale: int, qty_scale: int) -> None: ...
+    def decode(self, data: bytes) -> HeldEntry: ...

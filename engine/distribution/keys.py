@@ -1,0 +1,21 @@
+"""Where things lie on the bus: the number of a text, shards, keys of streams (BUS-03)."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+
+def text_number(text: str) -> int:
+    """64 bits that stand for a text, the same on every machine: its BLAKE2b of eight bytes, read big-endian."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def shard_of(symbol: str, shards: int) -> int:
+    """The shard of a canonical symbol, of so many."""
+    return text_number(symbol) % shards
+
+
+def stream_key(pattern: str, venue: str, symbol: str, shards: int) -> str:
+    """The key of the stream that carries a symbol; with one shard the venue's key alone."""
+    key = pattern.replace("{venue}", venue)
+    return key if shards == 1 else f"{key}:{shard_of(symbol, shards)}"
