@@ -21,7 +21,8 @@ import msgspec
 import pytest
 
 from engine.base.clock import ManualClock
-from engine.config.load import default_config
+from engine.config.load import load_config
+from engine.pools.sizes import FLOORS
 from engine.providers.feed import Feed
 from engine.runtime.assembly import Engine
 from engine.runtime.capture import CaptureRecord, read_capture
@@ -35,10 +36,12 @@ pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(900)]
 FRAMES = int(os.environ.get("ENGINE_FUZZ_FRAMES", "3000"))
 PARTS = 4
 """Tests a venue, each with its share of the mutants, so that two processes end at the same time."""
-PLACES = 200
+PLACES = 80
 """Frames of the recording that are broken, from its first book frame after the snapshots on."""
 MUTANTS_A_PLACE = 25
 SNAPSHOT_LEVELS = 50
+SMALL_POOLS = [f"pools.{pooled.class_name}.capacity=32" for pooled in FLOORS["service"]]
+"""Engines are opened by the ten thousand here; that one has hundreds of slots changes no book."""
 CAPTURES = {
     "binance": ("binance_spot_2021_4pairs", '"depthUpdate"', ["NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"]),
     "coinbase": (
@@ -60,9 +63,10 @@ class Bench:
     def __init__(self, venue: str, captures: Path) -> None:
         name, mark, self.symbols = CAPTURES[venue]
         self.venue = venue
-        self.config = default_config()
-        self.records = [shallow(record) for record in records_of(captures, name) if not record.is_out]
-        metadata = [r for r in self.records if r.channel == "http" and "/depth?" not in (r.url or "")]
+        self.config = load_config(None, SMALL_POOLS, {})
+        records = [shallow(record) for record in records_of(captures, name) if not record.is_out]
+        metadata = [record for record in records if is_metadata(record)]
+        self.records = [record for record in records if not is_metadata(record)]
         with Engine(self.config, ManualClock(1)) as engine:
             feed = engine.open_provider(venue, venue)
             bodies = [feed.read_instruments(record.raw.encode())[0] for record in metadata]
@@ -92,6 +96,11 @@ class Bench:
         for record in self.records[:stop]:
             play(feed, record)
         return engine, feed
+
+
+def is_metadata(record: CaptureRecord) -> bool:
+    """What says which symbols a venue has; read once, not at each opening."""
+    return record.channel == "http" and "/depth?" not in (record.url or "")
 
 
 def records_of(captures: Path, name: str) -> Iterable[CaptureRecord]:
