@@ -34,4 +34,3 @@ cdef class DayTrades:
     cdef int add(self, int64_t ms, uint64_t at, int64_t price_raw, int64_t qty_raw) except -1 nogil
     cdef void expire(self, int64_t now_ms) noexcept nogil
     cdef bint rescale(self, int64_t price_by, int64_t qty_by) noexcept nogil
-    cdef object facts(self)

@@ -3,7 +3,6 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
 from engine.reports.line cimport Line, line_at
-from engine.reports.wide cimport wide
 from engine.schema.market cimport Level
 
 cdef enum:
@@ -54,8 +53,6 @@ cdef class DepthBook:
     cdef bint rescale(self, int64_t price_by, int64_t qty_by) noexcept nogil
     cdef int state(self) noexcept nogil
     cdef bint is_truncated(self) noexcept nogil
-    cdef bytes top_text(self, int side)
-    cdef object top_sums(self, int side)
     cdef list top(self, int side)
 
 

@@ -7,6 +7,8 @@ from engine.reports.tap import ReportTap
 from engine.schema.busentry import HeldEntry
 from engine.schema.event import Event
 
+STATUSES: tuple[str, str, str]
+
 @final
 class ReportWorker:
     def __init__(
@@ -17,6 +19,7 @@ class ReportWorker:
         on_error: Callable[[str, str, Exception], None] | None = None,
         on_report: Callable[[str, str, bytes], None] | None = None,
         on_resync: Callable[[int, str, str], None] | None = None,
+        on_status: Callable[[str, str, str, str, int | None], None] | None = None,
     ) -> None: ...
     @property
     def events(self) -> int: ...

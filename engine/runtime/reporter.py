@@ -85,6 +85,7 @@ class Reporter:
             on_error=self._failed,
             on_report=self._keep,
             on_resync=self._resync,
+            on_status=self._status_changed,
         )
         self.cache = InProcessCache(engine.clock)
         names = tuple(dict.fromkeys(provider.venue for provider in providers))
@@ -157,7 +158,7 @@ class Reporter:
         if took_ms > self._settings.fast_ms * 0.8 and ended_s - self._warned_s >= _WARN_EVERY_S:
             self._warned_s = ended_s
             count = len(self.worker.known())
-            _LOG.warning("a cycle of %d reports took %.0f ms", count, took_ms, extra=_fields("cycle_slow"))
+            _LOG.warning("a cycle of %d reports took %.0f ms", count, took_ms, extra=with_fields(_fields("cycle_slow")))
 
     def _take_symbols(self) -> None:
         """Symbols have their report from when their venue has told what they are (D18)."""
@@ -176,13 +177,20 @@ class Reporter:
     def _resync(self, place: int, venue: str, reason: str) -> None:
         self.resyncs[venue, reason] += 1
         self.tap.want(place)
-        _LOG.info("the book of a symbol is asked for whole: %s", reason, extra=_fields("resync_requested", venue))
+        told = {**_fields("resync_requested"), "venue": venue, "reason": reason}
+        _LOG.info("the book of a symbol is asked for whole", extra=with_fields(told))
+
+    def _status_changed(self, venue: str, symbol: str, before: str, after: str, age_ms: int | None) -> None:
+        if _LOG.isEnabledFor(logging.DEBUG):
+            fields = {**_fields("ingestion_status_transition", f"{venue}:{symbol}"), "lag_ms": age_ms}
+            told = {**fields, "from": before, "to": after, "data_age_ms": age_ms}
+            _LOG.debug("a report's status changed", extra=with_fields(told))
 
     def _failed(self, symbol: str, section: str, error: Exception) -> None:
         self.errors[symbol, section] += 1
         if self.errors[symbol, section] == 1:
             _LOG.error("the %s section could not be calculated: %s", section, error,
-                       extra=_fields("calculation_error", symbol))  # fmt: skip
+                       extra=with_fields(_fields("calculation_error", symbol)))  # fmt: skip
 
 
 def _is_chosen(symbols: Sequence[str] | str, venue: str, symbol: str) -> bool:
@@ -191,6 +199,4 @@ def _is_chosen(symbols: Sequence[str] | str, venue: str, symbol: str) -> bool:
 
 def _fields(event_type: str, symbol: str | None = None) -> dict[str, Any]:
     """What every line of the reports carries (SLO-32)."""
-    return with_fields(
-        {"component": "reports", "symbol": symbol, "lag_ms": None, "stream_id": None, "event_type": event_type}
-    )
+    return {"component": "reports", "symbol": symbol, "lag_ms": None, "stream_id": None, "event_type": event_type}

@@ -3,8 +3,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from engine.reports.day cimport DayTrades
-from engine.reports.depth cimport (STATE_CROSSED, STATE_EMPTY, STATE_LOCKED, STATE_NORMAL, STATE_ONE_SIDED,
-                                   STATE_RESYNCING, DepthBook, best)
+from engine.reports.depth cimport STATE_CROSSED, STATE_RESYNCING, DepthBook, best
 from engine.reports.episodes cimport Episodes
 from engine.reports.fills cimport RestingFills
 from engine.reports.line cimport Line, line_at, line_clear, line_drop, line_find_after, line_insert, line_key
@@ -25,9 +24,6 @@ cdef enum:
     NS_PER_S = 1_000_000_000
     TRADE_IDS_S = 1800
     SAMPLE_VALUES = 10_000
-
-_STATES = {STATE_RESYNCING: "resyncing", STATE_EMPTY: "empty", STATE_ONE_SIDED: "one_sided", STATE_NORMAL: "normal",
-           STATE_LOCKED: "locked", STATE_CROSSED: "crossed"}
 
 
 cdef bint _rescale_ticker(TickerData* ticker, int64_t price_by, int64_t qty_by) noexcept nogil:
@@ -288,46 +284,22 @@ cdef class SymbolAnalytics:
         return 0
 
     def now(self, now_ms: int) -> dict:
-        """What a fast tick tells, exact and in raw units; None = unknown."""
+        """What a slow tick needs of the fast figures, exact and in raw units; None = there is no such level."""
         cdef DepthBook book = self.book
-        cdef int state = book.state()
+        bid = ask = None
         self.advance(now_ms)
-        found = {
-            "state": _STATES[state],
-            "last_update_ms": None if self.last_update_ms == INT64_MIN else self.last_update_ms,
-            "first_event_ms": None if self.first_event_ms == INT64_MIN else self.first_event_ms,
-            "first_trade_ms": self.first_trade_ms if self.has_trade else None,
-            "last_raw": self.last_trade_raw if self.has_trade else self.ticker.last_price_raw if self.has_ticker else None,
-            "trades": self.rates.total(RATE_TRADES),
-            "books": self.rates.total(RATE_BOOK),
-            "buy": self.flow.total(FLOW_BUY),
-            "sell": self.flow.total(FLOW_SELL),
-            "unknown": self.flow.total(FLOW_NONE),
-            "day": self.day.facts(),
-            "ticker": None,
-            "bid": None,
-            "ask": None,
-            "source": None,
-            "depth": None,
-        }
-        if self.has_ticker:
-            found["ticker"] = (self.ticker_ms, self.ticker_change_raw, self.ticker.high_24h_raw, self.ticker.low_24h_raw,
-                               self.ticker.volume_24h_raw)
-        if state != STATE_RESYNCING:
+        if book.is_synced:
             if book.sides[0].count:
-                found["bid"] = (best(book, 0).key, best(book, 0).qty_raw)
+                bid = (best(book, 0).key, best(book, 0).qty_raw)
             if book.sides[1].count:
-                found["ask"] = (-best(book, 1).key, best(book, 1).qty_raw)
-            found["source"] = "book"
-            found["depth"] = (book.top_text(0), book.top_text(1), *book.top_sums(0), *book.top_sums(1), bool(book.is_truncated()))
+                ask = (-best(book, 1).key, best(book, 1).qty_raw)
         elif self.has_ticker and not book.was_loaded:
             if self.ticker.present & TICKER_BID and self.ticker.present & TICKER_BID_QTY:
-                found["bid"] = (self.ticker.bid_price_raw, self.ticker.bid_qty_raw)
+                bid = (self.ticker.bid_price_raw, self.ticker.bid_qty_raw)
             if self.ticker.present & TICKER_ASK and self.ticker.present & TICKER_ASK_QTY:
-                found["ask"] = (self.ticker.ask_price_raw, self.ticker.ask_qty_raw)
-            if found["bid"] or found["ask"]:
-                found["source"] = "ticker"
-        return found
+                ask = (self.ticker.ask_price_raw, self.ticker.ask_qty_raw)
+        return {"bid": bid, "ask": ask, "buy": self.flow.total(FLOW_BUY), "sell": self.flow.total(FLOW_SELL),
+                "unknown": self.flow.total(FLOW_NONE)}
 
     def slow(self, now_ms: int, sample_ms: int, percentiles, min_fills: int) -> dict:
         """What a slow tick tells; it takes its own share of the sample first (D8)."""

@@ -4,7 +4,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from engine.reports.line cimport Line, line_at, line_drop, line_find, line_insert, line_key
-from engine.reports.wide cimport scale_raw, wide, wide_add, wide_int, wide_of, wide_scale, wide_take
+from engine.reports.wide cimport scale_raw, wide_add, wide_of, wide_scale, wide_take
 
 cdef enum:
     MINUTE_MS = 60_000
@@ -92,16 +92,3 @@ cdef class DayTrades:
             fits &= scale_raw(&minute.low_raw, price_by)
             wide_scale(&minute.volume, qty_by)
         return fits
-
-    cdef object facts(self):
-        """(newest trade ms, first, last, high, low, volume) in raw units, prices None where no minute is left; None before the
-        first trade."""
-        cdef Minute* first
-        cdef Minute* last
-        if not self.has_any:
-            return None
-        if self.minutes.count == 0:
-            return self.newest_ms, None, None, None, None, 0
-        first = <Minute*>line_at(&self.minutes, sizeof(Minute), 0)
-        last = <Minute*>line_at(&self.minutes, sizeof(Minute), self.minutes.count - 1)
-        return self.newest_ms, first.first_raw, last.last_raw, self.high_raw, self.low_raw, wide_int(self.volume)

@@ -1,11 +1,9 @@
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy
 
 from engine.base.units cimport NUMBER_CHARS, put_decimal
 from engine.reports.line cimport Line, line_at, line_clear, line_drop, line_find, line_insert, line_key
-from engine.reports.wide cimport scale_raw, wide, wide_add, wide_int, wide_of, wide_product
+from engine.reports.wide cimport scale_raw
 
 def raw_text(raw: int, scale: int) -> bytes:
     """The shortest plain decimal of raw / 10^scale, raw within 64 bits."""
@@ -184,44 +182,6 @@ cdef class DepthBook:
             if count < TOP_LEVELS or line_key(&self.sides[side], sizeof(Held), count - TOP_LEVELS) < self.deepest_key[side]:
                 return True
         return False
-
-    cdef bytes top_text(self, int side):
-        """The twenty best as JSON, best first."""
-        cdef char text[TOP_LEVELS * (2 * NUMBER_CHARS + 32)]
-        cdef Line* levels = &self.sides[side]
-        cdef uint32_t count = min(levels.count, <uint32_t>TOP_LEVELS)
-        cdef Held* held
-        cdef uint32_t i
-        cdef int at = 1
-        text[0] = b"["
-        for i in range(count):
-            held = <Held*>line_at(levels, sizeof(Held), levels.count - 1 - i)
-            if i:
-                text[at] = b","
-                at += 1
-            memcpy(text + at, b'{"price":', 9)
-            at += 9
-            at += put_decimal(text + at, held.key if side == 0 else -held.key, self.price_scale)
-            memcpy(text + at, b',"qty":', 7)
-            at += 7
-            at += put_decimal(text + at, held.qty_raw, self.qty_scale)
-            text[at] = b"}"
-            at += 1
-        text[at] = b"]"
-        return PyBytes_FromStringAndSize(text, at + 1)
-
-    cdef object top_sums(self, int side):
-        """(sum of quantities, sum of price * quantity) of the twenty best, in raw units."""
-        cdef Line* levels = &self.sides[side]
-        cdef wide quantity = wide_of(0)
-        cdef wide notional = wide_of(0)
-        cdef Held* held
-        cdef uint32_t i
-        for i in range(min(levels.count, <uint32_t>TOP_LEVELS)):
-            held = <Held*>line_at(levels, sizeof(Held), levels.count - 1 - i)
-            wide_add(&quantity, wide_of(held.qty_raw))
-            wide_add(&notional, wide_product(held.key if side == 0 else -held.key, held.qty_raw))
-        return wide_int(quantity), wide_int(notional)
 
     cdef list top(self, int side):
         """(price_raw, qty_raw) of the twenty best, best first."""

@@ -6,6 +6,7 @@ from engine.base.clock cimport monotonic_ns
 from engine.observability.latency cimport LatencyHistogram
 from engine.reports.analytics cimport RESYNC_CROSSED, RESYNC_FUTURE, RESYNC_GAP, RESYNC_NONE, Entry, SymbolAnalytics
 from engine.reports.tap cimport ReportTap
+from engine.reports.text cimport ReportText
 from engine.schema.busentry cimport HeldEntry
 from engine.schema.event cimport Event
 from engine.schema.market cimport Level, TickerData
@@ -21,6 +22,7 @@ cdef enum:
     NS_PER_MS = 1_000_000
     ASK_EVERY_MS = 5000
 
+STATUSES = ("ok", "degraded", "down")
 _REASONS = {RESYNC_GAP: "gap", RESYNC_FUTURE: "future", RESYNC_CROSSED: "crossed"}
 
 
@@ -70,20 +72,25 @@ cdef class ReportWorker:
             the last (RPT-14). Without it reports are composed when :meth:`report` asks for them.
         on_resync: called as on_resync(place, venue, reason) at a tick where a symbol needs its book whole, at most once
             in five seconds (BUS-24).
+        on_status: called as on_status(venue, symbol, before, after, age in ms or None) before a report whose status is
+            another than the last one's.
     """
 
-    def __init__(self, settings, begun_ns: int = 0, node_id: str = "local", on_error=None, on_report=None, on_resync=None):
+    def __init__(self, settings, begun_ns: int = 0, node_id: str = "local", on_error=None, on_report=None, on_resync=None,
+                 on_status=None):
         self._settings = settings
         self._on_error = on_error
         self._node_id = node_id
         self._states = []
         self._composers = []
+        self._texts = []
         self._places = {}
         self._lags = {}
         self._slow_ms = settings.slow_ms
         self._step_ms = settings.slow_ms if on_report is None else settings.fast_ms
         self._on_report = on_report
         self._on_resync = on_resync
+        self._on_status = on_status
         self._begun_ms = begun_ns // NS_PER_MS
         self.events = 0
         self.fast = LatencyHistogram()
@@ -92,6 +99,7 @@ cdef class ReportWorker:
     def __dealloc__(self):
         free(self._by_place)
         free(self._given.bytes)
+        free(self._written)
 
     def carry(self, place: int, venue: str, symbol: str, price_scale: int, qty_scale: int, tick_raw: int,
               begun_ns: int | None = None) -> None:
@@ -102,6 +110,7 @@ cdef class ReportWorker:
         while len(self._states) < <Py_ssize_t>needed:
             self._states.append(None)
             self._composers.append(None)
+            self._texts.append(None)
         if needed > self._place_count:
             needed = max(needed, 2 * self._place_count)
             grown = <PyObject**>realloc(self._by_place, needed * sizeof(PyObject*))
@@ -117,7 +126,9 @@ cdef class ReportWorker:
         on_error = None if self._on_error is None else partial(self._on_error, f"{venue}:{symbol}")
         self._states[place] = state
         self._by_place[<uint32_t>place] = <PyObject*>state
-        self._composers[place] = Composer(state, self._settings, self._node_id, on_error=on_error)
+        composer = Composer(state, self._settings, self._node_id, on_error=on_error)
+        self._composers[place] = composer
+        self._texts[place] = composer.text
         self._places[venue, symbol] = place
 
     def known(self) -> list:
@@ -187,7 +198,7 @@ cdef class ReportWorker:
         cdef uint32_t place = record.instrument_id
         cdef SymbolAnalytics state = <SymbolAnalytics>self._states[place]
         if record.ts_recv_ns > state.due_ns:
-            self._tick(state, self._composers[place], (record.ts_recv_ns - 1) // NS_PER_MS)
+            self._together([place], (record.ts_recv_ns - 1) // NS_PER_MS)
         if record.price_scale != state.price_scale or record.qty_scale != state.qty_scale:
             self._rescale(place, record)
         return 0
@@ -210,8 +221,8 @@ cdef class ReportWorker:
 
     # -- ticks ------------------------------------------------------------------------------------------------
 
-    cdef int _tick(self, SymbolAnalytics state, object composer, int64_t until_ms) except -1:
-        """Run the ticks that are due up to a time, each slow one with what the state is now."""
+    cdef int64_t _tick(self, SymbolAnalytics state, object composer, int64_t until_ms) except -2:
+        """Run the slow ticks that are due up to a time, each with what the state is now; answers the newest T, -1 = none."""
         cdef int64_t now_ms = -1
         cdef int64_t begun_ns
         while state.due_ns <= until_ms * NS_PER_MS:
@@ -222,17 +233,64 @@ cdef class ReportWorker:
                 composer.tick_slow(now_ms)
                 self.slow.record(monotonic_ns() - begun_ns, 1)
             state.due_ns += self._step_ms * NS_PER_MS
-        if now_ms < 0:
+        if now_ms >= 0:
+            state.ticked_ns = now_ms * NS_PER_MS
+        return now_ms
+
+    cdef int _together(self, list places, int64_t until_ms) except -1:
+        """The ticks of some symbols; their reports are written without the interpreter's lock, then told."""
+        cdef Due* due = self._due
+        cdef SymbolAnalytics state
+        cdef uint32_t count = 0
+        cdef uint32_t i
+        cdef size_t needed = 0
+        cdef int64_t now_ms, begun_ns
+        cdef char* grown
+        for place in places:
+            state = <SymbolAnalytics>self._states[place]
+            now_ms = self._tick(state, self._composers[place], until_ms)
+            if now_ms < 0:
+                continue
+            if state.wants_resync != RESYNC_NONE:
+                self._ask(state, now_ms)
+            if self._on_report is None:
+                continue
+            due[count].state = <PyObject*>state
+            due[count].text = <PyObject*>self._texts[place]
+            due[count].now_ms = now_ms
+            needed += (<ReportText>due[count].text).room()
+            count += 1
+        if count == 0:
             return 0
-        state.ticked_ns = now_ms * NS_PER_MS
-        if self._on_report is not None:
-            begun_ns = monotonic_ns()
-            report = composer.report(now_ms)
-            self.fast.record(monotonic_ns() - begun_ns, 1)
-            state.counts.reports += 1
-            self._on_report(state.venue, state.symbol, report)
-        if state.wants_resync != RESYNC_NONE:
-            self._ask(state, now_ms)
+        if needed > self._room:
+            grown = <char*>realloc(self._written, needed)
+            if grown == NULL:
+                raise MemoryError("reports")
+            self._written = grown
+            self._room = needed
+        needed = 0
+        begun_ns = monotonic_ns()
+        with nogil:
+            for i in range(count):
+                due[i].at = needed
+                due[i].size = (<ReportText>due[i].text).write(<SymbolAnalytics>due[i].state, due[i].now_ms,
+                                                              self._written + needed)
+                needed += due[i].size
+        self.fast.record((monotonic_ns() - begun_ns) // count, count)
+        for i in range(count):
+            self._tell(&due[i])
+        return 0
+
+    cdef int _tell(self, const Due* due) except -1:
+        cdef SymbolAnalytics state = <SymbolAnalytics>due.state
+        cdef ReportText text = <ReportText>due.text
+        state.counts.reports += 1
+        if text.status != text.told_status:
+            if self._on_status is not None:
+                self._on_status(state.venue, state.symbol, STATUSES[text.told_status], STATUSES[text.status],
+                                None if text.age_ms < 0 else text.age_ms)
+            text.told_status = text.status
+        self._on_report(state.venue, state.symbol, self._written[due.at:due.at + due.size])
         return 0
 
     cdef int _ask(self, SymbolAnalytics state, int64_t now_ms) except -1:
@@ -248,8 +306,9 @@ cdef class ReportWorker:
 
     def advance(self, now_ms: int) -> None:
         """T has come for all symbols: run the ticks up to it."""
-        for place in self._places.values():
-            self._tick(self._states[place], self._composers[place], now_ms)
+        cdef list places = list(self._places.values())
+        for at in range(0, len(places), TOGETHER):
+            self._together(places[at:at + TOGETHER], now_ms)
 
     def report(self, venue: str, symbol: str, now_ms: int) -> bytes:
         """The report at T, a whole multiple of the fast period; every entry received by then has been taken.
@@ -260,7 +319,7 @@ cdef class ReportWorker:
         place = self._places.get((venue, symbol))
         if place is None:
             raise UnknownSymbolError(f"there is no report of {venue}:{symbol}", op="reports.get")
-        self._tick(self._states[place], self._composers[place], now_ms)
+        self._together([place], now_ms)
         return self._composers[place].report(now_ms)
 
     # -- counts -----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from engine.base.version import engine_version
 from engine.reports.answers import Answers
 from engine.reports.reader import Served, misspelt
 from engine.reports.schema import error_schema, report_schema, symbols_schema
+from engine.schema.busschema import entry_schema
 
 _STATUSES = {"invalid_symbol": 400, "ambiguous_symbol": 400, "symbol_not_indexed": 404, "backend_unavailable": 503}
 _TIMEOUT = 504
@@ -63,6 +64,9 @@ def routes(answers: Answers, metrics: Callable[[], Awaitable[str]]) -> list[Rout
     async def schema(request: Request) -> Response:
         return _json(report_schema())
 
+    async def entries(request: Request) -> Response:
+        return _json(entry_schema())
+
     return [
         Route("/api/report", report),
         Route("/api/symbols", symbols),
@@ -70,6 +74,7 @@ def routes(answers: Answers, metrics: Callable[[], Awaitable[str]]) -> list[Rout
         Route("/metrics", told),
         Route("/openapi.json", openapi),
         Route("/schemas/report.json", schema),
+        Route("/schemas/event.json", entries),
     ]
 
 

@@ -16,8 +16,9 @@ from engine.reports.compose import Composer
 from engine.reports.depth import raw_text
 from engine.reports.numbers import rounded, scaled_text
 from engine.reports.settings import Exact, ReportSettings
+from engine.reports.slow import SlowTicks
 from engine.reports.tradeids import TradeIds
-from tests.unit.reports.report_kit import EPOCH_MS, NS, Symbol
+from tests.unit.reports.report_kit import EPOCH_MS, NS, Symbol, decoded
 
 BIDS = [(100 - i, 2) for i in range(20)]
 ASKS = [(101 + i, 2) for i in range(20)]
@@ -146,9 +147,10 @@ def test_chk_06_windows_are_bounded_by_time_alone() -> None:
         side, qty = (1, 3 + number) if number % 3 else (2, 5)
         net += qty if side == 1 else -qty
         core.trade(number + 1, number, ts_ns, ts_ns, 10_000, qty, side, number)
-    now = core.now(EPOCH_MS + 9_999)
-    assert (now["trades"], now["buy"] - now["sell"]) == (100_000, net)
-    assert core.now(EPOCH_MS + 19_999)["trades"] == 0
+    composer = Composer(core, ReportSettings())
+    flow = decoded(composer.report(EPOCH_MS + 9_999).decode())["flow"]
+    assert (flow["trades_per_sec"], Fraction(flow["net_flow"]) * 10**8) == (10_000, net)
+    assert decoded(composer.report(EPOCH_MS + 19_999).decode())["flow"]["trades_per_sec"] == 0
 
 
 @pytest.mark.parametrize(("minutes", "wanted"), [(20, 10), (30, 0), (31, 0)])
@@ -282,43 +284,32 @@ def test_chk_02_a_fast_report_erases_no_slow_section() -> None:
     assert all(one["liquidity"]["walls"] == [] for one in found)
 
 
-class Failing:
-    """Stands for the symbol's figures; the part named fails."""
+class Failing(SlowTicks):
+    """Slow ticks that fail while they are to."""
 
-    def __init__(self, core: SymbolAnalytics) -> None:
-        self.core = core
-        self.broken = ""
+    is_broken = False
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.core, name)
-
-    def slow(self, *args: Any) -> Any:
-        if self.broken == "slow":
+    def run(self, *args: Any) -> Any:
+        if self.is_broken:
             raise RuntimeError("no slow figures")
-        return self.core.slow(*args)
-
-    def now(self, now_ms: int) -> Any:
-        return self.core.now(now_ms) | ({"depth": (1,)} if self.broken == "depth" else {})
+        return super().run(*args)
 
 
 def test_rpt_17_a_failed_calculation_is_null_counted_and_over_with_the_next() -> None:
     errors: list[tuple[str, str]] = []
     symbol = Symbol()
-    failing: Any = Failing(symbol.core)
-    composer = Composer(failing, ReportSettings(), on_error=lambda section, error: errors.append((section, str(error))))
+    composer = Composer(symbol.core, ReportSettings(), on_error=lambda section, error: errors.append((section, str(error))))
+    composer.slow_ticks = failing = Failing(symbol.core, ReportSettings())
     symbol.depth("0.1", BIDS, ASKS)
     composer.tick_slow(EPOCH_MS + 2000)
     whole = composer.report(EPOCH_MS + 2250)
-    failing.broken = "slow"
+    failing.is_broken = True
     composer.tick_slow(EPOCH_MS + 4000)
-    assert b'"slow_as_of":null' in composer.report(EPOCH_MS + 4000)
-    assert errors == [("slow", "no slow figures")]
-    failing.broken = "depth"
-    text = composer.report(EPOCH_MS + 4250)
-    assert b'"top20_bid":null' in text
+    text = composer.report(EPOCH_MS + 4000)
+    assert b'"slow_as_of":null' in text
     assert b'"best_bid":{' in text
-    assert [section for section, _ in errors] == ["slow", "depth"]
-    failing.broken = ""
+    assert errors == [("slow", "no slow figures")]
+    failing.is_broken = False
     composer.tick_slow(EPOCH_MS + 6000)
     assert composer.report(EPOCH_MS + 6250).count(b"null") == whole.count(b"null")
 

@@ -26,6 +26,7 @@ from engine.reports.serving.hosting import answers_of
 from engine.reports.serving.routes import document
 from engine.reports.serving.tools import mcp_server
 from engine.runtime.metrics import add_answers
+from engine.schema.busschema import entry_schema
 from tests.unit.reports.serving_kit import Shelf, served, sink
 
 DEADLINE_S = 0.150
@@ -244,6 +245,7 @@ def test_mcp_20_the_facade_answers_as_the_tools_do(site: str) -> None:
     assert health["uptime_seconds"] >= 0
     assert get(site, "/metrics") == (200, "engine_up 1\n")
     assert get(site, "/schemas/report.json") == (200, report_schema())
+    assert get(site, "/schemas/event.json") == (200, entry_schema())
 
 
 @pytest.mark.parametrize(("requested", "code", "status"), WRONG)

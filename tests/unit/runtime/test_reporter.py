@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from typing import Any
 
@@ -210,3 +211,26 @@ def test_a_live_engine_has_reports_while_it_runs_unless_they_are_off(enabled: bo
         engine.start()
         asyncio.run(lives())
     assert seen == [enabled, enabled, False]
+
+
+def test_slo_33_a_change_of_status_is_a_line_of_debug_and_of_nothing_above(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "engine.reports")
+    told, status = [], "down"
+    with Market(1, ("BTC",), sets=SETS) as market:
+        reporter = Reporter(market.engine)
+        reporter.tick(START_NS // MS)
+        for by_ms in (250, 250, 1500, 5000, 250):
+            market.clock.advance(by_ms * MS)
+            if by_ms == 250:
+                market.diff(SYMBOL)
+            reporter.tick(market.clock.now() // MS)
+            report = json.loads(reporter.cache.get("binance", SYMBOL) or b"{}")
+            if report["ingestion"]["status"] != status:
+                told.append((status, report["ingestion"]["status"], report["data_age_ms"]))
+                status = report["ingestion"]["status"]
+    lines = [record.engine_fields for record in caplog.records]  # type: ignore[attr-defined]
+    mine = [(line["from"], line["to"], line["data_age_ms"]) for line in lines if line["symbol"] == f"binance:{SYMBOL}"]
+    assert mine == told
+    assert [after for _, after, _ in told] == ["ok", "degraded", "down"]
+    assert {line["event_type"] for line in lines} == {"ingestion_status_transition"}
+    assert {record.levelno for record in caplog.records} == {logging.DEBUG}
