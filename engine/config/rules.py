@@ -8,6 +8,9 @@ from engine.config.faults import Fault, PathKey, is_secret_key, shown_value
 from engine.config.venues import BOOK_DEPTHS, KLINE_INTERVALS, VENUES_WITHOUT_ACCOUNTS
 
 Rule = Callable[[Document], Iterator[Fault]]
+_RETENTION_S, _RETENTION_MARGIN_S = 2700, 600
+"""Of the streams, where a file says nothing; and what they hold beyond the longest window."""
+
 
 
 def cross_faults(document: Document, env: Mapping[str, str] | None) -> list[Fault]:
@@ -171,6 +174,19 @@ def _report_symbols(document: Document) -> Iterator[Fault]:
             yield document.fault(("reports", "symbols"), "no provider of this file carries it", f'"{name}"')
 
 
+def _bus_retention(document: Document) -> Iterator[Fault]:
+    """A stream holds what the longest window looks back over, and what it takes to notice that one must (BUS-29)."""
+    path = ("bus", "retention_s")
+    given = document.at(path)
+    if given is None and document.at(("bus", "backend")) == "redis":
+        given = _RETENTION_S
+    windows = document.at(("reports", "windows"))
+    spans = [value for value in windows.values() if type(value) is int] if isinstance(windows, dict) else []
+    least_s = max(spans, default=0) + _RETENTION_MARGIN_S
+    if type(given) is int and given < least_s:
+        yield document.fault(path, f"must be at least {least_s}, the longest window and 600 s", str(given))
+
+
 def _order_accounts(document: Document) -> Iterator[Fault]:
     """Orders are sent with a key, to a venue that has accounts."""
     for path, provider in _items(document, "providers"):
@@ -202,6 +218,7 @@ _RULES: tuple[Rule, ...] = (
     _merge_rules,
     _subscriptions,
     _report_symbols,
+    _bus_retention,
     _order_accounts,
     _literal_secrets,
 )

@@ -62,7 +62,7 @@ class BusConfig(Section):
     snapshot_levels: int = Field(100, ge=50)
     snapshot_interval_ms: int = Field(1000, ge=100, le=60000)
     snapshot_every_deltas: int = Field(1000, ge=1)
-    retention_s: int = Field(2700, ge=1)
+    retention_s: int = Field(2700, ge=2400)
     maxlen_cap: Annotated[int, at_least("queue_max_entries")] = 5000000
     read_count: int = Field(512, ge=256, le=1024)
     read_block_ms: int = Field(100, ge=1, le=250)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+META_VERSION = 1
+RESYNC_CHANNEL = "nt:resync"
+"""Readers publish ``venue:SYMBOL`` here to have a book written whole."""
+
 
 def text_number(text: str) -> int:
     """64 bits that stand for a text, the same on every machine: its BLAKE2b of eight bytes, read big-endian."""
@@ -19,3 +23,8 @@ def stream_key(pattern: str, venue: str, symbol: str, shards: int) -> str:
     """The key of the stream that carries a symbol; with one shard the venue's key alone."""
     key = pattern.replace("{venue}", venue)
     return key if shards == 1 else f"{key}:{shard_of(symbol, shards)}"
+
+
+def meta_key(venue: str) -> str:
+    """The key that tells how a venue's streams are laid out."""
+    return f"nt:meta:{venue}"

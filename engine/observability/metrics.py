@@ -160,8 +160,12 @@ engine_stream_straggler_total counter venue | entries that came after the tick t
 engine_stream_crossed_total counter venue | entries that left a book crossed
 engine_publish_coalesced_total counter venue kind | updates that a snapshot or a later ticker stands for
 engine_publish_dropped_total counter venue kind | entries that found no room
-engine_publish_queue_depth gauge venue | entries waiting for the reports, of all venues
-engine_resync_requests_total counter venue reason | books that the reports asked for whole
+engine_publish_queue_depth gauge venue | entries waiting for the reports and for the streams, of all venues
+engine_publish_entries_total counter venue | entries written to the streams
+engine_publish_refused_total counter | entries that the server of the streams refused
+engine_redis_up gauge node | whether the server of the streams answers
+engine_redis_losses_total counter | times that it did no longer
+engine_resync_requests_total counter venue reason | books asked for whole, by the reports or by readers of the streams
 engine_mcp_requests_total counter method status | questions about reports: `ok`, or the code of the error
 engine_mcp_request_duration_ms calc method status | how long they took
 engine_mcp_cache_hits_total counter | get_report: answered with a report

@@ -5,7 +5,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from engine.base.wakeup cimport Wakeup
 from engine.observability.stages cimport StageTimer
-from engine.schema.ports cimport BookSource, EventPool, EventSink
+from engine.schema.busentry cimport RecordSource
+from engine.schema.ports cimport BookSource, EventPool
 from engine.schema.record cimport Record, Records
 
 
@@ -19,7 +20,7 @@ cdef class Behind:
 
 
 @cython.final
-cdef class ReportTap(EventSink):
+cdef class ReportTap(RecordSource):
     """The engine's thread offers, one other takes; both hold the interpreter's lock while they do."""
     cdef EventPool _pool
     cdef BookSource _books

@@ -4,13 +4,14 @@ from typing_extensions import disjoint_base
 
 from engine.base.wakeup import Wakeup
 from engine.observability.stages import StageTimer
-from engine.schema.ports import BookSource, EventPool, EventSink
+from engine.schema.busentry import RecordSource
+from engine.schema.ports import BookSource, EventPool
 
 @disjoint_base
 class Behind: ...
 
 @final
-class ReportTap(EventSink):
+class ReportTap(RecordSource):
     @property
     def wakeup(self) -> Wakeup: ...
     @property

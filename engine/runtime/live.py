@@ -28,6 +28,7 @@ from engine.runtime.ordercommands import NoOrders
 from engine.runtime.orders import LiveOrders
 
 if TYPE_CHECKING:
+    from engine.runtime.publishing import Publishing
     from engine.runtime.reporter import Reporter
 
 Result = TypeVar("Result")
@@ -168,6 +169,8 @@ class LiveEngine:
         """What sends orders, where a provider may."""
         self.reporter: Reporter | None = None
         """What computes market reports, where they are enabled."""
+        self.publishing: Publishing | None = None
+        """What tells the streams, where the bus is one of streams."""
         self.watch: LoopWatch | None = None
         """How late the loop's turns come; None before it runs."""
 
@@ -189,6 +192,12 @@ class LiveEngine:
             self.reporter = Reporter(engine, self._providers)
             self._stack.callback(self.reporter.stop)
             self.reporter.start()
+        if engine.config.bus.backend == "redis" and self._providers:
+            from engine.runtime.publishing import Publishing  # as above
+
+            self.publishing = Publishing(engine, self._providers)
+            self._stack.callback(self.publishing.stop)
+            self.publishing.start()
         if not self._takes_orders:
             engine.commands.orders.desk = NoOrders(engine.clock)
             self._stack.callback(setattr, engine.commands.orders, "desk", None)

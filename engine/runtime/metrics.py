@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.base.version import engine_version
@@ -15,10 +15,15 @@ from engine.schema.order import OrderState
 if TYPE_CHECKING:
     from engine.providers.session import Session
     from engine.reports.answers import Answers
+    from engine.reports.tap import ReportTap
     from engine.runtime.assembly import Engine
     from engine.runtime.live import LiveEngine
     from engine.runtime.orders import LiveOrders
+    from engine.runtime.publishing import Publishing
     from engine.runtime.reporter import Reporter
+
+NODE = "local"
+"""The one there is, as reports name it."""
 
 _SKIPPED = {
     "skipped_version": "version",
@@ -101,6 +106,8 @@ def metrics(
         if live.watch is not None:
             reading.add("engine_loop_stalls_total", live.watch.stalls, live.watch.name)
             reading.add("engine_loop_cycle_seconds_max", live.watch.longest_s, live.watch.name)
+        if live.publishing is not None:
+            add_streams(reading, live.publishing)
     if reporter is not None:
         _of_reports(reading, reporter)
         _of_age(reading, reporter)
@@ -247,11 +254,28 @@ def _of_reports(reading: Reading, reporter: Reporter) -> None:
         reading.add("engine_errors_total", count, "reports", section)
     for (venue, reason), count in list(reporter.resyncs.items()):
         reading.add("engine_resync_requests_total", count, venue, reason)
+    _of_tap(reading, tap, reporter.venues)
+
+
+def _of_tap(reading: Reading, tap: ReportTap, venues: Mapping[int, str]) -> None:
     for place, count in tap.coalesced_of.copy().items():
-        reading.add("engine_publish_coalesced_total", count, reporter.venues[place], "book")
+        reading.add("engine_publish_coalesced_total", count, venues[place], "book")
     for place, count in tap.dropped_of.copy().items():
-        reading.add("engine_publish_dropped_total", count, reporter.venues[place], "trade")
+        reading.add("engine_publish_dropped_total", count, venues[place], "trade")
     reading.add("engine_publish_queue_depth", tap.queued, "all")
+
+
+def add_streams(reading: Reading, publishing: Publishing) -> None:
+    """Add what has been written to the streams, and what could not be."""
+    publisher = publishing.publisher
+    _of_tap(reading, publishing.tap, publishing.venues)
+    for venue, count in publishing.outgoing.written().items():
+        reading.add("engine_publish_entries_total", count, venue)
+    for venue, count in list(publisher.resyncs.items()):
+        reading.add("engine_resync_requests_total", count, venue, "requested")
+    reading.add("engine_publish_refused_total", publisher.refused)
+    reading.add("engine_redis_up", publisher.is_up, NODE)
+    reading.add("engine_redis_losses_total", publisher.losses)
 
 
 def _of_age(reading: Reading, reporter: Reporter) -> None:

@@ -1,6 +1,9 @@
 from typing import Any, final
 
 from engine.schema.event import Event
+from engine.schema.ports import EventSink
+
+class RecordSource(EventSink): ...
 
 @final
 class HeldEntry:

@@ -23,7 +23,7 @@ cdef class Behind:
 
 
 @cython.final
-cdef class ReportTap(EventSink):
+cdef class ReportTap(RecordSource):
     """The in-process bus of the reports (BUS-16 to BUS-20): bounded, binary, filled at the fan-out.
 
     An event is copied and given back to its pool at once, so nothing of the engine waits for the reports. When they do not
@@ -132,6 +132,13 @@ cdef class ReportTap(EventSink):
         for instrument_id, behind in list(self._behind.items()):
             self._mend(instrument_id, behind)
         return self._taken.used > 0
+
+    cdef const Records* hand_over(self, list wanted) except NULL:
+        for instrument_id in wanted:
+            if instrument_id not in self._behind:
+                self._behind[instrument_id] = Behind()
+        self.swap()
+        return &self._taken
 
     cdef int _mend(self, uint32_t instrument_id, Behind behind) except -1:
         """The book as it is now, in place of what was folded; one that is not in force is told as missing, once."""

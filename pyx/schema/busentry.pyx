@@ -4,12 +4,19 @@ from libc.string cimport memcpy
 from engine.schema.event cimport Event
 from engine.schema.market cimport (TICKER_ASK, TICKER_ASK_QTY, TICKER_BID, TICKER_BID_QTY, TRADE_SIDE_BUY,
                                    TRADE_SIDE_SELL, Level, TickerData)
+from engine.schema.ports cimport EventSink
 from engine.schema.record cimport (NUMBER_NONE, NUMBER_TOLD, RECORD_BREAK, RECORD_DELTAS, RECORD_DEPTH, RECORD_TICKER,
-                                   RECORD_TRADE, event_time, no_link, view_of)
+                                   RECORD_TRADE, Records, event_time, no_link, view_of)
 
 _NAMES = {RECORD_TRADE: "trade_tick", RECORD_DEPTH: "order_book_depth", RECORD_DELTAS: "order_book_deltas",
           RECORD_TICKER: "ticker_24h"}
 _SIDES = {TRADE_SIDE_BUY: "buy", TRADE_SIDE_SELL: "sell"}
+
+
+cdef class RecordSource(EventSink):
+
+    cdef const Records* hand_over(self, list wanted) except NULL:
+        raise NotImplementedError
 
 
 cdef class HeldEntry:

@@ -106,7 +106,7 @@ INTEGERS: list[tuple[str, int, int | None]] = [
     ("api.max_ws_clients", 1, 1024),
     ("risk.overrides[0].orders_burst", 1, 100000),
     ("risk.overrides[0].max_open_orders_per_symbol", 1, 10000),
-    ("bus.retention_s", 1, None),
+    ("bus.retention_s", 2400, None),
     ("bus.claim_idle_ms", 1000, None),
     ("bus.coordination.lease_poll_ms", 1, None),
     ("bus.coordination.lease_margin_ms", 1, 999),

@@ -336,6 +336,7 @@ _JOURNAL = "tests/unit/orders/test_journal.py::test_"
 _DESK = "tests/unit/orders/test_desk.py::test_"
 _REPORTER = "tests/unit/runtime/test_reporter.py::test_"
 _SERVING = "tests/unit/reports/test_serving.py::test_"
+_STREAMS = "tests/unit/runtime/test_publishing.py::test_"
 _SERVED = "tests/system/test_report_serving.py::test_"
 _ORDERS = "tests/system/test_orders.py::test_"
 ELSEWHERE = {
@@ -509,6 +510,17 @@ ELSEWHERE = {
     "reports.settle_ms": f"{_REPORTER}ticks_are_taken_by_the_clock_until_it_is_stopped",
     "cache.ttl_s": f"{_REPORTER}a_report_lives_as_long_as_is_set",
     "bus.ring_capacity_entries": "tests/unit/runtime/test_reporttap.py::test_bus_18_a_full_tap_loses_trades_and_the_book_comes_back",
+    "bus.backend": f"{_STREAMS}a_live_engine_writes_to_the_streams_of_a_configuration_that_has_them",
+    "bus.url_env": f"{_STREAMS}a_bus_without_its_address_or_its_package_is_refused_in_one_line",
+    "bus.stream_key": f"{_STREAMS}bus_03_one_stream_a_venue_or_one_a_shard",
+    "bus.shards": f"{_STREAMS}bus_03_one_stream_a_venue_or_one_a_shard",
+    "bus.queue_max_entries": f"{_STREAMS}chk_31_a_frozen_server_holds_nothing_up_and_what_does_not_fit_is_counted",
+    "bus.publish_batch": f"{_STREAMS}bus_16_no_more_goes_out_together_than_a_batch",
+    "bus.snapshot_levels": f"{_STREAMS}bus_14_a_snapshot_has_no_more_levels_than_it_may",
+    "bus.snapshot_interval_ms": f"{_STREAMS}bus_14_a_book_that_changes_is_told_whole_each_interval",
+    "bus.snapshot_every_deltas": f"{_STREAMS}bus_14_a_book_is_told_whole_after_so_many_changes",
+    "bus.retention_s": f"{_STREAMS}bus_29_entries_are_trimmed_by_age_and_a_stream_by_its_length",
+    "bus.maxlen_cap": f"{_STREAMS}bus_29_entries_are_trimmed_by_age_and_a_stream_by_its_length",
     "cache.url": f"{_SERVED}cli_21_the_address_is_the_configured_one",
     "mcp.enabled": f"{_SERVED}mcp_enabled_false_serves_no_reports",
     "mcp.transport": f"{_SERVED}a_transport_or_a_cache_that_is_not_for_a_running_engine_is_refused",

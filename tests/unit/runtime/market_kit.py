@@ -69,6 +69,14 @@ class Market:
             [[str(Decimal(100) + sign * TICK * self.rng.randint(1, 12)), self._qty()] for _ in range(levels)]
             for sign in (-1, 1)
         )
+        self._change(symbol, number, bids, asks, is_sent=is_sent)
+
+    def deepen(self, symbol: str, levels: int) -> None:
+        """So many bids, far below all others."""
+        number = self.last_id[symbol] = self.last_id[symbol] + 1
+        self._change(symbol, number, [[str(Decimal(90) - step * TICK), "1.50"] for step in range(levels)], [])
+
+    def _change(self, symbol: str, number: int, bids: list[list[str]], asks: list[list[str]], *, is_sent: bool = True) -> None:
         self.twins[symbol].change(number, bids, asks)
         if is_sent:
             venue = symbol.replace("-", "")

@@ -1,0 +1,107 @@
+"""`engine-run run` with the bus on a real server's streams: what a reader elsewhere finds there (BUS-05, BUS-12, BUS-29, BUS-30)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.redis_kit import Server, server
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+CONFIG = """
+schema_version: 1
+providers:
+  - {name: binance, venue: binance, symbols: [BTC-USDT, ETH-USDT]}
+  - {name: kraken, venue: kraken, symbols: [BTC-USD]}
+bus: {backend: redis, shards: 4}
+api: {enabled: false}
+mcp: {enabled: false}
+"""
+
+
+def run(folder: Path, url: str | None, *options: str, entries: int = 0, at: Server | None = None) -> tuple[int, str, str]:
+    """A run that ends when the streams hold so many entries; exit code, output, stderr."""
+    (folder / "engine.yaml").write_text(CONFIG)
+    env = {name: value for name, value in os.environ.items() if name != "ENGINE_REDIS_URL"}
+    env |= {} if url is None else {"ENGINE_REDIS_URL": url}
+    command = [sys.executable, "-m", "engine", "run", "--simulated-providers", "--json", *options]
+    with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            if at is not None:
+                while sum(at.client.xlen(key) for key in at.client.keys("nt:*:*") if b"meta" not in key) < entries:
+                    assert process.poll() is None
+                process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return process.returncode, out, err
+
+
+def test_bus_12_the_streams_of_a_run_are_whole(tmp_path: Path, project_root: Path) -> None:
+    schema = Draft202012Validator(json.loads((project_root / "docs" / "schemas" / "event.schema.json").read_text()))
+    with server(tmp_path) as kept:
+        code, out, err = run(tmp_path, kept.url, entries=2000, at=kept)
+        assert code == 0, err
+        last: dict[tuple[str, str], int] = defaultdict(int)
+        kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
+        found = 0
+        for key in kept.client.keys("nt:*:*"):
+            if key.startswith(b"nt:meta:"):
+                continue
+            for _, fields in kept.rows(key):
+                assert list(fields) == [b"data"]
+                entry: dict[str, Any] = json.loads(fields[b"data"])
+                found += 1
+                if found % 20 == 0:
+                    schema.validate(entry)
+                whose = entry["venue"], entry["symbol"]
+                assert entry["prev_seq"] == last[whose]
+                assert entry["seq"] > last[whose]
+                last[whose] = entry["seq"]
+                kinds[whose].add(entry["type"])
+        assert set(last) == {("binance", "BTC-USDT"), ("binance", "ETH-USDT"), ("kraken", "BTC-USD")}
+        assert all({"trade_tick", "order_book_depth", "order_book_deltas"} <= types for types in kinds.values())
+        metrics = json.loads(out.splitlines()[-1])["metrics"]
+        assert sum(row["value"] for row in metrics["engine_publish_entries_total"]) == found
+        assert "engine_publish_dropped_total" not in metrics or not sum(
+            row["value"] for row in metrics["engine_publish_dropped_total"]
+        )
+        assert kept.client.get("nt:meta:kraken") == b'{"v":1,"shards":4}'
+
+
+def test_bus_29_a_run_that_must_not_write_there_says_why_and_ends(tmp_path: Path) -> None:
+    code, _, err = run(tmp_path, None)
+    assert (code, "the environment variable ENGINE_REDIS_URL is not set" in err) == (2, True), err
+    with server(tmp_path) as kept:
+        kept.client.set("nt:meta:binance", '{"v":1,"shards":64}')
+        code, _, err = run(tmp_path, kept.url)
+        assert (code, 'nt:meta:binance says {"v":1,"shards":64}, bus.shards is 4' in err) == (2, True), err
+
+
+def test_a_run_without_its_server_goes_on_and_finds_it_later(tmp_path: Path) -> None:
+    absent = Server(tmp_path)
+    (tmp_path / "engine.yaml").write_text(CONFIG)
+    command = [sys.executable, "-m", "engine", "run", "--simulated-providers", "--json"]
+    env = {**os.environ, "ENGINE_REDIS_URL": absent.url}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["ready"]
+        absent.start()
+        try:
+            while not absent.client.exists("nt:meta:kraken") or sum(absent.client.xlen(f"nt:kraken:{shard}") for shard in range(4)) < 50:
+                assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            assert json.loads(process.stdout.read())["metrics"]["engine_redis_up"][0]["value"] == 0
+            assert process.wait() == 0
+        finally:
+            process.kill()
+            absent.kill()
