@@ -36,6 +36,7 @@ _MERGE = "tests/unit/orchestrator/test_merge.py::test_"
 _MERGED = "tests/unit/orchestrator/test_merge_content.py::test_"
 _FACTS = "tests/replay/test_facts.py::test_facts_equal_the_published_ones"
 _CONSUMER_BOOKS = "tests/replay/test_consumer_books.py::test_book_24_a_consumer_holds_the_twins_book_at_every_event"
+_TAP = "tests/unit/runtime/test_reporttap.py::test_"
 _COMPONENTS = "tests/system/test_components.py::test_arc_04_each_component_is_seen_at_work_from_outside"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -166,6 +167,18 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("runner.stamp_late", "OBS-07", "the wait in the queue is not measured",
              "tests/unit/runtime/test_observed.py::"
              "test_obs_07_delivery_is_from_arrival_to_callback_with_the_wait_in_the_queue"),
+    # --- reports
+    Mutation("tap.keep_event", "BUS-16", "the reports hold on to the events of the engine",
+             f"{_TAP}bus_16_nothing_of_the_engine_is_held"),
+    Mutation("tap.forget_number", "BUS-13", "updates that were folded are not in the rates",
+             f"{_TAP}chk_47_books_are_folded_and_every_trade_is_there"),
+    Mutation("tap.hide_loss", "BUS-18", "a trade that was lost breaks no chain",
+             f"{_TAP}bus_18_a_full_tap_loses_trades_and_the_book_comes_back"),
+    Mutation("reader.as_kept", "MCP-08", "a report is as fresh as when it was written",
+             "tests/unit/reports/test_reader.py::test_mcp_08_a_report_ages_while_nobody_writes"),
+    Mutation("answers.be_patient", "MCP-09", "a cache that stalls is waited for",
+             "tests/unit/reports/test_serving.py::"
+             "test_mcp_09_a_cache_that_stalls_is_told_within_the_deadline_and_holds_up_nobody"),
     # --- orders
     Mutation("risk.no_concurrency", "ORDM-30", "any number of orders may be open at once",
              "tests/unit/orders/test_risk.py::test_ordm_30_orders_open_at_once"),
