@@ -64,7 +64,8 @@ class ReportSettings:
         """The settings of a configuration.
 
         Raises:
-            ConfigError: what a report depends on would not lie within its longest window.
+            ConfigError: what a report depends on would not lie within its longest window, or a number has more digits
+                than a report is reckoned with.
         """
         windows = config.windows
         needed_s = windows.sample_age_s + windows.episode_max_s + windows.spoofing_s
@@ -93,11 +94,22 @@ class ReportSettings:
             bin_ticks=config.profile.bin_ticks,
             min_trades=config.profile.min_trades,
             min_fills=config.iceberg.min_fills,
-            depth_ref={name: Exact.of(text) for name, text in config.health.depth_ref.items()},
-            spread_good=Exact.of(config.health.spread_good_bps),
-            spread_bad=Exact.of(config.health.spread_bad_bps),
-            rate_full=Exact.of(config.health.rate_full),
+            depth_ref={
+                name: _within(f"depth_ref.{name}", text, 18, 18) for name, text in config.health.depth_ref.items()
+            },
+            spread_good=_within("spread_good_bps", config.health.spread_good_bps, 9, 5),
+            spread_bad=_within("spread_bad_bps", config.health.spread_bad_bps, 9, 5),
+            rate_full=_within("rate_full", config.health.rate_full, 9, 5),
         )
+
+
+def _within(key: str, text: str, digits: int, decimals: int) -> Exact:
+    """A value of *digits* in all, so many of them *decimals*: what it is multiplied with stays within 128 bits."""
+    value = Exact.of(text)
+    if value.num >= 10**digits or value.den > 10**decimals:
+        why = f"reports.health.{key}: {text} has more than {digits} digits, or more than {decimals} decimals"
+        raise ConfigError(why, op="reports.settings", hint="write it shorter; a report tells four decimals at the most")
+    return value
 
 
 def chosen(values: Mapping[str, Exact], symbol: str, otherwise: Exact) -> Exact:

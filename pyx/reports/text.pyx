@@ -18,8 +18,6 @@ from math import gcd
 
 import msgspec
 
-from engine.base.errors import ConfigError
-
 cdef enum:
     DAY_MS = 86_400_000
     NS_PER_MS = 1_000_000
@@ -32,8 +30,6 @@ cdef enum:
     WEIGHT_FLOW = 15
     WEIGHT_FRESHNESS = 10
     IMBALANCE_ONE = 1_000_000
-
-cdef int64_t BIGGEST = 1_000_000_000_000_000_000
 
 _SORTED = msgspec.json.Encoder(order="sorted")
 
@@ -102,14 +98,9 @@ cdef inline const char* state_name(int state) noexcept nogil:
     return b"empty" if state == STATE_EMPTY else b"one_sided"
 
 
-def _fraction(name: str, num: int, den: int) -> tuple:
-    """Reduced, and small enough for products with it to stay within 128 bits."""
+def _reduced(num: int, den: int) -> tuple:
     by = gcd(num, den)
-    num, den = num // by, den // by
-    if num > BIGGEST or den > BIGGEST:
-        raise ConfigError(f"reports.health.{name} has more digits than a report is reckoned with", op="reports.settings",
-                          hint="eighteen digits in all are enough for any")
-    return num, den
+    return num // by, den // by
 
 
 cdef class ReportText:
@@ -119,9 +110,6 @@ cdef class ReportText:
         settings: limits and weights.
         fixed: what every report of it says: ``report_version``, ``schema_version``, ``symbol``, ``venue``, ``writer``.
         depth_ref: (numerator, denominator) of the notional that has all points of depth.
-
-    Raises:
-        ConfigError: a limit has too many digits.
     """
 
     def __init__(self, settings, fixed: dict, depth_ref: tuple):
@@ -141,10 +129,9 @@ cdef class ReportText:
         unit = good.den * bad.den
         span = (bad.num * good.den - good.num * bad.den) * 10_000
         by = gcd(gcd(whole, unit), span)
-        self._spread_full, _ = _fraction("spread_bad_bps", whole // by, 1)
-        self._spread_unit, self._spread_range = unit // by, _fraction("spread_bad_bps", span // by, 1)[0]
-        self._depth_num, self._depth_den = _fraction("depth_ref", *depth_ref)
-        self._rate_num, self._rate_den = _fraction("rate_full", full.num * 10_000, full.den)
+        self._spread_full, self._spread_unit, self._spread_range = whole // by, unit // by, span // by
+        self._depth_num, self._depth_den = _reduced(*depth_ref)
+        self._rate_num, self._rate_den = _reduced(full.num * 10_000, full.den)
         self.age_ms = -1
         self.status = self.told_status = STATUS_DOWN
         self.set_slow(b"null", b"[]", b"null", 0)

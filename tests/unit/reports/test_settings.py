@@ -128,6 +128,26 @@ def test_arc_29_a_report_is_of_a_multiple_of_the_fast_period(captures: Path) -> 
     assert instants[0] != instants[1]
 
 
+@pytest.mark.parametrize(("key", "value"), [
+    ("depth_ref", {"default": "1" + "0" * 18}), ("depth_ref", {"BTC-USDT": "0.0000000000000000001"}),
+    ("spread_good_bps", "0.000001"), ("spread_bad_bps", "1000000000"), ("rate_full", "1.000001"),
+])  # fmt: skip
+def test_numbers_that_a_report_cannot_be_reckoned_with_are_refused(key: str, value: Any) -> None:
+    config = load_config(None, [assignment(f"reports.health.{key}", value)], {})
+    with pytest.raises(ConfigError, match=rf"reports\.health\.{key}\S*: .* has more than \d+ digits, or more than \d+ decimals"):
+        ReportSettings.of(config.reports)
+
+
+def test_the_longest_numbers_are_exact() -> None:
+    """A depth far beyond any book has no points, one far below it all."""
+    texts = {}
+    for ref in ("999999999999999999", "0.000000000000000001"):
+        sets = [assignment("reports.health.depth_ref", {"default": ref}), assignment("reports.health.spread_bad_bps", "9999.99999")]
+        texts[ref] = reports(ReportSettings.of(load_config(None, sets, {}).reports))[0]
+    assert [b'"depth":0,' in text for text in texts.values()] == [True, False]
+    assert b'"depth":25,' in texts["0.000000000000000001"]
+
+
 def test_windows_that_a_report_depends_on_lie_within_the_longest() -> None:
     config = load_config(None, [assignment("reports.windows.profile_s", 1200)], {})
     with pytest.raises(ConfigError, match=r"sample_age_s \+ episode_max_s \+ spoofing_s \(1230\) exceed profile_s \(1200\)"):
