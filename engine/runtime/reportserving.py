@@ -19,6 +19,7 @@ from engine.runtime.metrics import add_answers, metrics
 from engine.runtime.reporter import Reporter
 
 READ_WITHIN_S = 1.0
+PERSON_WAITS_MS = 5000
 
 
 class EmbeddedSite:
@@ -119,20 +120,22 @@ def facade_url(config: EngineConfig) -> str:
     return config.cache.url or f"http://{f'[{host}]' if ':' in host else host}:{config.mcp.port}"
 
 
-def lone_answers(config: EngineConfig, url: str | None, *, is_logged: bool = True) -> Answers:
+def lone_answers(config: EngineConfig, url: str | None, *, for_person: bool = False) -> Answers:
     """What answers with the reports of a running engine.
 
     Args:
         config: how long it may take, and the token.
         url: of the engine's reports; None = as configured.
-        is_logged: a line a call.
+        for_person: who asks would rather wait than be told that it took too long, and wants no line a call.
 
     Raises:
         ConfigError: the variable of the token is not set.
     """
     token = token_of(config.mcp, os.environ)
-    source = FacadeSource(url or facade_url(config), config.mcp.cache_timeout_ms, token)
-    return answers_of(source, config.mcp, is_logged=is_logged)
+    where = url or facade_url(config)
+    if for_person:
+        return Answers(FacadeSource(where, PERSON_WAITS_MS, token), PERSON_WAITS_MS, PERSON_WAITS_MS, is_logged=False)
+    return answers_of(FacadeSource(where, config.mcp.cache_timeout_ms, token), config.mcp)
 
 
 async def serve_stdio(config: EngineConfig, url: str | None) -> None:

@@ -25,9 +25,9 @@ _BACKLOG = 128
 _ENDS_WITHIN_S = 3.0
 
 
-def answers_of(source: ReportSource, mcp: McpConfig, *, is_logged: bool = True) -> Answers:
+def answers_of(source: ReportSource, mcp: McpConfig) -> Answers:
     """What answers from *source* as the configuration allows."""
-    return Answers(source, mcp.deadline_ms, mcp.cache_timeout_ms, is_logged=is_logged)
+    return Answers(source, mcp.deadline_ms, mcp.cache_timeout_ms)
 
 
 class ReportSite:
