@@ -89,6 +89,12 @@ def _mcp(app: typer.Typer) -> None:
     register(app)
 
 
+def _worker(app: typer.Typer) -> None:
+    from engine.cli.worker import register
+
+    register(app)
+
+
 VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "demo": _demo,
     "run": _run,
@@ -100,6 +106,7 @@ VERBS: dict[str, Callable[[typer.Typer], None]] = {
     "check": _check,
     "report": _report,
     "mcp": _mcp,
+    "worker": _worker,
     "bench": _bench,
     "instruments": _instruments,
 }

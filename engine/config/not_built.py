@@ -39,7 +39,6 @@ def _same(value: Any, other: Any) -> bool:
 
 
 _PLAIN = "requests as pooled objects: they are plain values"
-_REPORTS = "the bus of the reports and their cache elsewhere"
 _STREAM = "the WebSocket of consumers elsewhere"
 
 # None: this key is read although its section is not.
@@ -52,29 +51,10 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "pools.ApprovedOrder": NotBuilt(_PLAIN),
     "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
     "consumers[].mode": NotBuilt("consumers outside this process", only=("process", "websocket")),
-    "bus": NotBuilt(_REPORTS),
-    "bus.control_capacity": None,
-    "bus.critical_reserve": None,
-    "bus.saturate_at": None,
-    "bus.resume_at": None,
-    "bus.spill_trades": None,
-    "bus.backend": None,
-    "bus.url_env": None,
-    "bus.stream_key": None,
-    "bus.shards": None,
-    "bus.queue_max_entries": None,
-    "bus.publish_batch": None,
-    "bus.snapshot_levels": None,
-    "bus.snapshot_interval_ms": None,
-    "bus.snapshot_every_deltas": None,
-    "bus.retention_s": None,
-    "bus.maxlen_cap": None,
-    "bus.ring_capacity_entries": None,
+    "bus.coalesce_span_ms": NotBuilt("the choice of the span that updates are merged over"),
+    "bus.coordination": NotBuilt("nodes that share the streams by themselves"),
     "reports.workers": NotBuilt("several report workers", off=(1,)),
-    "cache": NotBuilt(_REPORTS),
-    "cache.backend": NotBuilt(_REPORTS, only=("redis",)),
-    "cache.ttl_s": None,
-    "cache.url": None,
+    "cache.backend": NotBuilt("serving the reports that workers write", only=("redis",)),
     "telemetry": NotBuilt("the metrics endpoint and traces"),
     "telemetry.trace_sampling": None,
     "telemetry.otlp_endpoint": NotBuilt("the export of traces", off=(None,)),

@@ -41,6 +41,7 @@ cdef class EntryDecoder:
     cdef Levels[2] _sides
     cdef int _at                   # the member that a fault is at, 0 = the whole
     cdef int _needed               # decimals that a value with too many has
+    cdef tuple _whose              # venue and symbol that nobody told of
     cdef list _kept                # texts with escapes, resolved; alive while the entry is read
 
     cdef int _read(self, HeldEntry held, bytes data) except -1

@@ -25,6 +25,25 @@ def stream_key(pattern: str, venue: str, symbol: str, shards: int) -> str:
     return key if shards == 1 else f"{key}:{shard_of(symbol, shards)}"
 
 
+INDEX_KEY = "report_index"
+
+
+def report_key(venue: str, symbol: str) -> str:
+    """Where a symbol's report is; the braces keep what belongs to it together in a cluster."""
+    return f"report:{{{venue}:{symbol}}}"
+
+
+def instruments_key(venue: str) -> str:
+    """What a venue's instruments are, by symbol: decimals of prices and quantities, and the tick."""
+    return f"nt:instruments:{venue}"
+
+
+def stream_keys(pattern: str, venue: str, shards: int) -> list[str]:
+    """All streams of a venue, by shard."""
+    key = pattern.replace("{venue}", venue)
+    return [key] if shards == 1 else [f"{key}:{shard}" for shard in range(shards)]
+
+
 def meta_key(venue: str) -> str:
     """The key that tells how a venue's streams are laid out."""
     return f"nt:meta:{venue}"

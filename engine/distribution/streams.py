@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +14,7 @@ from engine.base.errors import ConfigError
 from engine.base.jsontext import decode_shape, encode
 from engine.base.wakeup import Wakeup
 from engine.base.workers import Answer, start_thread
-from engine.distribution.keys import META_VERSION, RESYNC_CHANNEL, meta_key
+from engine.distribution.keys import META_VERSION, RESYNC_CHANNEL, instruments_key, meta_key
 from engine.distribution.outgoing import Outgoing
 from engine.observability.logs import with_fields
 
@@ -59,13 +59,19 @@ def connect(url: str) -> Redis:
     """
     try:
         from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
     except ImportError as error:
         raise ConfigError(
             "bus.backend redis needs the package redis", op="bus.connect", hint="pip install 'engine[redis]'"
         ) from error
     try:
         return Redis.from_url(
-            url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=ANSWER_TIMEOUT_S, health_check_interval=0
+            url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            # What was read and did not arrive is pending: asked again by itself, the client would get what comes after.
+            retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
         raise ConfigError(
@@ -115,9 +121,18 @@ class StreamPublisher:
         wakeup: posted when much has gathered.
         settings: where to.
         places: instrument ids by ``venue:SYMBOL``.
+        instruments: called for what is known of these, as JSON by (venue, symbol), for readers to learn; the same
+            object while nothing changes.
     """
 
-    def __init__(self, outgoing: Outgoing, wakeup: Wakeup, settings: StreamSettings, places: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        wakeup: Wakeup,
+        settings: StreamSettings,
+        places: Mapping[str, int],
+        instruments: Callable[[], Mapping[tuple[str, str], bytes]],
+    ) -> None:
         from redis.exceptions import RedisError, ResponseError
 
         self._failures = (RedisError, OSError)
@@ -126,6 +141,9 @@ class StreamPublisher:
         self._wakeup = wakeup
         self._settings = settings
         self._places = dict(places)
+        self._instruments = instruments
+        self._told: dict[tuple[str, str], bytes] = {}
+        self._seen: Mapping[tuple[str, str], bytes] | None = None
         self._venues = tuple(sorted({name.partition(":")[0] for name in places}))
         self._client: Redis = connect(settings.url)
         self._connection: Any = None
@@ -205,6 +223,7 @@ class StreamPublisher:
         self._requests = PubSub(self._client.connection_pool, ignore_subscribe_messages=True)
         self._requests.subscribe(RESYNC_CHANNEL)
         self._connection = self._client.connection_pool.get_connection()
+        self._told, self._seen = {}, None
         self.is_up = True
         self._outgoing.want()
         _LOG.info("the bus is written to %d streams", len(self._outgoing.keys), extra=_fields("bus_connected"))
@@ -238,6 +257,7 @@ class StreamPublisher:
         count = 0
         if self._connection is None:
             self._open()
+        self._tell_instruments()
         if self._unanswered:
             self._write(self._unanswered)
         while batch := self._fill():
@@ -268,6 +288,17 @@ class StreamPublisher:
                     _LOG.error("the server refuses entries: %s", error, extra=_fields("bus_refused"))
         self._unanswered = b""
         return self._outgoing.count
+
+    def _tell_instruments(self) -> None:
+        """Before their first entries."""
+        now = self._instruments()
+        if now is not self._seen:
+            with self._client.pipeline(transaction=False) as pipe:
+                for (venue, symbol), document in now.items():
+                    if self._told.get((venue, symbol)) != document:
+                        pipe.hset(instruments_key(venue), symbol, document)
+                pipe.execute()
+            self._seen, self._told = now, dict(now)
 
     def _take_requests(self) -> None:
         """Readers ask for books by ``venue:SYMBOL``."""

@@ -158,6 +158,9 @@ engine_stream_gap_total counter venue | chains of entries that were broken
 engine_stream_future_total counter venue | entries too far ahead of their arrival
 engine_stream_straggler_total counter venue | entries that came after the tick they belonged to
 engine_stream_crossed_total counter venue | entries that left a book crossed
+engine_stream_lost_total counter venue | entries that were trimmed before they were applied
+engine_stream_dlq_total counter venue | entries that went to the dead-letter stream
+engine_stream_pel_size gauge venue | entries that were delivered and not acknowledged yet
 engine_publish_coalesced_total counter venue kind | updates that a snapshot or a later ticker stands for
 engine_publish_dropped_total counter venue kind | entries that found no room
 engine_publish_queue_depth gauge venue | entries waiting for the reports and for the streams, of all venues

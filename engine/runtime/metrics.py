@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from engine.providers.session import Session
     from engine.reports.answers import Answers
     from engine.reports.tap import ReportTap
+    from engine.reports.worker import ReportWorker
     from engine.runtime.assembly import Engine
     from engine.runtime.live import LiveEngine
     from engine.runtime.orders import LiveOrders
     from engine.runtime.publishing import Publishing
     from engine.runtime.reporter import Reporter
+    from engine.runtime.worker import StreamWorker
 
 NODE = "local"
 """The one there is, as reports name it."""
@@ -238,7 +240,18 @@ def _of_process(reading: Reading, engine: Engine) -> None:
 
 
 def _of_reports(reading: Reading, reporter: Reporter) -> None:
-    worker, tap = reporter.worker, reporter.tap
+    add_analytics(reading, reporter.worker, reporter.writes, reporter.errors, reporter.resyncs)
+    _of_tap(reading, reporter.tap, reporter.venues)
+
+
+def add_analytics(
+    reading: Reading,
+    worker: ReportWorker,
+    writes: Mapping[str, int],
+    errors: Mapping[tuple[str, str], int],
+    resyncs: Mapping[tuple[str, str], int],
+) -> None:
+    """Add what the analytics have taken and computed, here or in a process of their own."""
     for (venue, _), counts in worker.statistics().items():
         for field, name in _REPORTS.items():
             reading.add(name, counts[field], venue)
@@ -248,13 +261,12 @@ def _of_reports(reading: Reading, reporter: Reporter) -> None:
         reading.times("engine_stream_lag_ms", lag, venue)
     reading.times("engine_calc_latency_ms", worker.fast, "fast")
     reading.times("engine_calc_latency_ms", worker.slow, "slow")
-    for status, count in list(reporter.writes.items()):
+    for status, count in list(writes.items()):
         reading.add("engine_cache_writes_total", count, status)
-    for (_, section), count in list(reporter.errors.items()):
+    for (_, section), count in list(errors.items()):
         reading.add("engine_errors_total", count, "reports", section)
-    for (venue, reason), count in list(reporter.resyncs.items()):
+    for (venue, reason), count in list(resyncs.items()):
         reading.add("engine_resync_requests_total", count, venue, reason)
-    _of_tap(reading, tap, reporter.venues)
 
 
 def _of_tap(reading: Reading, tap: ReportTap, venues: Mapping[int, str]) -> None:
@@ -276,6 +288,21 @@ def add_streams(reading: Reading, publishing: Publishing) -> None:
     reading.add("engine_publish_refused_total", publisher.refused)
     reading.add("engine_redis_up", publisher.is_up, NODE)
     reading.add("engine_redis_losses_total", publisher.losses)
+
+
+def worker_metrics(worker: StreamWorker) -> dict[str, list[Sample]]:
+    """What a worker has read, applied and written."""
+    reading = Reading()
+    add_analytics(reading, worker.analytics, worker.store.writes, worker.errors, worker.resyncs)
+    for (key, _), count in list(worker.reader.dead.items()):
+        reading.add("engine_stream_dlq_total", count, worker.streams[key])
+    for key, count in list(worker.reader.lost.items()):
+        reading.add("engine_stream_lost_total", count, worker.streams[key])
+    for key, count in list(worker.pending.items()):
+        reading.add("engine_stream_pel_size", count, worker.streams[key])
+    reading.add("engine_redis_up", worker.is_up, worker.node_id)
+    reading.add("engine_redis_losses_total", worker.losses)
+    return reading.samples()
 
 
 def _of_age(reading: Reading, reporter: Reporter) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 
 from engine.base.errors import ConfigError
 from engine.base.ids import instrument_id
+from engine.base.jsontext import encode
 from engine.config.sections_providers import ProviderConfig
 from engine.dispatcher.routing import stream_index
 from engine.distribution.keys import stream_key
@@ -19,6 +21,7 @@ from engine.schema.enums import EventType
 OBSERVER = "engine:publisher"
 EVENT_TYPES = (EventType.BOOK_SNAPSHOT, EventType.BOOK_UPDATE, EventType.TRADE, EventType.TICKER)
 NS_PER_US = 1000
+LOOK_EVERY_S = 1.0
 
 
 class Publishing:
@@ -49,18 +52,23 @@ class Publishing:
         places: dict[str, int] = {}
         self.venues: dict[int, str] = {}
         """By instrument id, of all that are published."""
+        self._looked_s = 0.0
+        self._told: dict[tuple[str, str], bytes] = {}
+        self._names: dict[tuple[str, str], tuple[str, str]] = {}
+        """(venue, symbol): (provider, symbol)."""
         for provider in providers:
             for symbol in provider.symbols if provider.enabled else ():
                 name = f"{provider.venue}:{symbol}"
                 if name not in places:
                     place = places[name] = instrument_id(provider.name, symbol)
                     self.venues[place] = provider.venue
+                    self._names[provider.venue, symbol] = provider.name, symbol
                     key = stream_key(bus.stream_key, provider.venue, symbol, bus.shards)
                     # Greater than all that a run before has given: none writes a million entries of a symbol a second.
                     outgoing.carry(place, provider.venue, symbol, key, engine.clock.now() // NS_PER_US)
         self.outgoing = outgoing
         settings = StreamSettings(url, bus.shards, bus.retention_s, bus.maxlen_cap)
-        self.publisher = StreamPublisher(outgoing, self.tap.wakeup, settings, places)
+        self.publisher = StreamPublisher(outgoing, self.tap.wakeup, settings, places, self._instruments)
         streams = (stream_index(place, int(kind)) for place in self.venues for kind in EVENT_TYPES)
         self._index = engine.bus.add(self.tap)
         engine.reporting.names[self._index] = OBSERVER
@@ -79,3 +87,22 @@ class Publishing:
         self._engine.board.set_routes(self._index, frozenset())
         self._engine.bus.remove(self._index)
         self.publisher.stop()
+
+    def _instruments(self) -> dict[tuple[str, str], bytes]:
+        """What the venues have told so far; what changes later is looked for once a second."""
+        now_s = time.monotonic()
+        is_due = now_s - self._looked_s >= LOOK_EVERY_S
+        found: dict[tuple[str, str], bytes] = {}
+        for pair, name in self._names.items():
+            instrument = self._engine.catalogue.of_provider(*name) if is_due or pair not in self._told else None
+            if instrument is not None:
+                found[pair] = encode({
+                    "price_scale": instrument.price_scale,
+                    "qty_scale": instrument.qty_scale,
+                    "tick_raw": instrument.tick_size_raw,
+                })  # fmt: skip
+        if is_due:
+            self._looked_s = now_s
+        if any(self._told.get(pair) != document for pair, document in found.items()):
+            self._told = {**self._told, **found}
+        return self._told

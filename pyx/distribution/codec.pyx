@@ -86,6 +86,10 @@ cdef class EntryDecoder:
         member = ENGINE_MEMBERS[self._at].decode() if self._at else "entry"
         raise InvalidEntryError(_FAULTS[fault], member, decimals=self._needed, raw=data)
 
+    def whose(self) -> tuple[str, str]:
+        """(venue, symbol) that the entry read last tells, once it was found to tell one."""
+        return self._whose
+
     cdef int _read(self, HeldEntry held, bytes data) except -1:
         cdef uint32_t at[MEMBERS]
         cdef uint32_t inner[MEMBERS]
@@ -208,6 +212,7 @@ cdef class EntryDecoder:
         memcpy(name + length + 1, p, e - p)
         found = self._symbols.get(PyBytes_FromStringAndSize(name, length + 1 + (e - p)))
         if found is None:
+            self._whose = (name[:length].decode(), name[length + 1:length + 1 + (e - p)].decode())
             return self._fault(FAULT_UNKNOWN_INSTRUMENT, AT_SYMBOL)
         held.r.instrument_id, held.venue, held.symbol, held.r.price_scale, held.r.qty_scale = found
         return self._scales(held, at[AT_SCALES]) if at[AT_SCALES] else FAULT_NONE

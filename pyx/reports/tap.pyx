@@ -9,7 +9,7 @@ from engine.base.units cimport unlikely
 from engine.base.wakeup cimport Wakeup
 from engine.observability.stages cimport StageTimer
 from engine.schema.event cimport Event
-from engine.schema.market cimport REASON_DIRTY
+from engine.schema.market cimport REASON_DIRTY, REASON_REQUESTED
 from engine.schema.ports cimport ACCEPTED, BookSource, EventPool
 from engine.schema.record cimport RECORD_BREAK, RECORD_TICKER, RECORD_TRADE, Record, Records, body_size, records_put, view_of
 
@@ -137,10 +137,21 @@ cdef class ReportTap(RecordSource):
         return self._taken.used > 0
 
     cdef const Records* hand_over(self, list wanted) except NULL:
-        for instrument_id in wanted:
-            if instrument_id not in self._behind:
-                self._behind[instrument_id] = Behind()
+        cdef Record record
+        cdef PyObject* event
         self.swap()
+        for instrument_id in wanted:
+            # One that is folded comes as it is; one that is not in force begins with its venue's snapshot.
+            event = NULL if instrument_id in self._behind else self._books.snapshot(instrument_id, <int>REASON_REQUESTED)
+            if event == NULL:
+                continue
+            try:
+                view_of(<Event>event, &record)
+                record.folded = 0
+                if not records_put(&self._queued, &record):
+                    raise MemoryError("snapshot")
+            finally:
+                self._pool.release(event)
         return &self._taken
 
     cdef int _mend(self, uint32_t instrument_id, Behind behind) except -1:

@@ -148,15 +148,24 @@ cdef class ReportWorker:
         self._walk(&self._given, 0)
         self.events += len(events)
 
-    def take_entries(self, list entries not None) -> None:
-        """The same of entries of a bus; their places are those of symbols carried here, else they are passed over."""
+    def take_entries(self, list entries not None, now_ns: int = 0) -> None:
+        """The same of entries of a bus; their places are those of symbols carried here, else they are passed over.
+
+        *now_ns*: how long they have waited is counted by it, 0 = it is not.
+        """
         cdef object item
         self._given.used = 0
         for item in entries:
             if not records_put(&self._given, &(<HeldEntry>item).r):
                 raise MemoryError("batch")
-        self._walk(&self._given, 0)
+        self._walk(&self._given, now_ns)
         self.events += len(entries)
+
+    def lose_book(self, place: int) -> None:
+        """Entries of a symbol were lost: nothing is known of its book until the next snapshot."""
+        cdef SymbolAnalytics state = self._states[place]
+        state.lose_book()
+        state.wants_resync = RESYNC_GAP
 
     def drain(self, ReportTap tap not None, now_ns: int) -> None:
         """Apply what has gathered in a tap, and the books that it handed over for what it could not keep."""

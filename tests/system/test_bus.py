@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ def run(folder: Path, url: str | None, *options: str, entries: int = 0, at: Serv
     with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             if at is not None:
-                while sum(at.client.xlen(key) for key in at.client.keys("nt:*:*") if b"meta" not in key) < entries:
+                while sum(at.client.xlen(key) for key in at.client.keys("nt:*:*") if b"meta" not in key and b"instr" not in key) < entries:
                     assert process.poll() is None
                 process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=60)
@@ -55,7 +57,7 @@ def test_bus_12_the_streams_of_a_run_are_whole(tmp_path: Path, project_root: Pat
         kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
         found = 0
         for key in kept.client.keys("nt:*:*"):
-            if key.startswith(b"nt:meta:"):
+            if key.startswith((b"nt:meta:", b"nt:instruments:")):
                 continue
             for _, fields in kept.rows(key):
                 assert list(fields) == [b"data"]
@@ -105,3 +107,80 @@ def test_a_run_without_its_server_goes_on_and_finds_it_later(tmp_path: Path) -> 
         finally:
             process.kill()
             absent.kill()
+
+
+def worker(folder: Path, url: str, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "engine", "worker", "--json", "--metrics-port", "0", *options]
+    env = {**os.environ, "ENGINE_REDIS_URL": url}
+    return subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def answer(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as found:
+            return found.status, found.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def value(metrics: str, name: str) -> float:
+    return sum(float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith((f"{name}{{", f"{name} ")))
+
+
+def test_cli_19_three_workers_write_the_reports_of_a_run(tmp_path: Path, project_root: Path) -> None:
+    """CHK-16, MCP-21: each has its shards; a fourth that is told too many is refused."""
+    pairs = ("binance:BTC-USDT", "binance:ETH-USDT", "kraken:BTC-USD")
+    schema = Draft202012Validator(json.loads((project_root / "docs" / "schemas" / "report.json").read_text()))
+    (tmp_path / "engine.yaml").write_text(CONFIG)
+    with server(tmp_path) as kept:
+        workers = [worker(tmp_path, kept.url, "--node-id", f"node-{one}", "--shards", part) for one, part in enumerate(("0", "1-2", "3"))]
+        try:
+            ready = [json.loads(one.stdout.readline())["ready"] for one in workers if one.stdout is not None]
+            assert [told["streams"] for told in ready] == [2, 4, 2]
+            assert sum(told["symbols"] for told in ready) == 3
+            code, _, err = run(tmp_path, kept.url, entries=3000, at=kept)
+            assert code == 0, err
+            reports: dict[str, Any] = {}
+            while len(reports) < len(pairs):
+                for name in pairs:
+                    text = kept.client.get(f"report:{{{name}}}")
+                    found = None if text is None else json.loads(text)
+                    if found is not None and found["book_state"] == "normal" and found["liquidity"]["basis"]["n"]:
+                        reports[name] = found
+            for name, found in reports.items():
+                schema.validate(found)
+                assert f"{found['venue']}:{found['symbol']}" == name
+                assert found["writer"]["token"] == 1
+                assert found["flow"]["orders_per_sec"] >= 0
+            members = {member.decode() for member in kept.client.zrange("report_index", 0, -1)}
+            assert members == set(pairs)
+            read = 0.0
+            for told, part in zip(ready, (["0"], ["1", "2"], ["3"]), strict=True):
+                status, body = answer(told["metrics"] + "/health")
+                health = json.loads(body)
+                assert (status, health["status"], health["coordination"]["enabled"]) == (200, "ok", False)
+                assert health["coordination"]["owned_shards"] == sorted(f"nt:{venue}:{shard}" for venue in ("binance", "kraken") for shard in part)
+                metrics = answer(told["metrics"] + "/metrics")[1]
+                read += value(metrics, "engine_events_processed_total")
+                assert value(metrics, "engine_stream_gap_total") == 0
+                assert value(metrics, "engine_stream_dlq_total") == 0
+                assert value(metrics, "engine_redis_up") == 1
+            assert read == sum(kept.client.xlen(key) for key in kept.client.keys("nt:*:*") if b"meta" not in key and b"instr" not in key)
+            for one in workers:
+                one.send_signal(signal.SIGTERM)
+            assert [one.wait(timeout=30) for one in workers] == [0, 0, 0]
+        finally:
+            for one in workers:
+                one.kill()
+                one.communicate()
+        with worker(tmp_path, kept.url, "--shards", "2-4") as refused:
+            assert "there is no shard 4: bus.shards is 4" in refused.communicate(timeout=30)[1]
+            assert refused.returncode == 2
+
+
+def test_chk_30_reports_within_the_process_need_no_client_of_the_streams(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['redis'] = None; from engine.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "demo", "--seconds", "2", "--reports", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["reports"]

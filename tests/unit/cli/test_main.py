@@ -59,7 +59,7 @@ def raising(error: BaseException) -> Behaviour:
 
 
 def test_the_verbs() -> None:
-    assert list(verbs.VERBS) == ["demo", "run", "ctl", "status", "sim", "replay", "record", "check", "report", "mcp", "bench", "instruments"]
+    assert list(verbs.VERBS) == ["demo", "run", "ctl", "status", "sim", "replay", "record", "check", "report", "mcp", "worker", "bench", "instruments"]
 
 
 @pytest.mark.parametrize("argv", [["--version"], ["--log-level", "info", "--version", "check"]])

@@ -336,6 +336,7 @@ _JOURNAL = "tests/unit/orders/test_journal.py::test_"
 _DESK = "tests/unit/orders/test_desk.py::test_"
 _REPORTER = "tests/unit/runtime/test_reporter.py::test_"
 _SERVING = "tests/unit/reports/test_serving.py::test_"
+_WORKER = "tests/unit/distribution/test_stream_worker.py::test_"
 _STREAMS = "tests/unit/runtime/test_publishing.py::test_"
 _SERVED = "tests/system/test_report_serving.py::test_"
 _ORDERS = "tests/system/test_orders.py::test_"
@@ -521,6 +522,14 @@ ELSEWHERE = {
     "bus.snapshot_every_deltas": f"{_STREAMS}bus_14_a_book_is_told_whole_after_so_many_changes",
     "bus.retention_s": f"{_STREAMS}bus_29_entries_are_trimmed_by_age_and_a_stream_by_its_length",
     "bus.maxlen_cap": f"{_STREAMS}bus_29_entries_are_trimmed_by_age_and_a_stream_by_its_length",
+    "bus.group": f"{_WORKER}bus_21_group_count_and_waiting_are_as_set",
+    "bus.read_count": f"{_WORKER}bus_21_group_count_and_waiting_are_as_set",
+    "bus.read_block_ms": f"{_WORKER}bus_21_group_count_and_waiting_are_as_set",
+    "bus.claim_idle_ms": f"{_WORKER}bus_25_what_another_left_is_taken_over_once_it_is_idle",
+    "bus.max_deliveries": f"{_WORKER}bus_27_an_entry_that_cannot_be_applied_is_tried_and_then_put_aside",
+    "bus.max_entry_bytes": f"{_WORKER}bus_26_bad_entries_go_to_the_dead_letters_and_hold_nothing_up",
+    "bus.dlq_key": f"{_WORKER}bus_26_bad_entries_go_to_the_dead_letters_and_hold_nothing_up",
+    "cache.url_env": f"{_WORKER}rpt_16_reports_live_as_long_as_is_set_and_wait_for_their_server",
     "cache.url": f"{_SERVED}cli_21_the_address_is_the_configured_one",
     "mcp.enabled": f"{_SERVED}mcp_enabled_false_serves_no_reports",
     "mcp.transport": f"{_SERVED}a_transport_or_a_cache_that_is_not_for_a_running_engine_is_refused",

@@ -163,12 +163,12 @@ def test_bus_03_one_stream_a_venue_or_one_a_shard(tmp_path: Path, monkeypatch: p
         one.write()
         keys = sorted(one.server.client.keys("*"))
         # By the vectors of the contract.
-        assert keys == [b"md:binance:32", b"md:binance:7", b"nt:meta:binance"]
+        assert keys == [b"md:binance:32", b"md:binance:7", b"nt:instruments:binance", b"nt:meta:binance"]
         assert json.loads(one.server.client.get("nt:meta:binance")) == {"v": 1, "shards": 64}
         assert {entry["symbol"] for entry in one.read(key="md:binance:7")} == {"ETH-USDT"}
     with bus(tmp_path, monkeypatch) as one:
         one.write()
-        assert sorted(one.server.client.keys("*")) == [b"nt:binance", b"nt:meta:binance"]
+        assert sorted(one.server.client.keys("*")) == [b"nt:binance", b"nt:instruments:binance", b"nt:meta:binance"]
         assert {entry["symbol"] for entry in one.read()} == set(SYMBOLS)
 
 

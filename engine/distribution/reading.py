@@ -1,0 +1,234 @@
+"""Reads the report bus: groups, acknowledging after applying, what is pending, dead letters (BUS-21 to BUS-28)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.distribution.codec import EntryDecoder
+from engine.distribution.faults import InvalidEntryError
+from engine.distribution.keys import RESYNC_CHANNEL
+from engine.observability.logs import with_fields
+from engine.schema.busentry import HeldEntry
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+SWEEP_EVERY_S = 5.0
+TIDY_EVERY_S = 600.0
+GONE_AFTER_MS = 3_600_000
+KEPT_OF_A_LETTER = 65_536
+_LOG = logging.getLogger("engine.distribution")
+Rows = Sequence[tuple[bytes, dict[bytes, bytes] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """How the streams are read.
+
+    Attributes:
+        group: of all readers, on every node.
+        count: most entries of a call.
+        claim_idle_ms: what its reader has not acknowledged for so long is taken over.
+        max_deliveries: how often an entry is tried that cannot be applied.
+        dlq_key: where it goes then.
+    """
+
+    group: str
+    count: int
+    claim_idle_ms: int
+    max_deliveries: int
+    dlq_key: str
+
+
+class StreamReader:
+    """The one reader of its streams. Called on one thread.
+
+    Args:
+        client: of the server.
+        settings: how to read.
+        streams: keys; nobody else reads them.
+        decoder: of their entries.
+        take: applies entries of one stream in their order.
+        learn: called as learn(venue, symbol) for a symbol that the decoder does not know; whether it does now.
+        on_lost: called as on_lost(key) where entries were trimmed that nobody had applied.
+        node_id: of this process.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        settings: ReadSettings,
+        streams: Sequence[str],
+        decoder: EntryDecoder,
+        take: Callable[[list[HeldEntry]], None],
+        learn: Callable[[str, str], bool],
+        on_lost: Callable[[str], None],
+        node_id: str,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._streams = tuple(streams)
+        self._decoder = decoder
+        self._take = take
+        self._learn = learn
+        self._on_lost = on_lost
+        self.consumer = f"{node_id}.{secrets.token_hex(4)}"
+        """Its name in the group: a process has another one each time it starts."""
+        self._swept_s = self._tidied_s = 0.0
+        self.entries = 0
+        """Entries that were read, those that could not be used among them."""
+        self.dead: Counter[tuple[str, str]] = Counter()
+        """(stream, why) of entries that went to the dead-letter stream."""
+        self.lost: Counter[str] = Counter()
+        """Entries that were trimmed while they were pending, by stream."""
+
+    def open(self) -> None:
+        """Join the group, which begins with the oldest entry there is, and take over what is pending.
+
+        Raises:
+            RedisError: the server is away.
+        """
+        from redis.exceptions import ResponseError
+
+        for key in self._streams:
+            try:
+                self._client.xgroup_create(key, self._settings.group, id="0", mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+        # Nobody else reads these streams: what is pending has no reader any more.
+        self._sweep(0)
+
+    def turn(self, block_ms: int) -> int:
+        """Read what has come, waiting for it at most so long, apply it and acknowledge it; answers how many it were.
+
+        Raises:
+            RedisError: the server is away; what was not acknowledged comes again.
+        """
+        settings = self._settings
+        found: Any = self._client.xreadgroup(
+            settings.group, self.consumer, dict.fromkeys(self._streams, ">"), count=settings.count, block=block_ms
+        )
+        count = 0
+        for key, rows in found.items() if isinstance(found, dict) else found or ():
+            flat = rows[0] if rows and isinstance(rows[0], list) else rows
+            count += self._process(key.decode(), flat)
+        now_s = time.monotonic()
+        if now_s - self._swept_s >= SWEEP_EVERY_S:
+            self._sweep(settings.claim_idle_ms)
+        if now_s - self._tidied_s >= TIDY_EVERY_S:
+            self._tidy(now_s)
+        return count
+
+    def ask(self, venue: str, symbol: str) -> None:
+        """Have the publisher write a book whole."""
+        self._client.publish(RESYNC_CHANNEL, f"{venue}:{symbol}")
+
+    def pending(self) -> dict[str, int]:
+        """Entries that were delivered and not acknowledged, by stream.
+
+        Raises:
+            RedisError: the server is away.
+        """
+        return {key: int(self._client.xpending(key, self._settings.group)["pending"]) for key in self._streams}
+
+    # -- entries ----------------------------------------------------------------------------------------------
+
+    def _process(self, key: str, rows: Rows) -> int:
+        entries: list[tuple[bytes, bytes, HeldEntry]] = []
+        letters: list[tuple[bytes, bytes, str, int]] = []
+        for row_id, fields in rows:
+            data = (fields or {}).get(b"data", b"")
+            try:
+                entries.append((row_id, data, self._decoded(data)))
+            except InvalidEntryError as error:
+                letters.append((row_id, data, f"{error.why}: {error.reason}", 1))
+                self.dead[key, error.why] += 1
+        try:
+            if entries:
+                self._take([entry for _, _, entry in entries])
+        except Exception:
+            # One of them: each by itself. Those that have been applied are known by their numbers.
+            for row_id, data, entry in entries:
+                reason = self._tried(entry)
+                if reason is not None:
+                    letters.append((row_id, data, reason, self._settings.max_deliveries))
+                    self.dead[key, "not_applied"] += 1
+        with self._client.pipeline(transaction=False) as pipe:
+            for row_id, data, reason, deliveries in letters:
+                pipe.xadd(self._settings.dlq_key, {
+                    "reason": reason, "stream_key": key, "stream_id": row_id, "deliveries": deliveries,
+                    "data": data[:KEPT_OF_A_LETTER],
+                })  # fmt: skip
+                if sum(self.dead.values()) <= 1:
+                    _LOG.error("an entry cannot be used: %s", reason, extra=_fields("entry_dead_lettered", row_id))
+            pipe.xack(key, self._settings.group, *(row_id for row_id, _ in rows))
+            pipe.execute()
+        self.entries += len(rows)
+        return len(rows)
+
+    def _decoded(self, data: bytes) -> HeldEntry:
+        try:
+            return self._decoder.decode(data)
+        except InvalidEntryError as error:
+            if error.why != "unknown_instrument" or not self._learn(*self._decoder.whose()):
+                raise
+        return self._decoder.decode(data)
+
+    def _tried(self, entry: HeldEntry) -> str | None:
+        """Why an entry cannot be applied, None = it can."""
+        reason = None
+        for _ in range(self._settings.max_deliveries):
+            try:
+                self._take([entry])
+                return None
+            except Exception as error:
+                reason = f"not_applied: {type(error).__name__}: {error}"
+        return reason
+
+    # -- what others left -------------------------------------------------------------------------------------
+
+    def _sweep(self, idle_ms: int) -> None:
+        """Take over what has been pending for so long; what was trimmed meanwhile is lost (BUS-25, BUS-28)."""
+        self._swept_s = time.monotonic()
+        for key in self._streams:
+            cursor = b"0-0"
+            while True:
+                found: Any = self._client.xautoclaim(
+                    key, self._settings.group, self.consumer, idle_ms, start_id=cursor, count=self._settings.count
+                )
+                cursor, rows, trimmed = found
+                if rows:
+                    self._process(key, rows)
+                if trimmed:
+                    self.lost[key] += len(trimmed)
+                    self._on_lost(key)
+                if cursor == b"0-0":
+                    break
+
+    def _tidy(self, now_s: float) -> None:
+        """Readers that ended long ago, and left nothing behind, are forgotten."""
+        self._tidied_s = now_s
+        for key in self._streams:
+            for other in self._client.xinfo_consumers(key, self._settings.group):
+                name = other["name"].decode()
+                if name != self.consumer and other["pending"] == 0 and other["idle"] > GONE_AFTER_MS:
+                    self._client.xgroup_delconsumer(key, self._settings.group, name)
+
+
+def _fields(event_type: str, stream_id: bytes) -> dict[str, Any]:
+    return with_fields(
+        {
+            "component": "worker",
+            "symbol": None,
+            "lag_ms": None,
+            "stream_id": stream_id.decode(),
+            "event_type": event_type,
+        }
+    )
