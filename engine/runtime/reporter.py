@@ -140,12 +140,19 @@ class Reporter:
                 self.tap.wakeup.wait_for(self._left_s())
                 if self._is_stopping:
                     return
-                started_s = time.monotonic()
-                self.tick(self.now_ms() - self._settle_ms)
-                self._judge(started_s, time.monotonic())
+                self._cycle()
         finally:
             assert self._ended is not None
             self._ended.give(True)
+
+    def _cycle(self) -> None:
+        """One tick; what fails in it is told, and the next one comes all the same (RPT-17)."""
+        started_s = time.monotonic()
+        try:
+            self.tick(self.now_ms() - self._settle_ms)
+        except Exception as error:
+            self._failed("all", "cycle", error)
+        self._judge(started_s, time.monotonic())
 
     def _left_s(self) -> float:
         """Until the next T and the time to settle."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.observability.latency import LatencyHistogram
 from engine.observability.metrics import METRICS, OTHER, STAGE_EDGES_NS, Reading, Sample, page
@@ -159,3 +161,18 @@ def test_a_reading_of_a_small_engine_takes_little() -> None:
         began_ns = time.thread_time_ns()
         metrics(line.engine)
     assert time.thread_time_ns() - began_ns < 50_000_000
+
+
+def test_slo_34_the_alert_rules_are_of_metrics_there_are(project_root: Path) -> None:
+    (group,) = yaml.safe_load((project_root / "docs" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    kinds = {metric.name: metric.kind for metric in METRICS}
+    labels = {metric.name: set(metric.labels) for metric in METRICS}
+    for rule in group["rules"]:
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert rule["annotations"]["summary"]
+        used = re.findall(r"(engine_\w+)(?:\{(\w+)=)?", rule["expr"])
+        assert used, rule["alert"]
+        for written, label in used:
+            name = written.removesuffix("_bucket")
+            assert (kinds[name] == "histogram") == written.endswith("_bucket"), written
+            assert not label or label in labels[name], written

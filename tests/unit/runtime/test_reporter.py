@@ -193,6 +193,38 @@ def test_ticks_are_taken_by_the_clock_until_it_is_stopped(settle: str, newest: s
         assert report["generated_at"].endswith(newest)
 
 
+class Stumbling:
+    """Stands for the analytics: the first two cycles fail."""
+
+    def __init__(self, inner: ReportWorker) -> None:
+        self.inner = inner
+        self.cycles = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def advance(self, now_ms: int) -> None:
+        self.cycles += 1
+        if self.cycles <= 2:
+            raise RuntimeError("no cycle")
+        self.inner.advance(now_ms)
+
+
+def test_rpt_17_a_cycle_that_fails_is_counted_and_the_next_one_comes() -> None:
+    with Market(1, ("BTC",), sets=(*SETS, "reports.fast_period_ms=100")) as market:
+        reporter = Reporter(market.engine)
+        stumbling: Any = Stumbling(reporter.worker)
+        reporter.worker = stumbling
+        reporter.start()
+        deadline_s = time.monotonic() + 10
+        while reporter.cache.get("binance", SYMBOL) is None and time.monotonic() < deadline_s:
+            market.clock.advance(50 * MS)
+            Answer[bool]().get(0.01)
+        reporter.stop()
+        assert reporter.errors == {("all", "cycle"): 2}
+        assert reporter.cache.get("binance", SYMBOL) is not None
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_live_engine_has_reports_while_it_runs_unless_they_are_off(enabled: bool) -> None:
     """``reports.enabled``."""
