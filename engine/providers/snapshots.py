@@ -19,6 +19,8 @@ from engine.schema.enums import BookReason
 RESUBSCRIBED_MAX = 3
 RESUBSCRIBED_WITHIN_S = 60.0
 """A book that was begun anew this often within this long waits before it is again (BOOK-17)."""
+HELD_S = 5.0
+"""One that held for so long since then is lost to something new: it waits a first delay at most, not a longer one."""
 
 QUIET_S = 1.0
 """A symbol that has sent nothing for so long is quiet; a snapshot taken sooner would often be too old to be joined."""
@@ -66,7 +68,7 @@ class SnapshotDesk:
         self._new_backoff = new_backoff
         self._timeout_s = timeout_s
         self._fetches: dict[int, _Fetch] = {}
-        self._renewals: dict[tuple[int, tuple[str, ...]], _Renewal] = {}
+        self._renewals: dict[tuple[int, tuple[str, ...]], Renewal] = {}
         self._due: dict[int, list[str]] = {}
 
     def is_fetching(self, symbol_index: int) -> bool:
@@ -138,12 +140,12 @@ class SnapshotDesk:
         else:
             symbols = self._feed.begun_together(connection.plan, symbol_index)
         key = (connection.number, symbols)
-        renewal = self._renewals.setdefault(key, _Renewal(self._new_backoff()))
+        renewal = self._renewals.setdefault(key, Renewal(self._new_backoff()))
         if not renewal.is_due:
             renewal.is_due = True
             self._scope.start(self._renew(connection, symbols, renewal))
 
-    async def _renew(self, connection: Connection, symbols: tuple[str, ...], renewal: _Renewal) -> None:
+    async def _renew(self, connection: Connection, symbols: tuple[str, ...], renewal: Renewal) -> None:
         await asyncio.sleep(renewal.wait_s(asyncio.get_running_loop().time()))
         renewal.is_due = False
         due = self._due.setdefault(connection.number, [])
@@ -167,21 +169,28 @@ class _Fetch:
         self.again = False
 
 
-class _Renewal:
-    """How often a subscription was made anew of late."""
+class Renewal:
+    """How often a subscription was made anew of late.
+
+    Args:
+        backoff: delays of one that is made anew again and again.
+    """
 
     def __init__(self, backoff: Backoff) -> None:
         self.is_due = False
         self._backoff = backoff
         self._times_s: deque[float] = deque(maxlen=RESUBSCRIBED_MAX)
+        self._begun_s = 0.0
 
     def wait_s(self, now_s: float) -> float:
-        """How long to wait before the next one: nothing, unless there were too many."""
-        too_often = (
-            len(self._times_s) == RESUBSCRIBED_MAX and now_s - self._times_s[0] < RESUBSCRIBED_WITHIN_S
-        )
+        """How long to wait before the next one: nothing, unless there were too many; then longer while none holds."""
+        wait_s = 0.0
+        if len(self._times_s) == RESUBSCRIBED_MAX and now_s - self._times_s[0] < RESUBSCRIBED_WITHIN_S:
+            if now_s - self._begun_s >= HELD_S:
+                self._backoff.step_back()
+            wait_s = self._backoff.next_s()
+        else:
+            self._backoff.reset()
         self._times_s.append(now_s)
-        if too_often:
-            return self._backoff.next_s()
-        self._backoff.reset()
-        return 0.0
+        self._begun_s = now_s + wait_s
+        return wait_s

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
 import pytest
 
-from engine.providers.snapshots import RESUBSCRIBED_MAX
+from engine.providers.backoff import Backoff
+from engine.providers.snapshots import HELD_S, RESUBSCRIBED_MAX, Renewal
 from engine.schema.enums import BookReason
 from tests.unit.providers.coinbase import frames as coinbase
 from tests.unit.providers.kraken import frames as kraken
@@ -185,6 +187,23 @@ def test_a_book_that_fails_again_and_again_waits_BOOK_17() -> None:
             assert len(client.said) == 2 + 2 * RESUBSCRIBED_MAX
 
     on_loop(main())
+
+
+class Longest(Random):
+    """A source of chance that always draws the whole bound."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+@pytest.mark.parametrize(("held_s", "waits_s"), [(0.1, [0, 0, 0, 0.5, 1, 2, 4]), (HELD_S + 0.1, [0, 0, 0, 0.5, 0.5, 0.5, 0.5])])
+def test_a_book_that_held_for_a_while_does_not_wait_longer_each_time_BOOK_17(held_s: float, waits_s: list[float]) -> None:
+    renewal = Renewal(Backoff(0.5, 30.0, Longest()))
+    now_s, waited_s = 1000.0, []
+    for _ in waits_s:
+        waited_s.append(renewal.wait_s(now_s))
+        now_s += waited_s[-1] + held_s
+    assert waited_s == waits_s
 
 
 def test_reasons_of_a_refresh_reach_the_venue_only_where_rest_has_snapshots() -> None:
