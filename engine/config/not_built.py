@@ -54,7 +54,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "bus.coalesce_span_ms": NotBuilt("the choice of the span that updates are merged over"),
     "bus.coordination": NotBuilt("nodes that share the streams by themselves"),
     "reports.workers": NotBuilt("several report workers", off=(1,)),
-    "cache.backend": NotBuilt("serving the reports that workers write", only=("redis",)),
     "telemetry": NotBuilt("the metrics endpoint and traces"),
     "telemetry.trace_sampling": None,
     "telemetry.otlp_endpoint": NotBuilt("the export of traces", off=(None,)),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 import uvloop
 
 from engine.base.clock import Clock
-from engine.base.errors import InternalError
+from engine.base.errors import ConfigError, InternalError
 from engine.base.workers import TaskScope
 from engine.config.sections_providers import ProviderConfig
 from engine.providers.feed import BookRules, Feed
@@ -186,7 +186,13 @@ class LiveEngine:
             self._stack.callback(DeadlineTimer(stage, engine.clock).close)
         engine.post = asyncio.get_running_loop().call_soon_threadsafe
         self._stack.callback(setattr, engine, "post", None)
-        if engine.config.reports.enabled and self._providers:
+        if engine.config.cache.backend == "redis" and engine.config.bus.backend != "redis":
+            raise ConfigError(
+                "cache.backend redis holds what workers write, and bus.backend is inprocess: nobody would write",
+                op="reports.start",
+                hint="set bus.backend redis and start `engine-run worker`, or cache.backend inprocess",
+            )
+        if engine.config.reports.enabled and engine.config.cache.backend != "redis" and self._providers:
             from engine.runtime.reporter import Reporter  # an engine without reports starts the sooner
 
             self.reporter = Reporter(engine, self._providers)

@@ -122,7 +122,11 @@ class Service:
         self._config = config
         self._on_ready = on_ready
         self._has_surface = has_surface and config.api.enabled
-        has_reports = config.reports.enabled and any(one.enabled for one in config.providers)
+        has_reports = (
+            config.reports.enabled
+            and config.cache.backend != "redis"
+            and any(one.enabled for one in config.providers)
+        )
         self._has_site = has_surface and has_reports and config.mcp.enabled
         self._takes_orders = takes_orders
         self._stopped = asyncio.Event()

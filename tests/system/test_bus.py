@@ -115,6 +115,12 @@ def worker(folder: Path, url: str, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def asked(folder: Path, url: str, *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine", *args, "--set", "cache.backend=redis"]
+    env = {**os.environ, "ENGINE_REDIS_URL": url}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
 def answer(url: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(url, timeout=5) as found:
@@ -138,8 +144,10 @@ def test_cli_19_three_workers_write_the_reports_of_a_run(tmp_path: Path, project
             ready = [json.loads(one.stdout.readline())["ready"] for one in workers if one.stdout is not None]
             assert [told["streams"] for told in ready] == [2, 4, 2]
             assert sum(told["symbols"] for told in ready) == 3
-            code, _, err = run(tmp_path, kept.url, entries=3000, at=kept)
+            code, out, err = run(tmp_path, kept.url, "--set", "cache.backend=redis", entries=3000, at=kept)
             assert code == 0, err
+            # The engine itself computes none: the workers do.
+            assert "engine_report_publish_total" not in json.loads(out.splitlines()[-1])["metrics"]
             reports: dict[str, Any] = {}
             while len(reports) < len(pairs):
                 for name in pairs:
@@ -166,6 +174,14 @@ def test_cli_19_three_workers_write_the_reports_of_a_run(tmp_path: Path, project
                 assert value(metrics, "engine_stream_dlq_total") == 0
                 assert value(metrics, "engine_redis_up") == 1
             assert read == sum(kept.client.xlen(key) for key in kept.client.keys("nt:*:*") if b"meta" not in key and b"instr" not in key)
+            shown = asked(tmp_path, kept.url, "report", "kraken:BTC-USD", "--format", "json")
+            assert shown.returncode == 0, shown.stderr
+            told_now = json.loads(shown.stdout)
+            assert told_now["resolved"]["rule"] == "exact"
+            assert told_now["ingestion"]["fresh"] in (True, False)
+            assert told_now["writer"] == reports["kraken:BTC-USD"]["writer"]
+            unknown = asked(tmp_path, kept.url, "report", "XRP-USD")
+            assert (unknown.returncode, "XRP-USD" in unknown.stderr) == (2, True)
             for one in workers:
                 one.send_signal(signal.SIGTERM)
             assert [one.wait(timeout=30) for one in workers] == [0, 0, 0]

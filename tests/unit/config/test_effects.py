@@ -530,6 +530,7 @@ ELSEWHERE = {
     "bus.max_entry_bytes": f"{_WORKER}bus_26_bad_entries_go_to_the_dead_letters_and_hold_nothing_up",
     "bus.dlq_key": f"{_WORKER}bus_26_bad_entries_go_to_the_dead_letters_and_hold_nothing_up",
     "cache.url_env": f"{_WORKER}rpt_16_reports_live_as_long_as_is_set_and_wait_for_their_server",
+    "cache.backend": "tests/system/test_bus.py::test_cli_19_three_workers_write_the_reports_of_a_run",
     "cache.url": f"{_SERVED}cli_21_the_address_is_the_configured_one",
     "mcp.enabled": f"{_SERVED}mcp_enabled_false_serves_no_reports",
     "mcp.transport": f"{_SERVED}a_transport_or_a_cache_that_is_not_for_a_running_engine_is_refused",
