@@ -9,7 +9,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -234,39 +233,6 @@ class Quiet:
 
     def on_event(self, event: Any, ctx: Any) -> None:
         """Nothing to do."""
-
-
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("venue", list(SYMBOLS))
-def test_jrn_05_killed_at_any_moment_each_order_is_at_the_venue_at_most_once_and_none_is_forgotten(venue: str, tmp_path: Path) -> None:
-    """Four kills within half a second of six submits; those of before are asked for again each time."""
-    ids = [f"storm{number}" for number in range(24)]
-    moment = Random(20_240_809)
-    # Five starts within seconds are more private calls than Kraken lets a key make in a minute.
-    with simulator("--venues", venue, "--unlimited") as addresses:
-        for round_number in range(4):
-            with engine_at(tmp_path, addresses, venue) as it:
-                it.until(lambda: it.told("RiskControl")[-1:] and it.told("RiskControl")[-1]["status"] == "cleared")
-                it.do("storm", ids=ids[6 * round_number : 6 * round_number + 6] + ids[: 6 * round_number])
-                pass_s(moment.random() * (0.1 + 0.15 * round_number))
-                it.process.kill()
-                it.process.wait()
-            (tmp_path / "todo.jsonl").unlink()
-            (tmp_path / "told.jsonl").rename(tmp_path / f"told{round_number}.jsonl")
-        with engine_at(tmp_path, addresses, venue) as it:
-            it.reconciled()
-            it.do("storm", ids=ids)
-            it.until(lambda: len(it.results("submit_order")) == len(ids))
-            it.until(lambda: all(it.states(name) for name in ids))
-            placed = it.at_venue()
-            assert len({order["client_id"] for order in placed}) == len(placed) <= len(ids)
-            known = {order["id"] for order in placed}
-            for name in ids:
-                last = it.told("ExecReport", name)[-1]
-                assert last["is_open"] is (last["venue_order_id"] in known), (name, last)
-            it.do("cancel_all")
-            it.until(lambda: all(not it.told("ExecReport", name)[-1]["is_open"] for name in ids))
-            assert all(order["status"] in ("canceled", "cancelled") for order in it.at_venue())
 
 
 def account(told: list[dict[str, Any]]) -> dict[str, Decimal]:
