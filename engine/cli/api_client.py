@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,11 +38,13 @@ class ApiClient:
     Args:
         url: where it answers.
         token: shown with every request; empty = none is known.
+        certificate: believed besides those that this machine believes; None = no other.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, certificate: str | None = None) -> None:
         self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._tls = _trusting(certificate)
 
     def ask(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None,
@@ -72,7 +75,7 @@ class ApiClient:
         try:
             async with (
                 aiohttp.ClientSession(timeout=limit, headers=self._headers) as session,
-                session.request(method, self.url + path, params=query, data=data) as response,
+                session.request(method, self.url + path, params=query, data=data, ssl=self._tls) as response,
             ):
                 return _taken(response.status, await response.read(), taken)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -90,7 +93,7 @@ class ApiClient:
         try:
             async with (
                 aiohttp.ClientSession(timeout=limit, headers=headers) as session,
-                session.get(self.url + path, params=_set(query)) as response,
+                session.get(self.url + path, params=_set(query), ssl=self._tls) as response,
             ):
                 if response.status != 200:
                     _taken(response.status, await response.read(), ())
@@ -119,7 +122,24 @@ def client_of(flags: Flags) -> ApiClient:
     api = config.api
     configured = f"{'http' if api.tls_cert is None else 'https'}://{api.host}:{api.port}"
     url = flags.api or _read(state / ADDRESS_FILE) or configured
-    return ApiClient(url, os.environ.get(api.token_env) or _read(state / TOKEN_FILE))
+    return ApiClient(url, os.environ.get(api.token_env) or _read(state / TOKEN_FILE), api.tls_cert)
+
+
+def _trusting(certificate: str | None) -> ssl.SSLContext | bool:
+    """How a server is verified: the engine's own certificate is believed, whoever has signed it.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if certificate is None:
+        return True
+    context = ssl.create_default_context()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise errors.ConfigError(f"api.tls_cert {certificate} cannot be used: {error}", op="ctl") from error
+    return context
 
 
 def _read(path: Path) -> str:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,14 +99,24 @@ class Desk:
     url: str
     ready: dict[str, Any]
     contract: Contract | None = None
+    trusted: Path | None = None
+    """The certificate that is believed, where the surface speaks TLS."""
+
+    def _connection(self) -> http.client.HTTPConnection:
+        at = urlsplit(self.url)
+        host = "127.0.0.1" if at.hostname == "0.0.0.0" else at.hostname or ""
+        if self.trusted is None:
+            return http.client.HTTPConnection(host, at.port, timeout=20)
+        context = ssl.create_default_context(cafile=str(self.trusted))
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return http.client.HTTPSConnection(host, at.port, timeout=20, context=context)
 
     def ask(
         self, method: str, path: str, body: Any = None, *, token: str | None = FULL, raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answered:
         """One request on a connection of its own; ``headers`` may replace Host."""
-        at = urlsplit(self.url)
-        connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=20)
+        connection = self._connection()
         sent = {"Authorization": f"Bearer {token}"} if token else {}
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         try:
@@ -136,7 +147,8 @@ class Desk:
 
 @contextmanager
 def desk(
-    folder: Path, *sets: str, config: Mapping[str, Any] = CONFIG, flags: Sequence[str] = ("--simulated-providers",), **env: str
+    folder: Path, *sets: str, config: Mapping[str, Any] = CONFIG, flags: Sequence[str] = ("--simulated-providers",),
+    trusted: Path | None = None, **env: str,
 ) -> Iterator[Desk]:
     """An engine on simulated venues, ready; killed at the end if it still runs."""
     (folder / "engine.yaml").write_text(json.dumps(config))
@@ -149,7 +161,7 @@ def desk(
             line = process.stdout.readline()
             assert line, process.communicate()[1]
             ready = json.loads(line)["ready"]
-            found = Desk(process, folder, ready["api"], ready)
+            found = Desk(process, folder, ready["api"], ready, trusted=trusted)
             token = {**TOKENS, **env}["DESK_TOKEN"] or (folder / "engine-state" / "api.token").read_text()
             found.contract = Contract(found.ask("GET", "/openapi.json", token=token).body)
             yield found

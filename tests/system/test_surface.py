@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.system.surface_kit import CONFIG, FULL, READ, TAPE, TOKENS, Desk, desk
+from tests.system.surface_kit import CONFIG, FULL, READ, TAPE, TOKENS, Answered, Desk, desk
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
 
@@ -185,6 +188,30 @@ def test_api_03_a_body_past_the_limit_is_413(running: Desk) -> None:
     answer = running.ask("POST", "/control/set-trading-mode", body)
     assert (answer.status, answer.error["code"]) == (413, "invalid_request")
     assert running.ask("POST", "/control/set-trading-mode", {**body, "message_id": "x" * 65}).status == 400
+
+
+def test_api_03_the_sixty_fifth_request_in_flight_is_503_and_the_next_one_is_not(running: Desk) -> None:
+    """Sixty-four that never send their bodies; once one of them goes there is room again."""
+    at = urlsplit(running.url)
+    head = f"PUT /log-level HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {FULL}\r\nContent-Length: 40\r\n\r\n".encode()
+    with ExitStack() as stack:
+        waiting = []
+        for _ in range(64):
+            waiting.append(stack.enter_context(socket.create_connection((at.hostname or "", at.port or 0), timeout=10)))
+            waiting[-1].sendall(head)
+        refused = _until_status(running, 503)
+        assert (refused.error["code"], "64 requests are in flight" in refused.error["message"]) == ("unavailable", True)
+        waiting[0].close()
+        _until_status(running, 200)
+
+
+def _until_status(running: Desk, status: int) -> Answered:
+    """What /consumers answers once it answers so: what is sent on other connections takes a moment to be seen."""
+    for _ in range(500):
+        found = running.ask("GET", "/consumers")
+        if found.status == status:
+            return found
+    raise AssertionError(f"it does not answer {status}")
 
 
 def test_api_03_a_trace_id_comes_back_and_is_made_where_none_is_given(running: Desk) -> None:

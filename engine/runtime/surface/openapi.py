@@ -86,7 +86,8 @@ def _operation(route: Route, components: dict[str, Any], answer: dict[str, Any])
     inside = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in route.names]
     fields = components[route.query.__name__].get("properties", {})
     asked = [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in fields.items()]
-    refusals = _ANYWHERE | {status: _ALSO[status] for status in route.refusals}
+    repeatable = (409,) if route.body is not None and "message_id" in route.body.__struct_fields__ else ()
+    refusals = _ANYWHERE | {status: _ALSO[status] for status in (*route.refusals, *repeatable)}
     if route.access is Access.OPEN:
         refusals = {status: text for status, text in refusals.items() if status not in (403, 404, 413)}
     found: dict[str, Any] = {
