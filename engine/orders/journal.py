@@ -43,6 +43,7 @@ class Journal:
         state_dir: where its file lies unless the section names one.
         dedupe_retention_s: how long an ended order's id stays taken.
         on_state: called on the loop as on_state(works, cause) when it begins or ceases to work.
+        on_kept: called on the loop as on_kept(report_no): every report up to it is committed.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Journal:
         *,
         dedupe_retention_s: int,
         on_state: Callable[[bool, str], None] | None = None,
+        on_kept: Callable[[int], None] | None = None,
         schema: Schema = SCHEMA,
     ) -> None:
         self.path = Path(config.path) if config.path is not None else state_dir / FILE_NAME
@@ -67,6 +69,7 @@ class Journal:
         self._queue_max = config.queue_max
         self._clock = clock
         self._on_state = on_state
+        self._on_kept = on_kept
         self._thread: JournalThread | None = None
         self._counted: JournalThread | None = None
         """Whose counts are told; they stay when it has ended."""
@@ -80,6 +83,11 @@ class Journal:
     def is_available(self) -> bool:
         """Whether an order can be taken now."""
         return self._failure is None and self._thread is not None and self._thread.queued < self._queue_max
+
+    @property
+    def works(self) -> bool:
+        """Whether what is said to it is committed before long."""
+        return self._failure is None and self._thread is not None
 
     @property
     def cause(self) -> str:
@@ -179,7 +187,7 @@ class Journal:
     def report(self, record: ReportRecord) -> int:
         """Keep a report; returns its number, which grows for the life of the file."""
         self._report_no += 1
-        self._put(partial(_report, self._report_no, record))
+        self._put(partial(_report, self._report_no, record), self._report_no)
         return self._report_no
 
     def delivered(self, consumer_id: str, report_no: int) -> None:
@@ -217,14 +225,16 @@ class Journal:
         thread.put(Job(work, answer))
         return await answer
 
-    def _put(self, work: Callable[[JournalStore], Any]) -> None:
+    def _put(self, work: Callable[[JournalStore], Any], report_no: int = 0) -> None:
         thread = self._thread
         if thread is None or thread.queued >= ROOM_FOR_THE_REST * self._queue_max:
             self._unwritten += 1
         else:
-            thread.put(Job(work))
+            thread.put(Job(work, None, report_no))
 
-    def _done(self, answers: list[tuple[asyncio.Future[Any], Any]], failure: JournalError | None) -> None:
+    def _done(
+        self, answers: list[tuple[asyncio.Future[Any], Any]], failure: JournalError | None, kept_report_no: int
+    ) -> None:
         was, self._failure = self._failure, failure
         if self._on_state is not None and (was is None) != (failure is None):
             self._on_state(failure is None, "" if failure is None else failure.reason)
@@ -235,6 +245,8 @@ class Journal:
                 answer.set_exception(found)
             else:
                 answer.set_result(found)
+        if self._on_kept is not None:
+            self._on_kept(kept_report_no)
 
 
 def _report(report_no: int, record: ReportRecord, store: JournalStore) -> None:

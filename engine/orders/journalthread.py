@@ -39,10 +39,16 @@ PURGE_EVERY_NS = 60 * NS
 
 @dataclass(slots=True)
 class Job:
-    """One thing to do with the store. *answer*: who waits for its commit; then it is not tried twice."""
+    """One thing to do with the store.
+
+    Attributes:
+        answer: who waits for its commit; then it is not tried twice.
+        report_no: of a report: those that are committed are told of by number.
+    """
 
     work: Callable[[JournalStore], Any]
     answer: asyncio.Future[Any] | None = None
+    report_no: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,8 @@ class JournalThread:
     """Runs jobs in order, from its making to stop(); *ended* tells the loop that it has let go of the file.
 
     Args:
-        on_done: called on the loop after each group, as on_done(futures and what they get, what does not work).
+        on_done: called on the loop after each group, as on_done(futures and what they get, what does not work, number
+            of the last report that is committed).
     """
 
     def __init__(
@@ -74,7 +81,7 @@ class JournalThread:
         keeping: Keeping,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        on_done: Callable[[list[tuple[asyncio.Future[Any], Any]], JournalError | None], None],
+        on_done: Callable[[list[tuple[asyncio.Future[Any], Any]], JournalError | None, int], None],
     ) -> None:
         self._keeping = keeping
         self._clock = clock
@@ -92,6 +99,7 @@ class JournalThread:
         self._store: JournalStore | None = None
         self.commits = self.writes = self.failures = self.purged = self.group_max = 0
         self.commit_ns = LatencyHistogram()
+        self._kept_report_no = 0
         self.ended: asyncio.Future[None] = loop.create_future()
         start_thread("journal", self._run)
 
@@ -277,6 +285,7 @@ class JournalThread:
         self.writes += len(jobs)
         self.group_max = max(self.group_max, len(jobs))
         self.commit_ns.add(took_ns)
+        self._kept_report_no = max(self._kept_report_no, max((job.report_no for job in jobs), default=0))
         self._tell(answers)
 
     def _failed(self, jobs: list[Job], error: JournalError) -> bool:
@@ -318,7 +327,7 @@ class JournalThread:
         return count == PURGE_ORDERS
 
     def _tell(self, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
-        self._on_loop(self._on_done, answers, self._failure)
+        self._on_loop(self._on_done, answers, self._failure, self._kept_report_no)
 
     def _on_loop(self, work: Callable[..., None], *arguments: Any) -> None:
         # A loop that has ended has nobody left who waits.

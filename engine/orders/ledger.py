@@ -87,8 +87,6 @@ class Ledger:
         self._rooms: dict[str, RoomPort] = {}
         self._claims: dict[str, Claim] = {}
         self.counts = OrderCounts()
-        self.on_told: Callable[[str, int, bytes], None] = lambda consumer_id, report_no, body: None
-        """Called with the owner, the number and the JSON of each report that is told."""
         self.on_doubt: Callable[[Track], None] = lambda track: None
         """Called with an order of which a venue says what does not fit together."""
 
@@ -191,7 +189,7 @@ class Ledger:
             self._claims = {wire: claim for wire, claim in self._claims.items() if self.tracker.knows(wire)}
         return count
 
-    def _keep(self, track: Track, done: Transition, report: VenueReport, body: bytes) -> None:
+    def _keep(self, track: Track, done: Transition, report: VenueReport, body: bytes) -> int:
         order = done.order
         fill = None
         if done.last_qty_raw:
@@ -218,7 +216,7 @@ class Ledger:
             )
         )
         track.last_report = None if order.state.is_terminal else body
-        self.on_told(order.request.consumer_id, report_no, body)
+        return report_no
 
     def _tell_odd(self, was: Order, done: Transition) -> None:
         order = done.order

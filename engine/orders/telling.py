@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from engine.base.errors import InternalError
 from engine.base.ids import instrument_id
@@ -41,34 +42,49 @@ class Teller:
         recycler: the pools; those of critical kinds never refuse.
         offer: lets a published event go to the first stage.
         now_ns: the engine's clock.
+        hold: called as hold(report_no, go): calls go() once the journal has that report; see Outbox.put().
     """
 
-    def __init__(self, recycler: Recycler, offer: Callable[[Lease], None], now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        recycler: Recycler,
+        offer: Callable[[Lease], None],
+        now_ns: Callable[[], int],
+        hold: Callable[[int, Callable[[], None]], None],
+    ) -> None:
         self._recycler = recycler
         self._offer = offer
         self._now_ns = now_ns
+        self._hold = hold
         self._numbers: Counter[tuple[EventType, int]] = Counter()
+        self.on_told: Callable[[str, int, bytes], None] = lambda consumer_id, report_no, body: None
+        """Called with the owner, the number and the JSON of each report, when it goes."""
 
-    def report(self, done: Transition, told: VenueReport, keep: Callable[[bytes], None]) -> None:
-        """Tell what a report made of an order.
+    def report(self, done: Transition, told: VenueReport, keep: Callable[[bytes], int]) -> None:
+        """Tell what a report made of an order, once the journal has it.
 
         Args:
             done: what it made of it.
             told: the report itself.
-            keep: takes the event's JSON before anybody sees the event.
+            keep: gives the event's JSON to the journal, and returns the report's number there.
         """
         asked = done.order.request
         lease = self._lease(EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol))
         try:
             self._fill(lease, done, told)
             lease.fill("ts_emit_ns", self._now_ns())
-            keep(to_json(lease.event()))
+            body = to_json(lease.event())
+            report_no = keep(body)
         except BaseException:
             lease.publish()
             lease.release()
             self._numbers[EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol)] -= 1
             raise
         lease.publish()
+        self._hold(report_no, partial(self._report_goes, lease, asked.consumer_id, report_no, body))
+
+    def _report_goes(self, lease: Lease, consumer_id: str, report_no: int, body: bytes) -> None:
+        self.on_told(consumer_id, report_no, body)
         self._offer(lease)
 
     @staticmethod
@@ -110,6 +126,10 @@ class Teller:
 
     def again(self, event: Event) -> None:
         """Tell a report again that nobody confirmed before a restart, as it was, marked *reconciled*."""
+        # Behind those that wait: it has a later number in its stream.
+        self._hold(0, partial(self._again, event))
+
+    def _again(self, event: Event) -> None:
         lease = self._lease(EventType.EXEC_REPORT, event.instrument_id)
         for name in _COPIED:
             lease.fill(name, getattr(event, name))

@@ -18,6 +18,7 @@ from engine.orders.idempotency import TakenIds
 from engine.orders.journal import Journal
 from engine.orders.ledger import Ledger
 from engine.orders.limits import replaced
+from engine.orders.outbox import Outbox
 from engine.orders.reconcile import Reconciler
 from engine.orders.records import Recovered
 from engine.orders.refusals import RiskChange, hold_change
@@ -154,12 +155,13 @@ class LiveOrders:
         self.gateways = Gateways(self._enabled, sessions)
         self.journal = Journal(
             config.journal, Path(config.engine.state_dir), engine.clock,
-            dedupe_retention_s=config.orders.dedupe_retention_s, on_state=self._journal_became,
+            dedupe_retention_s=config.orders.dedupe_retention_s, on_state=self._journal_became, on_kept=self._kept,
         )  # fmt: skip
+        self.outbox = Outbox(lambda: self.journal.works, now_ns)
         self.risk = Risk(
             config.risk, engine.clock, engine.shelf, on_change=self._risk_changed, keep=self.journal.risk_state
         )
-        self.teller = Teller(engine.recycler, engine.offer_made, now_ns)
+        self.teller = Teller(engine.recycler, engine.offer_made, now_ns, self.outbox.put)
         self.wire_ids = WireIds(config.engine.namespace)
         self.ledger = Ledger(
             Tracker(self._ids_kept_ns),
@@ -189,7 +191,7 @@ class LiveOrders:
         )
         self.reconciler.on_overdue = self._overdue
         self.deliveries = Deliveries(engine.runners, self.teller, self.journal.delivered, self.desk.open_tracks)
-        self.ledger.on_told = self.deliveries.told
+        self.teller.on_told = self.deliveries.told
 
     # -- start and end ----------------------------------------------------------------------------------------
 
@@ -221,6 +223,9 @@ class LiveOrders:
         self._engine.commands.orders.desk = None
         self._engine.catalogue.on_kept = lambda record: None
         self._engine.audience.on_joined = lambda consumer_id: None
+        with suppress(JournalError):
+            await self.journal.settled()
+        self.outbox.flush()
         self.deliveries.confirm()
         await self.journal.close()
 
@@ -251,6 +256,12 @@ class LiveOrders:
             self.risk.do_work(now_ns)
             self.ledger.forget(now_ns)
             self.deliveries.confirm()
+            if count := self.outbox.let_overdue_go():
+                late = f"{count} reports are told before they are kept: the disk takes more than a second"
+                self._engine.reporting.tell("journal.failed", operation="commit", error=late)
+
+    def _kept(self, report_no: int) -> None:
+        self.outbox.kept(report_no)
 
     # -- what holds orders back -------------------------------------------------------------------------------
 
@@ -269,6 +280,7 @@ class LiveOrders:
     def _journal_became(self, works: bool, cause: str) -> None:
         self.risk.set_journal(works)
         if not works:
+            self.outbox.flush()
             self._engine.reporting.tell("journal.failed", operation="commit", error=cause)
 
     def _risk_changed(self, change: RiskChange) -> None:

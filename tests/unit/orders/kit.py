@@ -73,8 +73,8 @@ def config(**changes: Any) -> JournalConfig:
 
 
 def journal_in(folder: Path, clock: ManualClock | None = None, **changes: Any) -> Journal:
-    """A journal in *folder*: settings by name, *on_state* and *schema* besides."""
-    own = {name: changes.pop(name) for name in ("on_state", "schema") if name in changes}
+    """A journal in *folder*: settings by name, *on_state*, *on_kept* and *schema* besides."""
+    own = {name: changes.pop(name) for name in ("on_state", "on_kept", "schema") if name in changes}
     return Journal(config(**changes), folder, clock or ManualClock(START_NS), dedupe_retention_s=3600, **own)
 
 

@@ -12,6 +12,7 @@ from engine.orders.telling import Teller
 from engine.runtime.deliveries import Deliveries
 from engine.schema.enums import EventFlag
 from engine.schema.order import ReportKind, VenueReport
+from tests.unit.orders.desk_kit import at_once
 from tests.unit.orders.orderkit import report, track
 from tests.unit.runtime.engine_kit import TradeEngine
 from tests.unit.runtime.test_report_delivery import Notes
@@ -26,9 +27,10 @@ class Line(TradeEngine):
         super().__init__()
         self.open: list[Track] = []
         self.delivered: list[tuple[str, int]] = []
-        self.teller = Teller(self.engine.recycler, self.engine.offer_made, self.clock.now)
+        self.teller = Teller(self.engine.recycler, self.engine.offer_made, self.clock.now, at_once)
         self.deliveries = Deliveries(self.engine.runners, self.teller, lambda name, number: self.delivered.append((name, number)),
                                      lambda name: [one for one in self.open if one.order.request.consumer_id == name])  # fmt: skip
+        self.teller.on_told = self.deliveries.told
         self.engine.audience.on_joined = self.deliveries.joined
         self.report_no = 0
         self.bodies: list[bytes] = []
@@ -49,11 +51,11 @@ class Line(TradeEngine):
             self.engine.dispatcher.deliver()
 
     def _keep(self, one: Track, done: Any) -> Any:
-        def keep(body: bytes) -> None:
+        def keep(body: bytes) -> int:
             self.report_no += 1
             self.bodies.append(body)
             one.last_report = None if done.order.state.is_terminal else body
-            self.deliveries.told(one.order.request.consumer_id, self.report_no, body)
+            return self.report_no
 
         return keep
 

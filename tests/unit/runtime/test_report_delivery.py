@@ -14,6 +14,7 @@ from engine.schema.codec import from_json
 from engine.schema.enums import EventFlag
 from engine.schema.event import Event
 from engine.schema.order import Anomaly, Breach, OrderState, Reason, ReportKind, RiskControlKind, RiskScope, RiskStatus
+from tests.unit.orders.desk_kit import at_once
 from tests.unit.orders.orderkit import report, track
 from tests.unit.runtime.engine_kit import TradeEngine
 
@@ -37,13 +38,17 @@ class Desk(TradeEngine):
         self.engine.add_consumer("mm1", self.owner, mode=mode)
         self.engine.add_consumer("watcher", self.all, mode=mode, takes_all_reports=True)
         self.engine.add_consumer("other", self.none, mode=mode)
-        self.teller = Teller(self.engine.recycler, self.engine.offer_made, self.clock.now)
+        self.teller = Teller(self.engine.recycler, self.engine.offer_made, self.clock.now, at_once)
         self.kept: list[bytes] = []
+
+    def _keep(self, body: bytes) -> int:
+        self.kept.append(body)
+        return len(self.kept)
 
     def tell(self, *reports: Any, **order: Any) -> None:
         one = track(**order)
         for told in reports:
-            self.teller.report(apply(one, told, 11), told, self.kept.append)
+            self.teller.report(apply(one, told, 11), told, self._keep)
         self.engine.dispatcher.deliver()
 
 
