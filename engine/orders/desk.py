@@ -46,6 +46,7 @@ from engine.schema.order import (
     VenueReport,
 )
 
+NS_PER_MS = 1_000_000
 OLDER_BY_NS = 600 * 1_000_000_000
 """What a venue calls older than an order by so much is another order: its clock and ours may differ by less."""
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -172,6 +173,7 @@ class OrderDesk:
         gateway = self._gateways[request.provider]
         style = gateway.wire_id_style
         consumer_id, client_id = request.consumer_id, request.client_order_id
+        since_ns = self._now_ns()
         try:
             intended = await self._journal.intent(
                 request, lambda use_no: self._wire_ids.encode(consumer_id, client_id, style, use_no)
@@ -197,7 +199,7 @@ class OrderDesk:
             updated_ns=now_ns,
         )
         track = self.ledger.open(claim, order, room)
-        refusal = self._held_back(request)
+        refusal = self._held_back(request, since_ns)
         if refusal is not None:
             self.ledger.withdraw(claim)
             done(self._refused(request, refusal))
@@ -205,10 +207,13 @@ class OrderDesk:
         outcome = await self._send(gateway, track, room)
         done(self._settle(claim, track, outcome))
 
-    def _held_back(self, request: OrderRequest) -> SubmitReason | None:
+    def _held_back(self, request: OrderRequest, since_ns: int) -> SubmitReason | None:
         """What has come between, while the journal wrote."""
         if not self._is_trading(request.consumer_id) and not planted("orders.no_second_switch"):
             return SubmitReason(code="unavailable", breach=Breach.TRADING_OFF, text="trading is off for this consumer")
+        if self._now_ns() - since_ns > request.timeout_ms * NS_PER_MS:
+            text = "the journal took longer than the order may take"
+            return SubmitReason(code="unavailable", breach=Breach.JOURNAL_UNAVAILABLE, text=text)
         return self._refusal_now(request)
 
     async def _send(self, gateway: OrderGateway, track: Track, room: RoomPort) -> SendOutcome:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.system.test_account_cli import KEYS, control
@@ -15,7 +16,9 @@ from tests.system.test_run_cli import running, simulator
 
 SYMBOLS = {"binance": "BTC-USDT", "coinbase": "BTC-USD", "kraken": "BTC-USD"}
 DESK = '''
+import ctypes
 import json
+import os
 import pathlib
 import time
 
@@ -27,6 +30,7 @@ class Driven:
 
     def __init__(self, notes, todo):
         self.book, self.out, self.todo, self.done = engine.Book(), open(notes, "a"), pathlib.Path(todo), 0
+        self.lags_ns = []
 
     def on_batch(self, events, ctx):
         for event in events:
@@ -35,6 +39,7 @@ class Driven:
                 self.out.flush()
             elif self.book.apply(event):
                 self.symbol = event.symbol
+                self.lags_ns.append(event.lag_ns)
         if self.book.is_valid and self.todo.exists():
             lines = self.todo.read_text().splitlines()
             for line in lines[self.done:]:
@@ -63,6 +68,14 @@ class Driven:
         for number in range(count):
             self.do_rest(ctx, f"flip{number}")
         ctx.set_trading_mode(False)
+
+    def do_disk(self, ctx, kind, delay_us=0):
+        ctypes.CDLL(os.environ["LD_PRELOAD"]).fault_set(kind, 0, delay_us)
+        self.lags_ns = []
+
+    def do_lags(self, ctx):
+        self.out.write(json.dumps({"type": "Lags", "lags_ns": self.lags_ns}) + chr(10))
+        self.out.flush()
 
     def do_cancel(self, ctx, id):
         ctx.cancel(id)
@@ -154,11 +167,12 @@ class Trading:
 
 @contextmanager
 def engine_at(
-    folder: Path, addresses: dict[str, Any], venue: str, sets: Sequence[str] = (), flags: Sequence[str] = (), **options: Any
+    folder: Path, addresses: dict[str, Any], venue: str, sets: Sequence[str] = (), flags: Sequence[str] = (),
+    env: Mapping[str, str] = MappingProxyType({}), **options: Any,
 ) -> Iterator[Trading]:
     path = written(folder, venue, addresses, **options)
     more = [word for text in ("dlq.path=dead.jsonl", *sets) for word in ("--set", text)]
-    with running(path, "--json", *flags, *more, cwd=folder, **KEYS) as (process, ready):
+    with running(path, "--json", *flags, *more, cwd=folder, **KEYS, **env) as (process, ready):
         assert '"ready"' in ready, process.stderr.read() if process.stderr else ""
         yield Trading(folder, process, addresses, venue)
 

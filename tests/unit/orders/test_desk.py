@@ -370,6 +370,27 @@ def test_an_anomaly_is_told_by_what_is_usual_for_the_order(tif: str, severity: s
     run(tale)
 
 
+def test_jrn_03_an_order_that_the_journal_keeps_waiting_past_its_time_out_does_not_go_out() -> None:
+    async def tale(story: Story) -> None:
+        for name, late_ms in (("in time", 10_000), ("late", 10_001)):
+            story.journal.gate.clear()
+            story.submit(name.replace(" ", "_"), timeout_ms=10_000)
+            await story.turn()
+            story.clock.advance(late_ms * 1_000_000)
+            story.journal.gate.set()
+            await story.turn()
+        first, second = story.replies
+        assert first.status is SubmitStatus.SUBMITTED
+        assert (second.status, second.reason and second.reason.breach) == (SubmitStatus.REJECTED, Breach.JOURNAL_UNAVAILABLE)
+        assert len(story.gateway.placed) == 1
+        assert story.journal.names()[-1] == "withdraw"
+        story.submit("late", timeout_ms=10_000)                # its id is free
+        await story.turn()
+        assert story.replies[-1].status is SubmitStatus.SUBMITTED
+
+    run(tale)
+
+
 @pytest.mark.parametrize(("assets", "anomalies"), [(6, ["fill_before_ack"]), (16, ["fill_before_ack"]), (20, ["fill_before_ack", "fees_cut"])])
 def test_evt_16_a_report_tells_every_fee_and_says_so_where_it_cannot(assets: int, anomalies: list[str]) -> None:
     """Those of one asset are one; the order and the journal have them all."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shlex
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,9 +17,9 @@ import pytest
 from engine.base.errors import JournalError
 from engine.orders.records import Recovered
 from engine.schema.order import OrderState
+from tests.unit.orders.faultydisk import compiled
 from tests.unit.orders.kit import fill, journal_in, opened, request, wire
 
-HERE = Path(__file__).resolve().parent
 WORLD = "tests.unit.orders.disk_world"
 KILL_BEFORE, KILL_WITHIN = "1", "2"
 NAMES = ["a0", "a1", "a2", "b0", "b1", "b2", "b3", "b4"]
@@ -31,12 +29,7 @@ NAMES = ["a0", "a1", "a2", "b0", "b1", "b2", "b3", "b4"]
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The disk that fails, compiled."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("its calls are caught by LD_PRELOAD")
-    built = tmp_path_factory.mktemp("disk") / "faultydisk.so"
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-    subprocess.run([*compiler, "-shared", "-fPIC", "-O1", "-o", built, HERE / "faultydisk.c", "-ldl"], check=True)
-    return built
+    return compiled(tmp_path_factory.mktemp("disk"))
 
 
 @pytest.fixture
