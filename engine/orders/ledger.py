@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -156,7 +157,7 @@ class Ledger:
             counts.duplicates[provider] += 1
             return done
         try:
-            self._teller.report(done, report, lambda body: self._keep(track, done, report, body))
+            self._teller.report(done, report, partial(self._keep, done, report), partial(self._goes, track, done))
         except BaseException:
             # Nobody was told: it never came, so that the next one has the next number.
             track.order, track.identified_raw = was, identified_raw
@@ -189,7 +190,11 @@ class Ledger:
             self._claims = {wire: claim for wire, claim in self._claims.items() if self.tracker.knows(wire)}
         return count
 
-    def _keep(self, track: Track, done: Transition, report: VenueReport, body: bytes) -> int:
+    @staticmethod
+    def _goes(track: Track, done: Transition, body: bytes) -> None:
+        track.last_report = None if done.order.state.is_terminal else body
+
+    def _keep(self, done: Transition, report: VenueReport, body: bytes) -> int:
         order = done.order
         fill = None
         if done.last_qty_raw:
@@ -204,7 +209,7 @@ class Ledger:
                 ts_ns=report.ts_recv_ns,
                 fees=done.fees,
             )
-        report_no = self._journal.report(
+        return self._journal.report(
             ReportRecord(
                 wire_order_id=order.wire_order_id,
                 order_report_seq=order.order_report_seq,
@@ -215,8 +220,6 @@ class Ledger:
                 fill=fill,
             )
         )
-        track.last_report = None if order.state.is_terminal else body
-        return report_no
 
     def _tell_odd(self, was: Order, done: Transition) -> None:
         order = done.order

@@ -1,7 +1,7 @@
-"""Reports wait here, in their order, until the journal has them: a crash must not number another report as one that was told.
+"""Reports wait here, in their order, until the journal has them.
 
 An owner tells repeats by a report's number within its order. What it was told and the journal never had would get
-that number again after a restart, for something else. So a report goes once it is committed. While the journal does
+that number again after a crash, for something else. So a report goes once it is committed. While the journal does
 not work there is nothing to wait for: reports reach their owners whatever the disk does (JRN-03).
 """
 

@@ -60,13 +60,16 @@ class Teller:
         self.on_told: Callable[[str, int, bytes], None] = lambda consumer_id, report_no, body: None
         """Called with the owner, the number and the JSON of each report, when it goes."""
 
-    def report(self, done: Transition, told: VenueReport, keep: Callable[[bytes], int]) -> None:
+    def report(
+        self, done: Transition, told: VenueReport, keep: Callable[[bytes], int], goes: Callable[[bytes], None]
+    ) -> None:
         """Tell what a report made of an order, once the journal has it.
 
         Args:
             done: what it made of it.
             told: the report itself.
             keep: gives the event's JSON to the journal, and returns the report's number there.
+            goes: called with it when the report goes.
         """
         asked = done.order.request
         lease = self._lease(EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol))
@@ -81,9 +84,12 @@ class Teller:
             self._numbers[EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol)] -= 1
             raise
         lease.publish()
-        self._hold(report_no, partial(self._report_goes, lease, asked.consumer_id, report_no, body))
+        self._hold(report_no, partial(self._goes, lease, asked.consumer_id, report_no, body, goes))
 
-    def _report_goes(self, lease: Lease, consumer_id: str, report_no: int, body: bytes) -> None:
+    def _goes(
+        self, lease: Lease, consumer_id: str, report_no: int, body: bytes, goes: Callable[[bytes], None]
+    ) -> None:
+        goes(body)
         self.on_told(consumer_id, report_no, body)
         self._offer(lease)
 

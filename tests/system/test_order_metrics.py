@@ -101,7 +101,7 @@ def test_met_25_an_order_nobody_knows_of_and_reports_told_twice_are_counted(tmp_
         it.do("take", id="one")
         it.until(lambda: it.states("one")[-1:] == ["filled"])
         control(addresses, "/faults", {"fault": "lost_request"})
-        it.do("rest", id="lost", timeout_ms=500)
+        it.do("rest", id="lost", timeout_ms=2000)
         it.until(lambda: [row for row in it.results("submit_order") if row["order_state"] == "unknown"])
         found = Metrics(json.loads(ended(it.process)))
     assert found.one("engine_unknown_orders", provider="binance") == found.one("engine_open_orders", provider="binance") == 1

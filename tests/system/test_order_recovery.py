@@ -218,7 +218,7 @@ def test_jrn_12_a_strategy_that_comes_back_is_told_how_its_open_order_stands(tmp
         live = served._live()
         assert live.orders is not None
         orders = live.orders
-        it.until(lambda: orders.desk.order(("mm1", "one")).filled_qty_raw)
+        it.until(lambda: orders.desk.order(("mm1", "one")).filled_qty_raw and not len(orders.outbox))
         handler = importlib.import_module("desk").Driven("told.jsonl", "none.jsonl")
         served.join("mm1", handler, mode="inline")
         it.until(lambda: it.states("one")[-1:] == ["partially_filled"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,18 +47,18 @@ class Line(TradeEngine):
         """As the ledger does: the event is kept, and goes."""
         for told in reports:
             done = apply(one, told, 11)
-            self.teller.report(done, told, self._keep(one, done))
+            self.teller.report(done, told, self._keep, partial(self._goes, one, done))
         if flush:
             self.engine.dispatcher.deliver()
 
-    def _keep(self, one: Track, done: Any) -> Any:
-        def keep(body: bytes) -> int:
-            self.report_no += 1
-            self.bodies.append(body)
-            one.last_report = None if done.order.state.is_terminal else body
-            return self.report_no
+    def _keep(self, body: bytes) -> int:
+        self.report_no += 1
+        self.bodies.append(body)
+        return self.report_no
 
-        return keep
+    @staticmethod
+    def _goes(one: Track, done: Any, body: bytes) -> None:
+        one.last_report = None if done.order.state.is_terminal else body
 
 
 def said(notes: Notes) -> list[tuple[str, int, bool]]:

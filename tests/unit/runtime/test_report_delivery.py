@@ -48,7 +48,7 @@ class Desk(TradeEngine):
     def tell(self, *reports: Any, **order: Any) -> None:
         one = track(**order)
         for told in reports:
-            self.teller.report(apply(one, told, 11), told, self._keep)
+            self.teller.report(apply(one, told, 11), told, self._keep, lambda body: None)
         self.engine.dispatcher.deliver()
 
 
@@ -110,7 +110,7 @@ def test_trd_27_a_burst_beyond_the_pool_is_served_by_overflow(count: int) -> Non
         held = [desk.engine.recycler.acquire_lease(6) for _ in range(84)]
         for number in range(count):
             one = track(client_order_id=f"o{number}")
-            desk.teller.report(apply(one, ACK, 11), ACK, desk.kept.append)
+            desk.teller.report(apply(one, ACK, 11), ACK, desk._keep, lambda body: None)
         desk.engine.dispatcher.deliver()
         assert [event.client_order_id for event in desk.owner.events] == [f"o{number}" for number in range(count)]
         assert desk.engine.recycler.statistics().pools["ExecReport"].overflowed == count
@@ -127,7 +127,7 @@ def test_trd_23_reports_pass_a_market_that_overflows() -> None:
             desk.trade(number + 1, is_last=False)
             one = track(client_order_id=f"o{number}")
             for told in (ACK, PARTIAL, FILLED):
-                desk.teller.report(apply(one, told, 11), told, desk.kept.append)
+                desk.teller.report(apply(one, told, 11), told, desk._keep, lambda body: None)
         desk.engine.dispatcher.deliver()
         by_order: dict[str, list[Any]] = {}
         for event in desk.owner.events:
