@@ -194,6 +194,51 @@ def test_cli_19_three_workers_write_the_reports_of_a_run(tmp_path: Path, project
             assert refused.returncode == 2
 
 
+def test_chk_14_what_a_killed_worker_left_is_applied_by_the_next_one(tmp_path: Path) -> None:
+    """CHK-12, CHK-13: killed at any moment; nothing stays pending, no chain has a hole, reports go on."""
+    (tmp_path / "engine.yaml").write_text(CONFIG)
+    name = "report:{kraken:BTC-USD}"
+
+    def instant(at: Server) -> str:
+        return str(json.loads(at.client.get(name) or b'{"generated_at":""}')["generated_at"])
+
+    with server(tmp_path) as kept:
+        env = {**os.environ, "ENGINE_REDIS_URL": kept.url}
+        command = [sys.executable, "-m", "engine", "run", "--simulated-providers", "--set", "cache.backend=redis"]
+        with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as engine:
+            running: list[subprocess.Popen[str]] = []
+            try:
+                before = ""
+                for _ in range(3):
+                    running.append(worker(tmp_path, kept.url))
+                    assert running[-1].stdout is not None
+                    ready = json.loads(running[-1].stdout.readline())["ready"]
+                    while instant(kept) <= before:
+                        assert engine.poll() is None
+                    while value(metrics := answer(ready["metrics"] + "/metrics")[1], "engine_events_processed_total") < 300:
+                        assert engine.poll() is None
+                    assert value(metrics, "engine_stream_gap_total") == 0
+                    assert value(metrics, "engine_stream_dlq_total") == 0
+                    before = instant(kept)
+                    running[-1].kill()
+                    running[-1].wait()
+                running.append(worker(tmp_path, kept.url))
+                while instant(kept) <= before:
+                    assert engine.poll() is None
+                engine.send_signal(signal.SIGTERM)
+                assert engine.wait(timeout=30) == 0
+                running[-1].send_signal(signal.SIGTERM)
+                assert running[-1].wait(timeout=30) == 0
+                streams = [key for key in kept.client.keys("nt:*:*") if b"meta" not in key and b"instr" not in key]
+                assert sum(kept.client.xpending(key, "engine-reports")["pending"] for key in streams) == 0
+                assert kept.client.exists("nt:dlq") == 0
+            finally:
+                engine.kill()
+                for one in running:
+                    one.kill()
+                    one.communicate()
+
+
 def test_chk_30_reports_within_the_process_need_no_client_of_the_streams(tmp_path: Path) -> None:
     code = "import sys; sys.modules['redis'] = None; from engine.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "demo", "--seconds", "2", "--reports", "--json"]
