@@ -114,6 +114,8 @@ CONFIG = """
 schema_version: 1
 engine: {{state_dir: state}}
 api: {{enabled: false}}
+mcp: {{enabled: false}}
+reports: {{enabled: false}}
 dlq: {{path: dead.jsonl}}
 risk: {{limits: {{orders_per_s: 100000, orders_burst: 100000, max_open_orders_per_symbol: 1000, price_band: null}}}}
 providers:{providers}
