@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from engine.bench import suite_reports
 
 
+@pytest.mark.timeout(20)
 def test_the_rows_of_the_report_suite_are_there() -> None:
     rows = list(suite_reports.run(0.0, scale=0.02))
     assert {row.goal for row in rows} == {"G11", "SLO-07", "SLO-08"}

@@ -58,6 +58,7 @@ def test_trd_06_no_two_keys_share_a_wire_id(keys: list[tuple[str, str, int]]) ->
     assert len({ids.encode(owner, client_id, HEX, use_no) for owner, client_id, use_no in keys}) == len(keys)
 
 
+@pytest.mark.timeout(20)
 def test_trd_06_a_million_plain_and_long_ids_do_not_collide() -> None:
     """A shortened form of the ten million of the requirement: 200,000 of each form."""
     ids = WireIds(1)
