@@ -58,6 +58,7 @@ class Keeping:
     Attributes:
         ids_kept_ns: how long an ended order's id stays taken.
         rows_kept_ns: how long its rows stay.
+        linger_ns: from one commit to the next, at least.
     """
 
     path: Path
@@ -99,7 +100,7 @@ class JournalThread:
         self._store: JournalStore | None = None
         self.commits = self.writes = self.failures = self.purged = self.group_max = 0
         self.commit_ns = LatencyHistogram()
-        self._kept_report_no = 0
+        self._kept_report_no = self._committed_ns = 0
         self.ended: asyncio.Future[None] = loop.create_future()
         start_thread("journal", self._run)
 
@@ -184,14 +185,18 @@ class JournalThread:
     def _run(self) -> None:
         while not (self._is_ending and (not self._jobs or self._failure is not None)):
             woken = self._wakeup.wait_for(RETRY_S if self._failure is not None and self._store else IDLE_S)
-            if self._jobs and self._keeping.linger_ns and not self._is_ending and self._failure is None:
-                self._hurry.wait_for(self._keeping.linger_ns / NS)
             try:
                 self._turn(woken)
             except Exception as error:
                 self._failed([], _as_failure(error))
         self._close()
         self._on_loop(_set, self.ended)
+
+    def _linger(self) -> None:
+        """Let more come for one commit where the last one was just now; what comes after a pause goes at once."""
+        left_ns = self._committed_ns + self._keeping.linger_ns - monotonic_now()
+        if left_ns > 0 and len(self._jobs) < GROUP_MAX and not self._is_ending and self._failure is None:
+            self._hurry.wait_for(left_ns / NS)
 
     def _turn(self, woken: bool) -> None:
         if self._is_damaged:
@@ -201,6 +206,7 @@ class JournalThread:
         if self._failure is not None and self._store is not None and not woken and not self._jobs:
             self._group()
         while self._jobs:
+            self._linger()
             if not self._group():
                 return
             self._purge()
@@ -282,6 +288,7 @@ class JournalThread:
     def _committed(self, jobs: list[Job], took_ns: int, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
         self._failure = None
         self.commits += 1
+        self._committed_ns = monotonic_now()
         self.writes += len(jobs)
         self.group_max = max(self.group_max, len(jobs))
         self.commit_ns.add(took_ns)

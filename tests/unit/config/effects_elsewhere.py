@@ -122,7 +122,7 @@ ELSEWHERE = {
     "journal.durability":
         f"{_JOURNAL}jrn_04_the_disk_is_synced_as_configured",
     "journal.commit_linger_us":
-        f"{_JOURNAL}jrn_03_what_comes_while_a_commit_lasts_is_one_commit",
+        "tests/unit/orders/test_journal_pace.py::test_commits_are_as_far_apart_as_is_set",
     "journal.queue_max":
         f"{_JOURNAL}jrn_03_a_full_queue_refuses_orders_and_takes_reports",
     "journal.retention_days":
