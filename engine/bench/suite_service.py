@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from engine.bench.record import Row
-from engine.bench.service import failures, fanout, flips, load, pressure, trading, windows
+from engine.bench.service import asked, failures, fanout, flips, load, pressure, sustained, trading, windows
 from engine.bench.service.figures import FULL_S, PEAK_RATE
 from engine.bench.sources import Note
 
@@ -20,14 +20,23 @@ PARTS: tuple[Callable[[float], Iterator[Row]], ...] = (
     trading.switching,
     trading.duplicates,
     trading.grown,
+    lambda seconds: sustained.sustained(_each(seconds)),
+    lambda seconds: asked.clients(_each(seconds)),
     pressure.fairness,
     fanout.one_at_a_time,
     fanout.efficiency,
     lambda seconds: fanout.allocations(),
     failures.failing,
     lambda seconds: failures.outstanding(),
-    lambda seconds: load.grown(seconds if seconds >= FULL_S else min(1.0, seconds)),
+    lambda seconds: load.grown(_each(seconds)),
 )
+
+
+def _each(seconds: float) -> float:
+    """Of a comparison, which has many runs: long ones are for long measurements alone."""
+    return seconds if seconds >= FULL_S else min(1.0, seconds)
+
+
 LATER = {
     "SC-22, SC-30, SC-32 in processes": "consumers outside this process are not built",
 }

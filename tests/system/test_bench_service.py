@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from engine.bench import suite_service
 from engine.bench.record import Row
-from engine.bench.service import failures, flips, load, trading, windows
+from engine.bench.service import asked, failures, flips, load, sustained, trading, windows
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
 
@@ -46,6 +47,23 @@ def test_a_part_measures_from_outside_and_proves_something(
     assert [row for row in rows if row.unit in ("", "events", "windows", "%") and row.met is False] == []
 
 
+@pytest.mark.parametrize(
+    ("part", "goals"),
+    [(asked.clients, ["API-04", "API-04"]), (sustained.sustained, ["ORDM-07"] * 4)],
+    ids=["clients", "orders"],
+)
+def test_a_comparison_in_turns_measures_what_it_says(part: Callable[[float, int], Iterator[Row]], goals: list[str]) -> None:
+    """One pair of one second each: too few samples to judge how fast, enough to see that all was done."""
+    rows = list(part(1.0, 1))
+    assert [row.goal for row in rows] == goals
+    for row in rows:
+        assert row.limit is not None
+        assert row.regime == "profile service"
+        assert not row.voided or re.search("samples in the shortest run|equal runs differ", row.note), row.note
+    assert [row for row in rows if row.unit in ("", "%") and row.met is False and row.limit in (0, 100)] == []
+    assert all(row.figure > 0 for row in rows if row.unit == "ms" and "add" not in row.subject)
+
+
 def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
     short = "from engine.bench import suite_service as s; s.PARTS = s.PARTS[-2:-1]; from engine.cli.main import main; main()"
     command = [sys.executable, "-c", short, "bench", "--suite", "service", "--seconds", "0.5", "--out", "rows.json"]
@@ -57,4 +75,4 @@ def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "rows.json").read_text())
     assert document["details"]["profile"] == "service"
     assert [row["goal"] for row in document["rows"]] == ["SC-35"]
-    assert len(suite_service.PARTS) == 18
+    assert len(suite_service.PARTS) == 20

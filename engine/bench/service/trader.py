@@ -58,7 +58,7 @@ class Trading(Noting):
 
     Args:
         symbol, provider: traded.
-        every_ms: between two times of asking.
+        every_ms: between two times of asking; what came too late for its time is made up for, an event each.
         at_once: orders each time.
         for_s: from the first event on; later ones ask for nothing, so that all is told by the end.
         qty: of each order.
@@ -74,7 +74,7 @@ class Trading(Noting):
         self._every_ns = int(every_ms * 1e6)
         self._for_ns = int(for_s * 1e9)
         self._at_once = at_once
-        self._begun_ns = self._asked_ns = 0
+        self._begun_ns = self._next_ns = 0
         self._orders: dict[str, _Order] = {}
 
     def on_event(self, event: Event, ctx: Context) -> None:
@@ -101,10 +101,11 @@ class Trading(Noting):
 
     def _ask(self, ctx: Context) -> None:
         now_ns = time.time_ns()
-        self._begun_ns = self._begun_ns or now_ns
-        if now_ns - self._asked_ns < self._every_ns or now_ns - self._begun_ns > self._for_ns:
+        if not self._begun_ns:
+            self._begun_ns = self._next_ns = now_ns
+        if now_ns < self._next_ns or now_ns - self._begun_ns > self._for_ns:
             return
-        self._asked_ns = now_ns
+        self._next_ns += self._every_ns
         symbol, provider, qty = self._of
         for _ in range(self._at_once):
             name = f"{ctx.consumer_id}-{len(self._orders)}"

@@ -1,0 +1,76 @@
+"""Whoever asks the operator's surface takes nothing from the events (API-04)."""
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import NamedTuple
+
+from engine.bench.paired import MIN_PAIRS
+from engine.bench.record import Row
+from engine.bench.service.figures import NORMAL_RATE, SYMBOLS, failure, row
+from engine.bench.service.load import delays_of, watchers
+from engine.bench.service.turns import added_p99
+from engine.bench.service.world import SURFACE, THREE, Run, engine_on, world
+
+CLIENTS = 100
+ROUTES = ("/consumers", "/providers", "/books/binance/BTC-USDT", "/instruments", "/telemetry", "/pools", "/health")
+SHARE = 0.05
+ASKERS = 8
+"""Threads that ask for all clients in turn: a request takes a few ms."""
+
+
+class _Asked(NamedTuple):
+    delays_ns: list[int]
+    requests: int
+    late: int
+    failed: str
+
+
+def clients(seconds: float, pairs: int = MIN_PAIRS) -> Iterator[Row]:
+    """A hundred clients at one request a second each, in turns with nobody."""
+    runs: dict[bool, list[_Asked]] = {False: [], True: []}
+    for turn in range(2 * pairs + 1):
+        runs[bool(turn % 2)].append(_run(seconds, is_asked=bool(turn % 2)))
+    alone, beside = runs[False], runs[True]
+    case = f"{CLIENTS} clients x 1/s, 3 x {SYMBOLS} x 3, {NORMAL_RATE}/s, {seconds:g} s"
+    void = "; ".join({run.failed for run in (*alone, *beside)} - {""})
+    yield added_p99(
+        "API-04", case, "what requests add to the p99 of venue's time to callback", [run.delays_ns for run in alone],
+        [run.delays_ns for run in beside], SHARE, void,
+    )  # fmt: skip
+    requests, late = sum(run.requests for run in beside), sum(run.late for run in beside)
+    share = 100 * (1 - late / requests) if requests else 0.0
+    yield row(
+        "API-04", case, "requests answered within their second", share, "%", "at_least", 100,
+        voided=bool(void) or not requests, note=f"{requests:,} requests",
+    )  # fmt: skip
+
+
+def _run(seconds: float, *, is_asked: bool) -> _Asked:
+    with world(NORMAL_RATE, SYMBOLS, THREE) as place, engine_on(place, watchers(place, 3), api=SURFACE) as run:
+        requests, late = _ask(run, seconds) if is_asked else (0, 0)
+        if not is_asked:
+            run.pause(seconds)
+        ended = run.stop()
+    return _Asked(delays_of(ended), requests, late, failure(ended))
+
+
+def _ask(run: Run, seconds: float) -> tuple[int, int]:
+    """Requests made, evenly spaced, and those whose answer took longer than a second, or was a refusal."""
+    began_s, every_s, numbers = time.monotonic(), 1.0 / CLIENTS, count()
+
+    def keep_asking(_: int) -> tuple[int, int]:
+        made = late = 0
+        while (due_s := began_s + (number := next(numbers)) * every_s) < began_s + seconds:
+            run.pause(max(0.0, due_s - time.monotonic()))
+            asked_s = time.monotonic()
+            answer = run.ask("GET", ROUTES[number % len(ROUTES)])
+            made += 1
+            late += "error" in answer or time.monotonic() - asked_s > 1.0
+        return made, late
+
+    with ThreadPoolExecutor(ASKERS) as threads:
+        rows = list(threads.map(keep_asking, range(ASKERS)))
+    return sum(made for made, _ in rows), sum(late for _, late in rows)

@@ -1,0 +1,139 @@
+"""Orders without a pause beside market data: what a submit takes, and what it takes from the market data (ORDM-07)."""
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.bench.paired import MIN_PAIRS
+from engine.bench.record import Row
+from engine.bench.service.figures import SYMBOLS, percentile, row
+from engine.bench.service.trading import SETTLE_S, START_S, VENUE, at_venue, orders_of, trader, unlike
+from engine.bench.service.turns import added_p99
+from engine.bench.service.world import THREE, consumer, engine_on, world
+
+FRAMES = 10_000
+ORDERS_A_MINUTE = 50_000
+QTY = "0.001"
+"""Small enough that one level of the book fills it."""
+EVERY_MS = 60_000 / ORDERS_A_MINUTE
+COMMITS = 400
+COMMIT_AND_MS = 1.0
+"""The median of a submit is below that much above the disk's own commit."""
+ROW_BYTES = 600
+"""As large as an intent's row."""
+GOAL = "ORDM-07"
+
+
+@dataclass(frozen=True)
+class Load:
+    """One run.
+
+    Attributes:
+        delays_ns: venue's time to callback of market data.
+        submits_ns: from asking for an order to the venue's having it.
+        rate: orders a minute that reached the venue.
+        wrong: orders whose reports were not all told, each once.
+        commit_ms: of the disk, at that time.
+        failed: why the run proves nothing.
+    """
+
+    delays_ns: list[int]
+    submits_ns: list[int]
+    rate: float
+    wrong: int
+    commit_ms: float
+    failed: str
+
+
+def sustained(seconds: float, pairs: int = MIN_PAIRS) -> Iterator[Row]:
+    """50,000 orders a minute and 10,000 frames a second, in turns with the same market data alone."""
+    runs: dict[bool, list[Load]] = {False: [], True: []}
+    for turn in range(2 * pairs + 1):
+        runs[bool(turn % 2)].append(_run(seconds, trades=bool(turn % 2)))
+    alone, beside = runs[False], runs[True]
+    case = f"{FRAMES:,} frames/s of 3 venues, {ORDERS_A_MINUTE:,} orders/min at one, {seconds:g} s"
+    void = "; ".join({run.failed for run in (*alone, *beside)} - {""})
+    rates = sorted(run.rate for run in beside)
+    yield row(
+        GOAL, case, "orders a minute at the venue", statistics.median(rates), "", "at_least", 0.99 * ORDERS_A_MINUTE,
+        figure_min=rates[0], figure_max=rates[-1], voided=bool(void), note=void,
+    )  # fmt: skip
+    yield row(
+        GOAL, case, "orders with a report lost, doubled or displaced", sum(run.wrong for run in beside), "", "at_most",
+        0, voided=bool(void), note=void,
+    )  # fmt: skip
+    yield added_p99(
+        GOAL, case, "what orders add to the market data's p99, venue's time to callback",
+        [run.delays_ns for run in alone], [run.delays_ns for run in beside], 0.1, void,
+    )  # fmt: skip
+    yield from _submits(case, beside, void)
+
+
+def _run(seconds: float, *, trades: bool) -> Load:
+    with world(FRAMES, SYMBOLS, THREE, "--unlimited") as place:
+        everything = place.all_symbols()
+        consumers = [consumer("watcher", "Watcher", everything)]
+        # Market data of the traded venue alone gives the moments at which to ask.
+        consumers.append(
+            trader("owner", place.symbols[VENUE], seconds, types=("Trade", "BookUpdate"), every_ms=EVERY_MS, qty=QTY)
+            if trades else consumer("owner", "Watcher", place.symbols[VENUE], params={"keep": 0})
+        )  # fmt: skip
+        with engine_on(place, consumers, trading=[VENUE]) as run:
+            run.pause(START_S)
+            began_ns = time.time_ns()
+            run.pause(seconds)
+            ended_ns = time.time_ns()
+            run.pause(SETTLE_S)
+            placed = at_venue(place)
+            ended = run.stop()
+        commit_ms = _commit_ms(place.folder)
+    delays = [callback_ns - sent_ns for sent_ns, callback_ns in (
+        (venue_ns - ended.ahead_ns, callback_ns) for venue_ns, callback_ns in ended.notes["watcher"].times
+    ) if began_ns <= sent_ns <= ended_ns]  # fmt: skip
+    told = orders_of(ended, "owner") if trades else []
+    wrong = unlike(told, placed)
+    submits = [
+        placed[one.venue_order_id]["created_us"] * 1000 - ended.ahead_ns - int(one.asked_ns)
+        for one in told
+        if one.venue_order_id in placed and began_ns <= int(one.asked_ns) <= ended_ns
+    ]
+    failed = "" if ended.report["balanced"] else "failed: the counts do not balance"
+    if not trades and placed:
+        failed = "failed: there were orders without a trader"
+    return Load(delays, submits, len(submits) * 60 / seconds, len(wrong), commit_ms, failed)
+
+
+def _commit_ms(folder: Path) -> float:
+    """The disk's own: one row a commit, as SQLite in WAL mode makes them where nobody waits for the disk's cache."""
+    took = []
+    connection = sqlite3.connect(folder / "disk.db", isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("CREATE TABLE row (number INTEGER PRIMARY KEY, body BLOB)")
+        for _ in range(COMMITS):
+            began_ns = time.perf_counter_ns()
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO row (body) VALUES (?)", (b"x" * ROW_BYTES,))
+            connection.execute("COMMIT")
+            took.append(time.perf_counter_ns() - began_ns)
+    finally:
+        connection.close()
+    return statistics.median(took) / 1e6
+
+
+def _submits(case: str, beside: list[Load], void: str) -> Iterator[Row]:
+    """From a strategy's asking to the venue's having the order: the intent's commit and the way there are in it."""
+    commit_ms = statistics.median(run.commit_ms for run in beside)
+    voids = void or ("" if all(run.submits_ns for run in beside) else "failed: no order was timed")
+    p50s, p99s = [sorted(percentile(run.submits_ns, share) / 1e6 for run in beside) for share in (0.5, 0.99)]
+    yield row(
+        GOAL, case, "a strategy's submit to the venue's having the order, p50", statistics.median(p50s), "ms",
+        "at_most", commit_ms + COMMIT_AND_MS, baseline="the disk's own commit, median", baseline_figure=commit_ms,
+        figure_min=p50s[0], figure_max=p50s[-1], voided=bool(voids),
+        note="; ".join(filter(None, (f"p99 {statistics.median(p99s):.2f} ms", voids))),
+    )  # fmt: skip
