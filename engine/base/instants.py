@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from engine.base.errors import ValidationError
 
@@ -24,8 +25,13 @@ def to_rfc3339(ts_ns: int) -> str:
     if not 0 <= ts_ns <= _LAST_NS:
         raise ValidationError(f"{ts_ns} ns lies outside 1970..2262", op="instant.format")
     seconds, fraction_ns = divmod(ts_ns, _NS_PER_S)
-    moment = _EPOCH + timedelta(seconds=seconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction_ns:09d}Z"
+    return f"{_second(seconds)}.{fraction_ns:09d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Most instants that are written are of the same few seconds."""
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
 def from_rfc3339(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from engine.base.errors import InternalError
 from engine.base.ids import instrument_id
@@ -28,6 +29,7 @@ from engine.schema.order import (
 
 FEES_MAX = 16
 """Of one report, each in another asset: more than any venue takes for one fill."""
+_RECONCILED, _NO_FLAGS = frozenset({EventFlag.RECONCILED}), frozenset[EventFlag]()
 _NO_REASON = Reason(code="exchange_error", text="the venue gave no reason")
 _COPIED = tuple(name for name in ExecReport().as_dict() if name not in (
     "type", "kind", "schema_version", "event_id", "merge_id", "venue_meta", "remaining_qty_raw", "is_open", "flags",
@@ -74,7 +76,7 @@ class Teller:
         asked = done.order.request
         lease = self._lease(EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol))
         try:
-            self._fill(lease, done, told)
+            lease.fill_all(self._fields(done, told))
             lease.fill("ts_emit_ns", self._now_ns())
             body = to_json(lease.event())
             report_no = keep(body)
@@ -94,41 +96,41 @@ class Teller:
         self._offer(lease)
 
     @staticmethod
-    def _fill(lease: Lease, done: Transition, told: VenueReport) -> None:
+    def _fields(done: Transition, told: VenueReport) -> dict[str, Any]:
         order, asked = done.order, done.order.request
-        fill = lease.fill
-        fill("ts_venue_ns", told.ts_venue_ns or 0)
-        fill("ts_recv_ns", told.ts_recv_ns)
-        fill("folded_count", 0 if told.source is ReportSource.ENGINE else 1)
-        fill("flags", {EventFlag.RECONCILED} if told.source is ReportSource.RECONCILE else set())
-        fill("price_scale", asked.price_scale)
-        fill("qty_scale", asked.qty_scale)
-        if asked.trace_id:
-            fill("trace_id", asked.trace_id)
-        fill("decision_id", asked.decision_id or None)
-        fill("client_order_id", asked.client_order_id)
-        fill("consumer_id", asked.consumer_id)
-        fill("wire_order_id", order.wire_order_id)
-        fill("venue_order_id", order.venue_order_id)
-        fill("exec_id", told.exec_id if done.last_qty_raw else None)
-        fill("report", done.report)
-        fill("order_state", order.state)
-        fill("order_report_seq", order.order_report_seq)
-        fill("side", asked.side)
-        fill("order_type", asked.order_type)
-        fill("tif", asked.tif)
-        fill("price_raw", asked.price_raw)
-        fill("qty_raw", order.qty_raw)
-        fill("filled_qty_raw", order.filled_qty_raw)
-        fill("last_qty_raw", done.last_qty_raw)
-        fill("last_price_raw", price_raw_of(done.last_price, asked.price_scale))
-        fill("cum_notional", order.cum_notional)
-        fill("avg_fill_price", order.avg_fill_price)
-        fill("liquidity", told.liquidity)
-        fill("fees", done.fees[:FEES_MAX])
-        fill("reason", told.reason or (_NO_REASON if done.report is ReportKind.REJECTED else None))
-        fill("anomaly", done.anomaly)
-        fill("source", told.source)
+        fields = {
+            "ts_venue_ns": told.ts_venue_ns or 0,
+            "ts_recv_ns": told.ts_recv_ns,
+            "folded_count": 0 if told.source is ReportSource.ENGINE else 1,
+            "flags": _RECONCILED if told.source is ReportSource.RECONCILE else _NO_FLAGS,
+            "price_scale": asked.price_scale,
+            "qty_scale": asked.qty_scale,
+            "decision_id": asked.decision_id or None,
+            "client_order_id": asked.client_order_id,
+            "consumer_id": asked.consumer_id,
+            "wire_order_id": order.wire_order_id,
+            "venue_order_id": order.venue_order_id,
+            "exec_id": told.exec_id if done.last_qty_raw else None,
+            "report": done.report,
+            "order_state": order.state,
+            "order_report_seq": order.order_report_seq,
+            "side": asked.side,
+            "order_type": asked.order_type,
+            "tif": asked.tif,
+            "price_raw": asked.price_raw,
+            "qty_raw": order.qty_raw,
+            "filled_qty_raw": order.filled_qty_raw,
+            "last_qty_raw": done.last_qty_raw,
+            "last_price_raw": price_raw_of(done.last_price, asked.price_scale),
+            "cum_notional": order.cum_notional,
+            "avg_fill_price": order.avg_fill_price,
+            "liquidity": told.liquidity,
+            "fees": done.fees[:FEES_MAX],
+            "reason": told.reason or (_NO_REASON if done.report is ReportKind.REJECTED else None),
+            "anomaly": done.anomaly,
+            "source": told.source,
+        }
+        return fields | {"trace_id": asked.trace_id} if asked.trace_id else fields
 
     def again(self, event: Event) -> None:
         """Tell a report again that nobody confirmed before a restart, as it was, marked *reconciled*."""
@@ -137,8 +139,7 @@ class Teller:
 
     def _again(self, event: Event) -> None:
         lease = self._lease(EventType.EXEC_REPORT, event.instrument_id)
-        for name in _COPIED:
-            lease.fill(name, getattr(event, name))
+        lease.fill_all({name: getattr(event, name) for name in _COPIED})
         lease.fill("flags", {*event.flags, EventFlag.RECONCILED})
         self._go(lease)
 

@@ -28,6 +28,13 @@ class Lease:
             AttributeError: the event has no such field, or it follows from others.
             BufferError: levels of which an array is in use.
         """
+    def fill_all(self, fields: dict[str, object]) -> None:
+        """Set several fields, none of them levels, as fill() does each.
+
+        Raises:
+            MisuseError: the event is published already, or the lease has ended.
+            AttributeError: the event has no such field, or it follows from others.
+        """
     def publish(self, ordering: OrderingMode = ...) -> None:
         """Freeze the event; *ordering* declares how its stream's numbers are read (EVT-61).
 

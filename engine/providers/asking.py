@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
 
 from engine.base.errors import OutcomeUnknownError, UnavailableError
 from engine.providers.userstream import UserStream
@@ -26,8 +27,18 @@ class OrderLink(Protocol):
         """Send at once; False where nothing has left."""
 
 
+class _Waiting(NamedTuple):
+    """Of one request: over which connection it was sent, who waits, and until when."""
+
+    link: OrderLink
+    answer: asyncio.Future[Answer]
+    end_s: float
+
+
 class Questions:
     """Owned by one gateway, used on its loop.
+
+    One timer for all of them, which looks at what is left when it is due: most are answered long before.
 
     Args:
         provider: for texts.
@@ -36,7 +47,9 @@ class Questions:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._last = FIRST_NUMBER - 1
-        self._waiting: dict[int, tuple[OrderLink, asyncio.Future[Answer]]] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = float("inf")
 
     def next_number(self) -> int:
         """For the next request."""
@@ -53,28 +66,48 @@ class Questions:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if link is None or not link.post(frame):
             raise UnavailableError("there is no connection to send it over", op=_OP, provider=self._provider)
-        self._waiting[number] = (link, answer)
+        self._waiting[number] = _Waiting(link, answer, end_s)
+        self._wake_at(end_s)
         try:
-            async with asyncio.timeout_at(end_s):
-                return await answer
-        except TimeoutError:
-            raise OutcomeUnknownError("no answer in time", op=_OP, provider=self._provider) from None
+            return await answer
         finally:
-            self._waiting.pop(number, None)
+            del self._waiting[number]
 
     def answered(self, number: int, message: Answer) -> None:
         """An answer came; nobody waits for one that came too late."""
-        _, answer = self._waiting.get(number, (None, None))
-        if answer is not None and not answer.done():
-            answer.set_result(message)
+        asked = self._waiting.get(number)
+        if asked is not None and not asked.answer.done():
+            asked.answer.set_result(message)
 
     async def all_answered(self, link: OrderLink) -> None:
         """Return when nothing that was asked over *link* waits for its answer any more."""
-        if asked := [answer for asked_over, answer in self._waiting.values() if asked_over is link]:
+        if asked := [one.answer for one in self._waiting.values() if one.link is link]:
             await asyncio.wait(asked)
 
     def lost(self, link: OrderLink, cause: str) -> None:
         """A connection has gone: what was asked over it nobody answers any more."""
-        for asked_over, answer in list(self._waiting.values()):
-            if asked_over is link and not answer.done():
-                answer.set_exception(OutcomeUnknownError(f"no answer: {cause}", op=_OP, provider=self._provider))
+        self._fail([one for one in self._waiting.values() if one.link is link], f"no answer: {cause}")
+
+    def _fail(self, asked: Iterable[_Waiting], why: str) -> None:
+        for one in asked:
+            if not one.answer.done():
+                one.answer.set_exception(OutcomeUnknownError(why, op=_OP, provider=self._provider))
+
+    def _wake_at(self, end_s: float) -> None:
+        if end_s < self._timer_s:
+            self._sleep()
+            self._timer, self._timer_s = asyncio.get_running_loop().call_at(end_s, self._wake), end_s
+
+    def _sleep(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_s = None, float("inf")
+
+    def _wake(self) -> None:
+        """Some may have waited too long; the next one's time is the next moment to look."""
+        now_s = asyncio.get_running_loop().time()
+        self._sleep()
+        self._fail([one for one in self._waiting.values() if one.end_s <= now_s], "no answer in time")
+        left_s = [one.end_s for one in self._waiting.values() if one.end_s > now_s]
+        if left_s:
+            self._wake_at(min(left_s))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -72,6 +72,8 @@ ENUMS: dict[str, Any] = {
 _DERIVED = frozenset({
     "type", "kind", "schema_version", "merge_id", "venue_meta", "interval", "remaining_qty_raw", "is_open",
 })  # fmt: skip
+_Write = Callable[[Any, tuple[int, int]], Any]
+"""Called as write(value, (price scale, quantity scale)) with a value that is not None."""
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
 
 
@@ -91,35 +93,59 @@ def to_object(event: Event) -> dict[str, Any]:
     """The same, as the values that are encoded."""
     fields = event.as_dict()
     scales = _scales(fields)
-    return {json_name(name): _encoded(name, value, scales) for name, value in fields.items()}
+    told = {}
+    for name, value in fields.items():
+        spelling, write = _FORMS.get(name) or _form(name)
+        told[spelling] = value if value is None or write is None else write(value, scales)
+    return told
 
 
-def _encoded(name: str, value: Any, scales: tuple[int, int]) -> Any:
-    if value is None:
-        return None
-    if name in LEVELS:
-        return [[fixed(price, scales[0]), fixed(qty, scales[1])] for price, qty in value]
+def _form(name: str) -> tuple[str, _Write | None]:
+    """How a field is spelled and written, found out once; no writer: as it is."""
+    found = _FORMS[name] = json_name(name), _writer(name)
+    return found
+
+
+def _writer(name: str) -> _Write | None:
+    if name in _WRITERS:
+        return _WRITERS[name]
     if name.endswith("_raw"):
-        return fixed(value, _scale_of(name, scales))
+        place = _place_of(name)
+        return lambda value, scales: fixed(value, scales[place])
     if name in INSTANTS:
-        return to_rfc3339(value) if value or name != "ts_venue_ns" else None
-    if name == "flags":
-        return [flag.name.lower() for flag in EventFlag if flag in value]
+        return lambda value, scales: to_rfc3339(value)
     if name in DECIMALS:
-        return f"{value:f}"
-    if name == "fees":
-        return [{"asset": fee.asset, "amount": f"{fee.amount:f}"} for fee in value]
-    if name == "scope":
-        return msgspec.to_builtins(value)
+        return lambda value, scales: f"{value:f}"
+    if name in ENUMS:
+        # By number within the class: members of different enums are equal.
+        spellings = {int(member): wire_name(member) for member in ENUMS[name]}
+        return lambda value, scales: spellings[value]
+    return None
+
+
+def _levels(value: Any, scales: tuple[int, int]) -> list[list[str]]:
+    return [[fixed(price, scales[0]), fixed(qty, scales[1])] for price, qty in value]
+
+
+def _reason(value: Any, scales: tuple[int, int]) -> Any:
     if isinstance(value, Reason):
         return {"code": value.code, "venue_code": value.venue_code or None, "text": value.text}
-    if name in ENUMS or name in ("type", "kind"):
-        return wire_name(value)
-    if name == "instrument":
-        return value.to_record()
-    if name == "fragments":
-        return [to_object(fragment) for fragment in value]
-    return value
+    return wire_name(value)
+
+
+_WRITERS: dict[str, _Write] = {
+    **dict.fromkeys(LEVELS, _levels),
+    "ts_venue_ns": lambda value, scales: to_rfc3339(value) if value else None,
+    "flags": lambda value, scales: [flag.name.lower() for flag in EventFlag if flag in value] if value else [],
+    "fees": lambda value, scales: [{"asset": fee.asset, "amount": f"{fee.amount:f}"} for fee in value],
+    "scope": lambda value, scales: msgspec.to_builtins(value),
+    "reason": _reason,
+    "type": lambda value, scales: wire_name(value),
+    "kind": lambda value, scales: wire_name(value),
+    "instrument": lambda value, scales: value.to_record(),
+    "fragments": lambda value, scales: [to_object(fragment) for fragment in value],
+}
+_FORMS: dict[str, tuple[str, _Write | None]] = {}
 
 
 def from_json(document: bytes) -> Event:
@@ -175,7 +201,7 @@ def _decoded(name: str, value: Any, scales: tuple[int, int]) -> Any:
     if name in LEVELS:
         return [(unfixed(price, scales[0]), unfixed(qty, scales[1])) for price, qty in value]
     if name.endswith("_raw"):
-        return unfixed(value, _scale_of(name, scales))
+        return unfixed(value, scales[_place_of(name)])
     if name in INSTANTS:
         return from_rfc3339(value)
     if name == "flags":
@@ -210,8 +236,9 @@ def _scales(fields: Mapping[str, Any]) -> tuple[int, int]:
     return fields["price_scale"], fields["qty_scale"]
 
 
-def _scale_of(name: str, scales: tuple[int, int]) -> int:
-    return scales[1] if any(word in name for word in _QTY_WORDS) else scales[0]
+def _place_of(name: str) -> int:
+    """Of a raw's scale among (price scale, quantity scale)."""
+    return int(any(word in name for word in _QTY_WORDS))
 
 
 def fixed(raw: int, scale: int) -> str:

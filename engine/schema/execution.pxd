@@ -16,6 +16,7 @@ cdef enum:
     VENUE_CODE_MAX = 64
     TEXT_MAX = 256
     WIDE_SCALE_MAX = 36        # of a product: two scales of 18
+    WIDE_DIGITS = 39           # 128 bits have no more
 
 
 cdef struct Wide:

@@ -68,6 +68,24 @@ cdef class Lease:
         finally:
             event.s.state = SLOT_LEASED
 
+    def fill_all(self, dict fields not None) -> None:
+        """Set several fields, none of them levels, as fill() does each.
+
+        Raises:
+            MisuseError: the event is published already, or the lease has ended.
+            AttributeError: the event has no such field, or it follows from others.
+        """
+        self._need("pools.fill")
+        cdef Event event = <Event>self._event
+        if event.s.state != SLOT_LEASED:
+            raise MisuseError("fields set after publish", op="pools.fill", hint="events are immutable once published")
+        event.s.state = SLOT_DETACHED
+        try:
+            for name, value in fields.items():
+                event.fill(name, value)
+        finally:
+            event.s.state = SLOT_LEASED
+
     def _fill_levels(self, str name, list rows) -> None:
         cdef BookEvent event = <BookEvent>self._event
         bids = rows if name == "bids" else list(event.bids)

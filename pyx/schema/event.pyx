@@ -20,6 +20,7 @@ BASE_FIELDS = (
     "folded_count", "price_scale", "qty_scale", "venue_meta")
 _DERIVED_FIELDS = frozenset({"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta",
                              "source_providers", "is_complete", "remaining_qty_raw", "is_open"})
+cdef dict _FLAG_SETS = {}                  # by their bits: most events have none, and few combinations ever come
 _DECIMAL_FIELDS = frozenset({"cum_notional", "avg_fill_price"})
 
 
@@ -203,7 +204,10 @@ cdef class Event:
     def flags(self):
         """Frozen set of EventFlag."""
         self.guard()
-        return frozenset(flag for flag in EventFlag if self.h.flags & flag)
+        found = _FLAG_SETS.get(self.h.flags)
+        if found is None:
+            found = _FLAG_SETS[self.h.flags] = frozenset([flag for flag in EventFlag if self.h.flags & flag])
+        return found
 
     @property
     def folded_count(self) -> int:
@@ -299,7 +303,7 @@ cdef class Event:
         elif name == "decision_id":
             self.h.decision_hi, self.h.decision_lo = parse_uuid(value) if value is not None else (0, 0)
         elif name == "flags":
-            self.h.flags = sum({int(EventFlag(flag)) for flag in value})
+            self.h.flags = sum({int(EventFlag(flag)) for flag in value}) if value else 0
         elif name == "seq_provider":
             self.h.seq_provider = value
         elif name == "seq_first":

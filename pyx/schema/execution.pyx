@@ -4,7 +4,7 @@ from libc.string cimport memset
 from engine.schema.event cimport EXEC_REPORT, Event
 from engine.schema.texts cimport cut_text, put_text
 
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from engine.schema.enums import Side
 from engine.schema.event import register_class
@@ -13,6 +13,27 @@ from engine.schema.order import Anomaly, Fee, Liquidity, OrderState, Reason, Rep
 
 _LOW = 2**64 - 1
 _WIDE_END = 2**127
+_EXACT = Context(prec=80, traps=[Inexact, InvalidOperation])
+
+
+def _by_number(kind):
+    """Its members by number, None where there is none: a look-up, where calling the class would search."""
+    return tuple([kind(number) if number in kind._value2member_map_ else None for number in range(max(kind) + 1)])
+
+
+cdef tuple _SIDES = _by_number(Side)
+cdef tuple _TYPES = _by_number(OrderType)
+cdef tuple _TIFS = _by_number(TimeInForce)
+cdef tuple _REPORTS = _by_number(ReportKind)
+cdef tuple _STATES = _by_number(OrderState)
+cdef tuple _ANOMALIES = _by_number(Anomaly)
+cdef tuple _SOURCES = _by_number(ReportSource)
+cdef tuple _LIQUIDITIES = _by_number(Liquidity)
+
+
+cdef inline int number_of(object kind, object value) except -1:
+    """Of a member; anything else is looked up, and refused where it is none."""
+    return value if type(value) is kind else kind(value)
 
 
 cdef int put_wide(Wide* place, object value) except -1:
@@ -22,15 +43,13 @@ cdef int put_wide(Wide* place, object value) except -1:
         return 0
     if type(value) is not Decimal or not value.is_finite():
         raise TypeError(f"{value!r} is no decimal")
-    sign, digits, exponent = value.as_tuple()
-    raw = int("".join(map(str, digits))) * 10 ** max(exponent, 0)
-    if -exponent > WIDE_SCALE_MAX or raw >= _WIDE_END:
+    exponent = min(value.as_tuple().exponent, 0)
+    if -exponent > WIDE_SCALE_MAX or value.adjusted() >= WIDE_DIGITS or not -_WIDE_END < (
+            raw := int(value.scaleb(-exponent, _EXACT))) < _WIDE_END:
         raise ValueError(f"{value} does not fit 128 bits with {WIDE_SCALE_MAX} decimals")
-    if sign:
-        raw = -raw
     place.high = raw >> 64
     place.low = raw & _LOW
-    place.scale = max(-exponent, 0)
+    place.scale = -exponent
     place.is_known = True
     return 0
 
@@ -83,17 +102,17 @@ cdef class ExecReport(Event):
         elif name == "exec_id":
             cut_text(self.r.exec_id, VENUE_ID_MAX, value or "")
         elif name == "report":
-            self.r.report = ReportKind(value) if value is not None else 0
+            self.r.report = number_of(ReportKind, value) if value is not None else 0
         elif name == "order_state":
-            self.r.order_state = OrderState(value) if value is not None else 0
+            self.r.order_state = number_of(OrderState, value) if value is not None else 0
         elif name == "order_report_seq":
             self.r.order_report_seq = value
         elif name == "side":
-            self.r.side = Side(value)
+            self.r.side = number_of(Side, value)
         elif name == "order_type":
-            self.r.order_type = OrderType(value) if value is not None else 0
+            self.r.order_type = number_of(OrderType, value) if value is not None else 0
         elif name == "tif":
-            self.r.tif = TimeInForce(value) if value is not None else 0
+            self.r.tif = number_of(TimeInForce, value) if value is not None else 0
         elif name == "price_raw":
             self.r.price_raw = 0 if value is None else value
             self.r.has_price = value is not None
@@ -111,7 +130,7 @@ cdef class ExecReport(Event):
         elif name == "avg_fill_price":
             put_wide(&self.r.avg_fill_price, value)
         elif name == "liquidity":
-            self.r.liquidity = Liquidity(value)
+            self.r.liquidity = number_of(Liquidity, value)
         elif name == "fees":
             put_fees(&self.r, value)
         elif name == "reason":
@@ -119,9 +138,9 @@ cdef class ExecReport(Event):
             cut_text(self.r.venue_code, VENUE_CODE_MAX, value.venue_code if value is not None else "")
             cut_text(self.r.text, TEXT_MAX, value.text if value is not None else "")
         elif name == "anomaly":
-            self.r.anomaly = Anomaly(value)
+            self.r.anomaly = number_of(Anomaly, value)
         elif name == "source":
-            self.r.source = ReportSource(value) if value is not None else 0
+            self.r.source = number_of(ReportSource, value) if value is not None else 0
         else:
             Event.fill_own(self, name, value)
         return 0
@@ -170,13 +189,13 @@ cdef class ExecReport(Event):
     def report(self):
         """ReportKind: what the venue says has happened."""
         self.guard()
-        return ReportKind(self.r.report) if self.r.report else None
+        return _REPORTS[self.r.report]
 
     @property
     def order_state(self):
         """OrderState: how the order stands after it."""
         self.guard()
-        return OrderState(self.r.order_state) if self.r.order_state else None
+        return _STATES[self.r.order_state]
 
     @property
     def order_report_seq(self) -> int:
@@ -188,19 +207,19 @@ cdef class ExecReport(Event):
     def is_open(self) -> bool:
         """Whether the order has not ended."""
         self.guard()
-        return self.r.order_state != 0 and not OrderState(self.r.order_state).is_terminal
+        return self.r.order_state != 0 and not _STATES[self.r.order_state].is_terminal
 
     @property
     def anomaly(self):
         """Anomaly: what was odd about the report."""
         self.guard()
-        return Anomaly(self.r.anomaly)
+        return _ANOMALIES[self.r.anomaly]
 
     @property
     def source(self):
         """ReportSource: how it came to be known."""
         self.guard()
-        return ReportSource(self.r.source) if self.r.source else None
+        return _SOURCES[self.r.source]
 
     @property
     def reason(self):
@@ -216,19 +235,19 @@ cdef class ExecReport(Event):
     def side(self):
         """Side: BUY or SELL."""
         self.guard()
-        return Side(self.r.side)
+        return _SIDES[self.r.side]
 
     @property
     def order_type(self):
         """OrderType: LIMIT or MARKET."""
         self.guard()
-        return OrderType(self.r.order_type) if self.r.order_type else None
+        return _TYPES[self.r.order_type]
 
     @property
     def tif(self):
         """TimeInForce: how long the order stands."""
         self.guard()
-        return TimeInForce(self.r.tif) if self.r.tif else None
+        return _TIFS[self.r.tif]
 
     @property
     def price_raw(self):
@@ -284,7 +303,7 @@ cdef class ExecReport(Event):
     def liquidity(self):
         """Liquidity: whether the fill made or took."""
         self.guard()
-        return Liquidity(self.r.liquidity)
+        return _LIQUIDITIES[self.r.liquidity]
 
     @property
     def fees(self) -> tuple:
