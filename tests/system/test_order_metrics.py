@@ -86,7 +86,9 @@ def test_met_25_what_a_run_counts_of_orders_is_what_was_told_and_what_the_venue_
     assert found.count("engine_journal_commit_seconds") >= 2
     assert found.one("engine_journal_queue_depth") == found.one("engine_journal_unwritten_total") == 0
     assert found.one("engine_journal_failures_total") == 0
-    assert 0 < found.one("engine_rate_limit_used_ratio", provider=venue, scope="orders") < 1
+    used = found.one("engine_rate_limit_used_ratio", provider=venue, scope="orders")
+    assert 0 <= used < 1
+    assert used or venue == "coinbase"                                                                 # whose window is a second
     calls = {(row["labels"]["endpoint"], row["labels"]["code"]): row["value"] for row in found.found["engine_rest_requests_total"]}
     assert {code for _, code in calls} == {"200"}
     if venue == "coinbase":                                          # its orders go by REST
