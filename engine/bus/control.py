@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from engine.base.build import planted
 from engine.base.errors import ConflictError, EngineError
@@ -14,14 +15,13 @@ from engine.schema.command import COMMANDS, Ack, Command, Handler, Outcome, Resu
 REPEAT_WINDOW_NS = 300 * 1_000_000_000
 
 
-@dataclass
-class _Answered:
+class _Answered(msgspec.Struct, gc=False):
     """One command that was answered, for as long as it may come again."""
 
     command: Command
     at_ns: int
     ack: Ack
-    outcome: Outcome | None = field(default=None)
+    outcome: Outcome | None = None
 
     def is_repeated_by(self, command: Command) -> bool:
         return (self.command.type, self.command.payload) == (command.type, command.payload)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -44,8 +43,7 @@ _OF_THE_VENUE = (ReportSource.STREAM, ReportSource.REPLY)
 _NO_BOOK_KINDS = (TimeInForce.IOC, TimeInForce.FOK)
 
 
-@dataclass(eq=False, slots=True)
-class Claim:
+class Claim(msgspec.Struct, eq=False, gc=False):
     """What has an owner's id: an order that is asked for, and once it is journaled its track."""
 
     request: OrderRequest
@@ -150,7 +148,7 @@ class Ledger:
 
     def take(self, track: Track, report: VenueReport) -> Transition:
         """Take a report of this very order."""
-        was, identified_raw, is_known = track.order, track.identified_raw, report.exec_id in track.exec_ids
+        was, identified_raw, is_known = track.order, track.identified_raw, report.exec_id in track.fills_raw
         now_ns, counts, provider = self._now_ns(), self.counts, track.order.request.provider
         done = apply(track, report, now_ns)
         if done.is_duplicate:
@@ -162,7 +160,7 @@ class Ledger:
             # Nobody was told: it never came, so that the next one has the next number.
             track.order, track.identified_raw = was, identified_raw
             if report.exec_id is not None and not is_known:
-                track.exec_ids.discard(report.exec_id)
+                track.fills_raw.pop(report.exec_id, None)
             raise
         counts.reports[provider, wire_name(done.report)] += 1
         if was.state is OrderState.SUBMITTED and report.source in _OF_THE_VENUE:
@@ -275,7 +273,7 @@ def restored(found: RecoveredOrder) -> Track:
         order_report_seq=found.report_seq,
         last_reason=last.reason if isinstance(last, ExecReport) else None,
     )
-    return Track(order, set(own), sum(own.values()), last_report=found.last_report if order.is_open else None)
+    return Track(order, own, sum(own.values()), last_report=found.last_report if order.is_open else None)
 
 
 def _sum_of_fees(found: RecoveredOrder) -> tuple[Fee, ...]:

@@ -13,7 +13,7 @@ the filled quantity never falls, an end stays an end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from enum import IntEnum
 
@@ -119,26 +119,26 @@ def cell_of(state: OrderState, kind: ReportKind, growth: Growth) -> Cell:
 # --- applying a report --------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Track:
+class Track(msgspec.Struct, gc=False):
     """An order, and what tells a fill told twice.
 
     Attributes:
         order: as it stands.
-        exec_ids: of the fills that are in it.
+        fills_raw: quantity by exec id, of the fills that are in it. As all that is kept of an order, nothing for the
+            cycle collector to walk.
         identified_raw: sum of those fills.
         is_acked: an ACK was told.
         last_report: the last report as its owner got it, encoded, while the order is open.
     """
 
     order: Order
-    exec_ids: set[str] = field(default_factory=set)
+    fills_raw: dict[str, int] = {}
     identified_raw: int = 0
     is_acked: bool = False
     last_report: bytes | None = None
 
 
-class Transition(msgspec.Struct, frozen=True, kw_only=True):
+class Transition(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a report made of an order.
 
     Attributes:
@@ -174,11 +174,12 @@ def apply(track: Track, report: VenueReport, now_ns: int) -> Transition:
         now_ns: stamps the order.
     """
     order, scale = track.order, track.order.request.qty_scale
-    is_known = report.exec_id is not None and report.exec_id in track.exec_ids
+    is_known = report.exec_id is not None and report.exec_id in track.fills_raw
     identified_raw = track.identified_raw
     last_raw = 0 if report.last_qty is None else raw_of(report.last_qty, scale)
     if report.exec_id is not None and not is_known:
         identified_raw += last_raw
+        track.fills_raw[report.exec_id] = last_raw
     filled_raw = max(order.filled_qty_raw, identified_raw)
     told_raw = None if report.filled_qty is None else raw_of(report.filled_qty, scale)
     if told_raw is not None:
@@ -186,8 +187,6 @@ def apply(track: Track, report: VenueReport, now_ns: int) -> Transition:
     elif report.exec_id is None:
         filled_raw = max(filled_raw, order.filled_qty_raw + last_raw)
     track.identified_raw = identified_raw
-    if report.exec_id is not None:
-        track.exec_ids.add(report.exec_id)
     qty_raw, kind, anomaly = order.qty_raw, report.kind, Anomaly.NONE
     if kind is ReportKind.FILLED and told_raw is None and report.last_qty is None:
         filled_raw = max(filled_raw, qty_raw)

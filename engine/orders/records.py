@@ -9,7 +9,7 @@ import msgspec
 from engine.schema.order import Breach, Fee, OrderKey, OrderRequest, OrderState, Sent
 
 
-class FillRecord(msgspec.Struct, frozen=True, kw_only=True):
+class FillRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One fill, as the difference it makes.
 
     Attributes:
@@ -27,7 +27,7 @@ class FillRecord(msgspec.Struct, frozen=True, kw_only=True):
     fees: tuple[Fee, ...] = ()
 
 
-class ReportRecord(msgspec.Struct, frozen=True, kw_only=True):
+class ReportRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a report made of an order, to be kept until its order's rows go.
 
     Attributes:
@@ -48,7 +48,7 @@ class ReportRecord(msgspec.Struct, frozen=True, kw_only=True):
     fill: FillRecord | None = None
 
 
-class Intended(msgspec.Struct, frozen=True):
+class Intended(msgspec.Struct, frozen=True, gc=False):
     """An intent that is committed. *use_no*: which use of its id this is, counting those the journal still knows."""
 
     wire_order_id: str

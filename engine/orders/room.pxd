@@ -174,6 +174,7 @@ cdef class RiskSlot:
 
 
 @cython.final
+@cython.no_gc
 cdef class Reservation:
     """Room that an order has taken; whoever holds it frees it, once. Any thread that holds the interpreter's lock."""
     cdef readonly object request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 import time
@@ -148,6 +149,7 @@ class Service:
         async with AsyncExitStack() as stack:
             if self._has_surface or self._has_journal:
                 stack.enter_context(taken(Path(self._config.engine.state_dir)))
+            stack.callback(gc.unfreeze)
             surface = Surface(self._config) if self._has_surface else None
             if surface is not None:
                 stack.push_async_callback(surface.close)
@@ -202,6 +204,9 @@ class Service:
         # Books become valid in many places, on the hot path; only the start waits for them.
         while time.monotonic() < deadline_s and not all(one.is_settled for one in _reports(live)):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
+        # What is there now lives as long as the run: walking it now and then would only make frames late.
+        gc.collect()
+        gc.freeze()
         self._on_ready(ReadyReport(self._config.profile, tuple(live.engine.runners), _reports(live), api, reports))
 
     async def _drained(self, engine: Engine, since_s: float) -> dict[str, int]:

@@ -61,7 +61,7 @@ COMMANDS: Mapping[str, CommandKind] = {
 """Every type of command there is."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """One command of a consumer, or of an operator.
 
     Attributes:
@@ -123,7 +123,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValidationError(str(error), op=self.type) from None
 
 
-class Ack(msgspec.Struct, frozen=True, kw_only=True):
+class Ack(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to one command; also delivered as a ControlAck event to the consumer that gave it."""
 
     message_id: str
@@ -134,7 +134,7 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     error: dict[str, str] | None = None
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an obeyed command came to; also delivered as a ControlResult event to the consumer that gave it."""
 
     message_id: str

@@ -139,14 +139,14 @@ OrderKey: TypeAlias = tuple[str, str]
 """(consumer_id, client_order_id): what makes an order one order (ORDM-05)."""
 
 
-class Fee(msgspec.Struct, frozen=True):
+class Fee(msgspec.Struct, frozen=True, gc=False):
     """What a fill cost; a negative amount was paid to us."""
 
     asset: str
     amount: Decimal
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
+class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why an order was refused or ended.
 
     Attributes:
@@ -160,7 +160,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
 
 
-class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a consumer asks for, checked and with the venue found (ORDM-01).
 
     Attributes:
@@ -210,7 +210,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
         return Decimal(self.qty_raw).scaleb(-self.qty_scale)
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order as it stands (ORDM-03); a report makes a new value.
 
     Attributes:
@@ -263,7 +263,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return exact.quantize(unit, ROUND_HALF_EVEN, WIDE_CONTEXT)
 
 
-class SubmitReason(msgspec.Struct, frozen=True, kw_only=True):
+class SubmitReason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why nothing was sent."""
 
     code: str
@@ -271,7 +271,7 @@ class SubmitReason(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class SubmitReply(msgspec.Struct, frozen=True, kw_only=True):
+class SubmitReply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to a submit, always a value (ORDM-02). *order_state*: of the first order, for a duplicate."""
 
     client_order_id: str
@@ -284,7 +284,7 @@ class SubmitReply(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str = ""
 
 
-class OrderRef(msgspec.Struct, frozen=True, kw_only=True):
+class OrderRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which order at a venue: what cancels and queries need."""
 
     wire_order_id: str
@@ -293,7 +293,7 @@ class OrderRef(msgspec.Struct, frozen=True, kw_only=True):
     created_ns: int = 0
 
 
-class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
+class VenueReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a venue says of one order, before it is applied to it. Not an event: the desk makes those.
 
     Attributes:
@@ -329,7 +329,7 @@ class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
     order_created_ns: int | None = None
 
 
-class VenueFill(msgspec.Struct, frozen=True, kw_only=True):
+class VenueFill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One fill as a venue's list of fills has it. *wire_order_id* is empty where the list does not name it."""
 
     exec_id: str
@@ -357,7 +357,7 @@ class Sent(IntEnum):
     """No byte left; nothing can be at the venue."""
 
 
-class SendOutcome(msgspec.Struct, frozen=True, kw_only=True):
+class SendOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The end of one submit or cancel at a venue.
 
     Attributes:

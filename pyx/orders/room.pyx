@@ -44,6 +44,7 @@ cdef class RiskSlot:
 
 
 @cython.final
+@cython.no_gc
 cdef class Reservation:
     """Room that an order has taken. Attributes: *request*; *is_open*: the room is not freed yet."""
 

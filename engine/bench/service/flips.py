@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from engine.bench.record import Row
 from engine.bench.service.figures import PEAK_RATE, SYMBOLS, percentile, row
 from engine.bench.service.load import watchers
-from engine.bench.service.trading import SETTLE_S, START_S, VENUE, at_venue, orders_of, trader, unlike
+from engine.bench.service.trading import VENUE, orders_of, settled, trader, unlike
 from engine.bench.service.world import THREE, engine_on, world
 
 FLIP_EVERY_MS = 100
@@ -23,8 +23,9 @@ def flips(seconds: float) -> Iterator[Row]:
             change_ms=FLIP_EVERY_MS,
         )  # fmt: skip
         with engine_on(place, [*watchers(place, 3), changer], trading=[VENUE]) as run:
-            run.pause(START_S + seconds + SETTLE_S)
-            placed = at_venue(place)
+            run.until_open()
+            run.pause(seconds)
+            placed = settled(run, place)
             ended = run.stop()
     seen, kept = ended.notes["changer"], ended.report["consumers"]
     case = f"peak, {PEAK_RATE}/s, {1000 // FLIP_EVERY_MS} changes/s, {seconds:g} s"

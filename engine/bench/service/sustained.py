@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.bench.paired import MIN_PAIRS
 from engine.bench.record import Row
 from engine.bench.service.figures import SYMBOLS, percentile, row
-from engine.bench.service.trading import SETTLE_S, START_S, VENUE, at_venue, orders_of, trader, unlike
+from engine.bench.service.trading import VENUE, orders_of, settled, trader, unlike
 from engine.bench.service.turns import added_p99
 from engine.bench.service.world import THREE, consumer, engine_on, world
 
@@ -20,6 +20,8 @@ ORDERS_A_MINUTE = 50_000
 QTY = "0.001"
 """Small enough that one level of the book fills it."""
 EVERY_MS = 60_000 / ORDERS_A_MINUTE
+WARM_S = 1.0
+"""Before what counts."""
 COMMITS = 400
 COMMIT_AND_MS = 1.0
 """The median of a submit is below that much above the disk's own commit."""
@@ -79,16 +81,17 @@ def _run(seconds: float, *, trades: bool) -> Load:
         consumers = [consumer("watcher", "Watcher", everything)]
         # Market data of the traded venue alone gives the moments at which to ask.
         consumers.append(
-            trader("owner", place.symbols[VENUE], seconds, types=("Trade", "BookUpdate"), every_ms=EVERY_MS, qty=QTY)
-            if trades else consumer("owner", "Watcher", place.symbols[VENUE], params={"keep": 0})
-        )  # fmt: skip
+            trader("owner", place.symbols[VENUE], seconds + WARM_S, every_ms=EVERY_MS, qty=QTY)
+            if trades
+            else consumer("owner", "Watcher", place.symbols[VENUE], params={"keep": 0})
+        )
         with engine_on(place, consumers, trading=[VENUE]) as run:
-            run.pause(START_S)
+            run.until_open()
+            run.pause(WARM_S)
             began_ns = time.time_ns()
             run.pause(seconds)
             ended_ns = time.time_ns()
-            run.pause(SETTLE_S)
-            placed = at_venue(place)
+            placed = settled(run, place)
             ended = run.stop()
         commit_ms = _commit_ms(place.folder)
     delays = [callback_ns - sent_ns for sent_ns, callback_ns in (

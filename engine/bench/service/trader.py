@@ -14,6 +14,7 @@ from engine.schema.execution import ExecReport
 
 _ORDERS = ("submit_order",)
 _OWN = "set_trading_mode"
+SENT = "submitted"
 
 
 class Told(NamedTuple):
@@ -60,7 +61,8 @@ class Trading(Noting):
         symbol, provider: traded.
         every_ms: between two times of asking; what came too late for its time is made up for, an event each.
         at_once: orders each time.
-        for_s: from the first event on; later ones ask for nothing, so that all is told by the end.
+        for_s: from the first order on that goes to the venue; later events ask for nothing, so that all is told by
+            the end.
         qty: of each order.
         more: of the other strategy.
     """
@@ -74,7 +76,7 @@ class Trading(Noting):
         self._every_ns = int(every_ms * 1e6)
         self._for_ns = int(for_s * 1e9)
         self._at_once = at_once
-        self._begun_ns = self._next_ns = 0
+        self._next_ns = self._open_ns = 0
         self._orders: dict[str, _Order] = {}
 
     def on_event(self, event: Event, ctx: Context) -> None:
@@ -101,9 +103,9 @@ class Trading(Noting):
 
     def _ask(self, ctx: Context) -> None:
         now_ns = time.time_ns()
-        if not self._begun_ns:
-            self._begun_ns = self._next_ns = now_ns
-        if now_ns < self._next_ns or now_ns - self._begun_ns > self._for_ns:
+        if not self._next_ns:
+            self._next_ns = now_ns
+        if now_ns < self._next_ns or (self._open_ns and now_ns - self._open_ns > self._for_ns):
             return
         self._next_ns += self._every_ns
         symbol, provider, qty = self._of
@@ -117,6 +119,8 @@ class Trading(Noting):
         order = self._orders[result["client_order_id"]]
         order.answered_ns = time.time_ns()
         order.status = result["status"]
+        if order.status == SENT and not self._open_ns:
+            self._open_ns = order.answered_ns
 
     def _reported(self, report: ExecReport) -> None:
         order = self._orders[report.client_order_id]

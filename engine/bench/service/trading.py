@@ -8,23 +8,22 @@ from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
-from engine.bench.children import ProcessFailedError
 from engine.bench.record import Row
 from engine.bench.service.figures import NORMAL_RATE, PEAK_RATE, SYMBOLS, percentile, row
 from engine.bench.service.pressure import BLOCKED_US, MAILBOX
-from engine.bench.service.trader import Told
-from engine.bench.service.world import SURFACE, THREE, Ended, Run, World, consumer, engine_on, world
+from engine.bench.service.trader import SENT, Told
+from engine.bench.service.world import THREE, Ended, Run, World, consumer, engine_on, world
 
 VENUE, SYMBOL = "binance", "BTC-USDT"
 AT_ONCE = 8
 EVERY_MS = 5
-SETTLE_S = 1.0
-"""After the last order was asked for: what is under way at the venue comes back."""
-START_S = 3.0
-"""Within it a venue is reconciled."""
+LEAD_S = 3.0
+"""Orders may go through so much sooner than the last book is in force."""
+SETTLE_S = 0.5
+"""Between two looks at the venue's record; once they are alike, what was under way has come back."""
 THREADS = 32
 OFF_S = ON_S = 0.05
-SENT, SUPPRESSED = "submitted", "suppressed"
+SUPPRESSED = "suppressed"
 _ENDED = ("filled", "cancelled", "rejected", "expired")
 
 
@@ -32,8 +31,8 @@ def trader(
     name: str, symbols: Sequence[str], seconds: float, kind: str = "Trader",
     types: Sequence[str] = ("Trade", "BookUpdate"), mailbox_capacity: int = 1024, **params: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """A consumer that trades SYMBOL for so long beside its market data, besides what the start takes."""
-    of_all = {"symbol": SYMBOL, "provider": VENUE, "every_ms": EVERY_MS, "for_s": START_S + seconds}
+    """A consumer that trades SYMBOL beside its market data, for so long and the start; settled() waits for its end."""
+    of_all = {"symbol": SYMBOL, "provider": VENUE, "every_ms": EVERY_MS, "for_s": LEAD_S + seconds}
     return consumer(
         name, kind, symbols, types, params={**of_all, **params}, trading_switch="enabled",
         mailbox_capacity=mailbox_capacity,
@@ -43,6 +42,15 @@ def trader(
 def orders_of(ended: Ended, *names: str) -> list[Told]:
     """What these traders asked for, and what they were told."""
     return [Told(*texts) for name in names for texts in ended.notes[name].texts]
+
+
+def settled(run: Run, place: World) -> dict[str, dict[str, Any]]:
+    """The venue's record once nothing changes in it any more: the traders have come to their end."""
+    last, now = None, at_venue(place)
+    while last != now:
+        run.pause(SETTLE_S)
+        last, now = now, at_venue(place)
+    return now
 
 
 def at_venue(place: World) -> dict[str, dict[str, Any]]:
@@ -75,8 +83,9 @@ def burst(seconds: float) -> Iterator[Row]:
         )
         pools = {name: {"capacity": 24} for name in ("Trade", "BookUpdate", "ExecReport", "ControlAck")}
         with engine_on(place, [owner], trading=[VENUE], pools=pools) as run:
-            run.pause(START_S + seconds + SETTLE_S)
-            placed = at_venue(place)
+            run.until_open()
+            run.pause(seconds)
+            placed = settled(run, place)
             ended = run.stop()
     told = orders_of(ended, "owner")
     wrong = unlike(told, placed)
@@ -100,8 +109,9 @@ def grown(seconds: float) -> Iterator[Row]:
         names = [f"trader-{number}" for number in range(3)]
         consumers = [trader(name, place.all_symbols(), seconds, every_ms=20, work_us=100) for name in names]
         with engine_on(place, consumers, trading=[VENUE]) as run:
-            run.pause(START_S + seconds + SETTLE_S)
-            placed = at_venue(place)
+            run.until_open()
+            run.pause(seconds)
+            placed = settled(run, place)
             ended = run.stop()
     wrong = unlike(orders_of(ended, *names), placed)
     yield row(
@@ -115,8 +125,8 @@ def switching(seconds: float) -> Iterator[Row]:
     with world(NORMAL_RATE, SYMBOLS, THREE, "--unlimited") as place:
         owner = trader("owner", place.all_symbols(), seconds, every_ms=1)
         spans: list[tuple[int, int, int]] = []
-        with engine_on(place, [owner], trading=[VENUE], api=SURFACE) as run:
-            _until_open(run)
+        with engine_on(place, [owner], trading=[VENUE]) as run:
+            run.until_open()
             ends_s = time.monotonic() + seconds
             while time.monotonic() < ends_s:
                 run.pause(ON_S)
@@ -126,8 +136,7 @@ def switching(seconds: float) -> Iterator[Row]:
                 run.pause(OFF_S)
                 spans.append((commanded_ns, acknowledged_ns, time.time_ns()))
                 _switch(run, on=True)
-            run.pause(START_S + SETTLE_S)
-            placed = at_venue(place)
+            placed = settled(run, place)
             ended = run.stop()
     told = orders_of(ended, "owner")
     waits, after = [], 0
@@ -163,8 +172,8 @@ def duplicates(seconds: float) -> Iterator[Row]:
         threads = stack.enter_context(ThreadPoolExecutor(THREADS))
         answers: list[str] = []
         for life in range(2):
-            with engine_on(place, [owner], trading=[VENUE], api=SURFACE) as run:
-                _until_open(run)
+            with engine_on(place, [owner], trading=[VENUE]) as run:
+                run.until_open()
                 for client_order_id in ids:
                     answers += threads.map(lambda _, name=client_order_id: _submit(run, name), range(THREADS))
                 if life == 0:
@@ -179,15 +188,6 @@ def duplicates(seconds: float) -> Iterator[Row]:
         "SC-07", case, "orders at the venue beyond one an id", placed - len(ids), "", "at_most", 0,
         voided=first < len(ids) or placed < len(ids), note=f"{placed} at the venue; answers: {counts}",
     )  # fmt: skip
-
-
-def _until_open(run: Run) -> None:
-    """Until the venue is reconciled, so that what is refused is refused for its id."""
-    for _ in range(200):
-        if run.ask("GET", "/ready")["ready"]:
-            return
-        run.pause(0.05)
-    raise ProcessFailedError("the engine is not ready within ten seconds")
 
 
 def _submit(run: Run, client_order_id: str) -> str:

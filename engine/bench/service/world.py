@@ -26,6 +26,7 @@ TRADERS = ("Trader", "TradingChanger")
 _DESK, _TRADER = "engine.bench.service.desk", "engine.bench.service.trader"
 _TOKEN = "the token of a measurement"
 _END_WITHIN_S = 60
+_OPEN_WITHIN_S = 30
 FREE = {
     "limits": {"max_order_notional": None, "max_position": None, "orders_per_s": 100_000, "orders_burst": 100_000,
                "max_open_orders_per_symbol": 10_000},
@@ -192,6 +193,18 @@ class Run:
         """Let it run for so long."""
         time.sleep(seconds)
 
+    def until_open(self) -> None:
+        """Let it run until every book is in force and orders are reconciled; it has an operator's surface.
+
+        Raises:
+            ProcessFailedError: that does not come.
+        """
+        end_s = time.monotonic() + _OPEN_WITHIN_S
+        while not (answer := self.ask("GET", "/ready"))["ready"]:
+            if time.monotonic() > end_s:
+                raise ProcessFailedError(f"the engine is not ready within {_OPEN_WITHIN_S} s: {answer['reasons']}")
+            self.pause(0.05)
+
     def threads(self) -> int:
         """Threads of the process now."""
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
@@ -262,7 +275,8 @@ def engine_on(
         place: the venues.
         consumers: see :func:`consumer`.
         symbols: by venue; None = all.
-        trading: venues at which orders are enabled; then no limit of ours is in the way of a measurement.
+        trading: venues at which orders are enabled; then no limit of ours is in the way of a measurement, and the
+            operator's surface is there.
         sections: further sections of the configuration.
 
     Raises:
@@ -280,7 +294,7 @@ def engine_on(
             row |= {**more, "ws_private_endpoint": place.endpoints[venue].get("ws_private")}
             env |= keys
     if trading:
-        sections = {"engine": {"state_dir": "state"}, "risk": FREE, **sections}
+        sections = {"engine": {"state_dir": "state"}, "risk": FREE, "api": SURFACE, **sections}
     config = {
         "schema_version": 1, "log": {"level": "error"}, "dlq": {"path": "letters"}, "providers": providers,
         "consumers": list(consumers), "api": {"enabled": False}, "reports": {"enabled": False}, **sections,
