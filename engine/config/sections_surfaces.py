@@ -38,8 +38,8 @@ class CoordinationConfig(Section):
     heartbeat_ttl_ms: Annotated[int, above("heartbeat_ms")] = Field(5000, ge=1)
     rebalance_ms: int = Field(2500, ge=1)
     min_hold_ms: int = Field(2000, ge=0)
-    sticky_pct: int = Field(2, ge=0, le=100)
-    standby: str = Field("none", min_length=1)
+    sticky_pct: int = Field(2, ge=0, le=10)
+    standby: Literal["none", "warm"] = "none"
 
 
 class BusConfig(Section):

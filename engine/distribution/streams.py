@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 2.0
+MOST_CONNECTIONS = 20
+HEALTH_CHECK_S = 30
+"""A connection that was idle for so long is tried before it is used."""
+
 LINGER_S = 0.005
 """How long entries may gather before they go out."""
 
@@ -51,8 +55,12 @@ class StreamSettings:
     maxlen_cap: int
 
 
-def connect(url: str) -> Redis:
-    """A client of the server; nothing is sent yet.
+def connect(url: str, answer_s: float | None = None) -> Redis:
+    """A client of the server, for any thread; nothing is sent yet.
+
+    Args:
+        url: of the server.
+        answer_s: how long an answer is waited for, None = two seconds.
 
     Raises:
         ConfigError: the package is not installed, or the address is none.
@@ -69,7 +77,9 @@ def connect(url: str) -> Redis:
         return Redis.from_url(
             url,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=ANSWER_TIMEOUT_S,
+            socket_timeout=answer_s or ANSWER_TIMEOUT_S,
+            max_connections=MOST_CONNECTIONS,
+            health_check_interval=HEALTH_CHECK_S,
             # What was read and did not arrive is pending: asked again by itself, the client would get what comes after.
             retry=Retry(NoBackoff(), 0),
         )

@@ -1,0 +1,83 @@
+"""Which nodes there are: each writes a key of its own that ends unless it is written again (DST-03)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from engine.base.instants import to_rfc3339
+from engine.base.jsontext import encode
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+NODES_KEY = "nt:nodes"
+NODES_MS = 10_000
+"""A node that has not written for so long is no longer listed."""
+
+
+def node_key(node_id: str) -> str:
+    """What a node tells of itself, for whoever looks; a node lives while its key is there."""
+    return f"nt:node:{node_id}"
+
+
+class Membership:
+    """This node among the others. Called on one thread.
+
+    Args:
+        client: of the server.
+        node_id: of this process.
+        ttl_ms: without a heartbeat for so long it counts as dead.
+    """
+
+    def __init__(self, client: Redis, node_id: str, ttl_ms: int) -> None:
+        self._client = client
+        self._ttl_ms = ttl_ms
+        self.node_id = node_id
+        self.metrics_url: str | None = None
+        """Where it tells how it does."""
+        self._started_at = to_rfc3339(time.time_ns())
+
+    def beat(self) -> set[str]:
+        """Tell that this node lives; answers those that do, itself among them.
+
+        Raises:
+            RedisError: the server is away.
+        """
+        # The stamps are to be read by people: clocks of several machines are never compared.
+        told = {
+            "node_id": self.node_id,
+            "hostname": socket.gethostname(),
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+            "metrics_url": self.metrics_url,
+            "last_heartbeat": to_rfc3339(time.time_ns()),
+        }
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.set(node_key(self.node_id), encode(told), px=self._ttl_ms)
+            pipe.time()
+            pipe.zrange(NODES_KEY, 0, -1)
+            _, (seconds, micros), listed = pipe.execute()
+        # By the server's clock alone.
+        now_ms = seconds * 1000 + micros // 1000
+        names = sorted({self.node_id, *(name.decode("utf-8", "replace") for name in listed)})
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.zadd(NODES_KEY, {self.node_id: now_ms})
+            pipe.zremrangebyscore(NODES_KEY, 0, now_ms - NODES_MS)
+            for name in names:
+                pipe.exists(node_key(name))
+            alive = pipe.execute()[2:]
+        return {self.node_id, *(name for name, there in zip(names, alive, strict=True) if there)}
+
+    def leave(self) -> None:
+        """This node ends, and says so.
+
+        Raises:
+            RedisError: the server is away.
+        """
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.delete(node_key(self.node_id))
+            pipe.zrem(NODES_KEY, self.node_id)
+            pipe.execute()
