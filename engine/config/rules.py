@@ -11,6 +11,10 @@ Rule = Callable[[Document], Iterator[Fault]]
 _RETENTION_S, _RETENTION_MARGIN_S = 2700, 600
 """Of the streams, where a file says nothing; and what they hold beyond the longest window."""
 
+_LEASE_MS = {"ttl": 1000, "renew": 333, "margin": 100}
+_CLAIM_IDLE_MS = 5000
+"""Where a file says nothing."""
+
 
 
 def cross_faults(document: Document, env: Mapping[str, str] | None) -> list[Fault]:
@@ -187,6 +191,24 @@ def _bus_retention(document: Document) -> Iterator[Fault]:
         yield document.fault(path, f"must be at least {least_s}, the longest window and 600 s", str(given))
 
 
+def _lease_times(document: Document) -> Iterator[Fault]:
+    """A lease is renewed before its holder gives it up, and an idle reader is waited for twice as long (BUS-25)."""
+    path = ("bus", "coordination")
+    if document.at((*path, "enabled")) is not True:
+        return
+    given = {name: document.at((*path, f"lease_{name}_ms")) for name in _LEASE_MS}
+    ttl, renew, margin = (
+        value if type(value) is int else _LEASE_MS[name] for name, value in given.items()
+    )
+    if renew + margin >= ttl:
+        why = f"lease_renew_ms + lease_margin_ms must be less than lease_ttl_ms, {ttl}"
+        yield document.fault((*path, "lease_renew_ms"), why, str(renew))
+    idle = document.at(("bus", "claim_idle_ms"))
+    idle_ms = idle if type(idle) is int else _CLAIM_IDLE_MS
+    if idle_ms < 2 * ttl:
+        yield document.fault(("bus", "claim_idle_ms"), f"must be at least twice lease_ttl_ms, {2 * ttl}", str(idle_ms))
+
+
 def _order_accounts(document: Document) -> Iterator[Fault]:
     """Orders are sent with a key, to a venue that has accounts."""
     for path, provider in _items(document, "providers"):
@@ -218,15 +240,17 @@ _RULES: tuple[Rule, ...] = (
     _merge_rules,
     _subscriptions,
     _report_symbols,
-    _bus_retention,
+    _bus_retention, _lease_times,
     _order_accounts,
     _literal_secrets,
 )
 
 
 def variables(document: Document) -> Iterator[tuple[PathKey, str]]:
-    """(path, name) of every environment variable the values name, providers that are off left out."""
-    yield from _variables(document.tree, ())
+    """(path, name) of every environment variable that holds what is needed and secret; of providers that are on."""
+    # What a node is called is asked of workers alone, and stands in what they log.
+    found = _variables(document.tree, ())
+    yield from (one for one in found if one[0] != ("bus", "coordination", "node_id_env"))
 
 
 def _variables(value: Any, path: PathKey) -> Iterator[tuple[PathKey, str]]:

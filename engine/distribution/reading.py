@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SWEEP_EVERY_S = 5.0
 TIDY_EVERY_S = 600.0
 GONE_AFTER_MS = 3_600_000
+CATCH_UP_S = 0.5
 KEPT_OF_A_LETTER = 65_536
 _LOG = logging.getLogger("engine.distribution")
 Rows = Sequence[tuple[bytes, dict[bytes, bytes] | None]]
@@ -52,7 +53,7 @@ class StreamReader:
     Args:
         client: of the server.
         settings: how to read.
-        streams: keys; nobody else reads them.
+        streams: keys; nobody else reads them. More may be added, and dropped.
         decoder: of their entries.
         take: applies entries of one stream in their order.
         learn: called as learn(venue, symbol) for a symbol that the decoder does not know; whether it does now.
@@ -73,7 +74,8 @@ class StreamReader:
     ) -> None:
         self._client = client
         self._settings = settings
-        self._streams = tuple(streams)
+        self.streams = list(streams)
+        """Keys of what is read."""
         self._decoder = decoder
         self._take = take
         self._learn = learn
@@ -81,6 +83,8 @@ class StreamReader:
         self.consumer = f"{node_id}.{secrets.token_hex(4)}"
         """Its name in the group: a process has another one each time it starts."""
         self._swept_s = self._tidied_s = 0.0
+        self.last_ids: dict[str, str] = {}
+        """The entry of each stream that was read last, by this reader."""
         self.entries = 0
         """Entries that were read, those that could not be used among them."""
         self.dead: Counter[tuple[str, str]] = Counter()
@@ -94,16 +98,45 @@ class StreamReader:
         Raises:
             RedisError: the server is away.
         """
+        for key in self.streams:
+            self.join(key)
+        # Nobody else reads these streams: what is pending has no reader any more.
+        self._sweep(self.streams, 0)
+
+    def join(self, key: str) -> str:
+        """Join the group of a stream; answers the id of the entry that was delivered last.
+
+        Raises:
+            RedisError: the server is away.
+        """
         from redis.exceptions import ResponseError
 
-        for key in self._streams:
-            try:
-                self._client.xgroup_create(key, self._settings.group, id="0", mkstream=True)
-            except ResponseError as error:
-                if not str(error).startswith("BUSYGROUP"):
-                    raise
-        # Nobody else reads these streams: what is pending has no reader any more.
-        self._sweep(0)
+        group = self._settings.group
+        try:
+            self._client.xgroup_create(key, group, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        groups: Any = self._client.xinfo_groups(key)
+        return next(str(one["last-delivered-id"].decode()) for one in groups if one["name"] == group.encode())
+
+    def add(self, key: str) -> None:
+        """Read a stream as well: what another has left of it, and what has come since, for half a second at most.
+
+        Raises:
+            RedisError: the server is away.
+        """
+        ends_s = time.monotonic() + CATCH_UP_S
+        self._sweep([key], 0)
+        while self._read([key], None) == self._settings.count and time.monotonic() < ends_s:
+            pass
+        self.streams.append(key)
+
+    def drop(self, key: str) -> None:
+        """Read a stream no more. What was read of it has been acknowledged, or belongs to the next reader."""
+        if key in self.streams:
+            self.streams.remove(key)
+        self.last_ids.pop(key, None)
 
     def turn(self, block_ms: int) -> int:
         """Read what has come, waiting for it at most so long, apply it and acknowledge it; answers how many it were.
@@ -111,19 +144,25 @@ class StreamReader:
         Raises:
             RedisError: the server is away; what was not acknowledged comes again.
         """
+        count = self._read(self.streams, block_ms)
+        now_s = time.monotonic()
+        if now_s - self._swept_s >= SWEEP_EVERY_S:
+            self._swept_s = now_s
+            self._sweep(self.streams, self._settings.claim_idle_ms)
+        if now_s - self._tidied_s >= TIDY_EVERY_S:
+            self._tidy(now_s)
+        return count
+
+    def _read(self, keys: Sequence[str], block_ms: int | None) -> int:
         settings = self._settings
         found: Any = self._client.xreadgroup(
-            settings.group, self.consumer, dict.fromkeys(self._streams, ">"), count=settings.count, block=block_ms
+            settings.group, self.consumer, dict.fromkeys(keys, ">"), count=settings.count, block=block_ms
         )
         count = 0
         for key, rows in found.items() if isinstance(found, dict) else found or ():
             flat = rows[0] if rows and isinstance(rows[0], list) else rows
             count += self._process(key.decode(), flat)
-        now_s = time.monotonic()
-        if now_s - self._swept_s >= SWEEP_EVERY_S:
-            self._sweep(settings.claim_idle_ms)
-        if now_s - self._tidied_s >= TIDY_EVERY_S:
-            self._tidy(now_s)
+            self.last_ids[key.decode()] = flat[-1][0].decode()
         return count
 
     def ask(self, venue: str, symbol: str) -> None:
@@ -136,7 +175,7 @@ class StreamReader:
         Raises:
             RedisError: the server is away.
         """
-        return {key: int(self._client.xpending(key, self._settings.group)["pending"]) for key in self._streams}
+        return {key: int(self._client.xpending(key, self._settings.group)["pending"]) for key in self.streams}
 
     # -- entries ----------------------------------------------------------------------------------------------
 
@@ -194,10 +233,9 @@ class StreamReader:
 
     # -- what others left -------------------------------------------------------------------------------------
 
-    def _sweep(self, idle_ms: int) -> None:
+    def _sweep(self, keys: Sequence[str], idle_ms: int) -> None:
         """Take over what has been pending for so long; what was trimmed meanwhile is lost (BUS-25, BUS-28)."""
-        self._swept_s = time.monotonic()
-        for key in self._streams:
+        for key in keys:
             cursor = b"0-0"
             while True:
                 found: Any = self._client.xautoclaim(
@@ -215,7 +253,7 @@ class StreamReader:
     def _tidy(self, now_s: float) -> None:
         """Readers that ended long ago, and left nothing behind, are forgotten."""
         self._tidied_s = now_s
-        for key in self._streams:
+        for key in self.streams:
             for other in self._client.xinfo_consumers(key, self._settings.group):
                 name = other["name"].decode()
                 if name != self.consumer and other["pending"] == 0 and other["idle"] > GONE_AFTER_MS:

@@ -152,6 +152,7 @@ engine_report_age_ms gauge symbol | since the instant of a report; of more than 
 engine_report_publish_total counter venue | reports composed
 engine_ticks_skipped_total counter venue | fast ticks left out because a later one was due as well
 engine_cache_writes_total counter status | reports given to the cache
+engine_fenced_writes_total counter | reports and claims that were refused because another node is the writer
 engine_errors_total counter component error_type | what the reports could not calculate
 engine_stream_dedup_total counter venue | entries that had been applied before
 engine_stream_gap_total counter venue | chains of entries that were broken
@@ -167,11 +168,18 @@ engine_publish_queue_depth gauge venue | entries waiting for the reports and for
 engine_publish_entries_total counter venue | entries written to the streams
 engine_publish_refused_total counter | entries that the server of the streams refused
 engine_redis_up gauge node | whether the server of the streams answers
+engine_node_heartbeat gauge node | whether the node's last heartbeat was heard
+engine_shards_owned gauge node | streams whose reports the node writes
+engine_lease_conflicts_total counter node | leases that another had, when the node thought them its own or free
+engine_lease_operations_total counter node | leases asked for, renewed or given back
+engine_rebalances_total counter node | streams that the node handed over to one that is to have them
+engine_takeovers_total counter node | streams taken from a node whose lease had ended
 engine_redis_losses_total counter | times that it did no longer
 engine_resync_requests_total counter venue reason | books asked for whole, by the reports or by readers of the streams
 engine_mcp_requests_total counter method status | questions about reports: `ok`, or the code of the error
 engine_mcp_request_duration_ms calc method status | how long they took
 engine_mcp_cache_hits_total counter | get_report: answered with a report
+engine_mcp_token_regressions_total counter | get_report: reports of an earlier writer than one before
 engine_mcp_cache_misses_total counter reason | get_report: there is none
 engine_mcp_cache_errors_total counter reason | get_report: the cache did not answer, or not with a report
 """)

@@ -22,6 +22,10 @@ _MISS_OF = {"invalid_symbol": "invalid", "ambiguous_symbol": "ambiguous"}
 class ReportSource(Protocol):
     """Where answers come from. It may stall; it never raises for what it cannot reach."""
 
+    @property
+    def regressions(self) -> int:
+        """Reports that were read and bore a lower token than one before."""
+
     async def report(self, requested: str) -> Served:
         """The report that *requested* stands for, or why there is none."""
 
@@ -41,6 +45,8 @@ class LocalSource:
 
     def __init__(self, reader: ReportReader) -> None:
         self._reader = reader
+        self.regressions = 0
+        """None: there is one writer."""
 
     async def report(self, requested: str) -> Served:
         """The report that *requested* stands for, or why there is none."""
@@ -109,6 +115,11 @@ class Answers:
         if monotonic_now() - begun_ns > self._deadline_ns:
             return unavailable(requested, "timeout", f"the answer took more than {self._deadline_ns // NS_PER_MS} ms")
         return served
+
+    @property
+    def regressions(self) -> int:
+        """Reports that were read and bore a lower token than one before."""
+        return self._source.regressions
 
     async def is_there(self) -> bool:
         """Whether the source answers in time; no call in the counts."""

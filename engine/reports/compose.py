@@ -43,6 +43,9 @@ class Composer:
         self.analytics = analytics
         self.slow_ticks = SlowTicks(analytics, settings)
         self._on_error = on_error
+        self._node_id = node_id
+        self.token = token
+        """What reports are signed with."""
         depth_ref = chosen(settings.depth_ref, analytics.symbol, Exact(100_000, 1))
         fixed = {
             "symbol": analytics.symbol,
@@ -53,6 +56,11 @@ class Composer:
         }
         self.text = ReportText(settings, fixed, (depth_ref.num, depth_ref.den))
         self._take(SlowSection())
+
+    def sign(self, token: int) -> None:
+        """Reports bear this token from here on."""
+        self.token = token
+        self.text.set_writer({"node_id": self._node_id, "token": token})
 
     def rescale(self, price_scale: int, qty_scale: int) -> None:
         """The symbol's prices and quantities are at these scales from here on, which are wider."""

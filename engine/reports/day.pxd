@@ -30,6 +30,7 @@ cdef class DayTrades:
     cdef int64_t expired_ms        # minutes that start here or before have left
     cdef int64_t newest_ms         # of all trades
     cdef bint has_any              # ever
+    cdef int64_t loaded_ms         # minutes that start here or before are as they were loaded
 
     cdef int add(self, int64_t ms, uint64_t at, int64_t price_raw, int64_t qty_raw) except -1 nogil
     cdef void expire(self, int64_t now_ms) noexcept nogil

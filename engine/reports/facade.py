@@ -30,6 +30,8 @@ class FacadeSource:
         self._limit = aiohttp.ClientTimeout(total=timeout_ms / 1e3)
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._session: aiohttp.ClientSession | None = None
+        self.regressions = 0
+        """None: what the engine there answers with has one writer."""
 
     async def report(self, requested: str) -> Served:
         """The report that *requested* stands for, or why there is none."""

@@ -42,6 +42,14 @@ cdef inline object wide_int(wide value):
     return (<object>high << 64) + low
 
 
+cdef inline wide wide_from(object value) except *:
+    """Of a Python integer that is not negative."""
+    cdef wide found = wide_of(<int64_t>(value >> 62))
+    wide_scale(&found, <int64_t>1 << 62)
+    wide_add(&found, wide_of(<int64_t>(value & ((1 << 62) - 1))))
+    return found
+
+
 cdef inline bint scale_raw(int64_t* value, int64_t by) noexcept nogil:
     """Take a number to a wider scale; False = it does not fit 64 bits there, and is left as it was."""
     cdef int64_t scaled

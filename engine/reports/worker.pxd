@@ -35,6 +35,7 @@ cdef class ReportWorker:
     cdef size_t _room
     cdef uint32_t _place_count
     cdef dict _places              # (venue, symbol): instrument id
+    cdef dict _past                # (venue, symbol): counts from before it was let go
     cdef dict _lags                # venue: LatencyHistogram
     cdef object _on_report
     cdef object _on_resync
@@ -48,6 +49,8 @@ cdef class ReportWorker:
     cdef readonly LatencyHistogram fast    # how long a report took
     cdef readonly LatencyHistogram slow    # how long a slow tick took
 
+    cdef int _hold(self, uint32_t place, SymbolAnalytics state, object composer) except -1
+    cdef SymbolAnalytics _held(self, uint32_t place)
     cdef int _walk(self, const Records* records, int64_t now_ns) except -1
     cdef size_t _run(self, const Records* records, size_t place, int64_t now_ns) except? 1 nogil
     cdef int _prepare(self, const Record* record) except -1

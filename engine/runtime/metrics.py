@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.base.version import engine_version
@@ -13,6 +13,7 @@ from engine.observability.metrics import NS, Reading, Sample
 from engine.schema.order import OrderState
 
 if TYPE_CHECKING:
+    from engine.distribution.coordinator import Coordinator
     from engine.providers.session import Session
     from engine.reports.answers import Answers
     from engine.reports.tap import ReportTap
@@ -112,7 +113,7 @@ def metrics(
             add_streams(reading, live.publishing)
     if reporter is not None:
         _of_reports(reading, reporter)
-        _of_age(reading, reporter)
+        _of_age(reading, reporter.cache.index(), reporter.now_ms())
     if answers is not None:
         add_answers(reading, answers)
     return reading.samples()
@@ -300,20 +301,34 @@ def worker_metrics(worker: StreamWorker) -> dict[str, list[Sample]]:
         reading.add("engine_stream_lost_total", count, worker.streams[key])
     for key, count in list(worker.pending.items()):
         reading.add("engine_stream_pel_size", count, worker.streams[key])
+    _of_age(reading, ((*pair, made_ms) for pair, made_ms in list(worker.store.newest_ms.items())), worker.now_ms())
     reading.add("engine_redis_up", worker.is_up, worker.node_id)
     reading.add("engine_redis_losses_total", worker.losses)
+    if worker.coordinator is not None:
+        _of_node(reading, worker.coordinator, worker.store.fenced, len(worker.owned()))
     return reading.samples()
 
 
-def _of_age(reading: Reading, reporter: Reporter) -> None:
-    ages = [(venue, symbol, reporter.now_ms() - made_ms) for venue, symbol, made_ms in reporter.cache.index()]
+def _of_node(reading: Reading, coordinator: Coordinator, fenced: int, owned: int) -> None:
+    node = coordinator.node_id
+    reading.add("engine_node_heartbeat", coordinator.is_up, node)
+    reading.add("engine_shards_owned", owned, node)
+    reading.add("engine_lease_conflicts_total", coordinator.conflicts, node)
+    reading.add("engine_lease_operations_total", coordinator.leases.operations, node)
+    reading.add("engine_rebalances_total", coordinator.rebalances, node)
+    reading.add("engine_takeovers_total", coordinator.takeovers, node)
+    reading.add("engine_fenced_writes_total", fenced)
+
+
+def _of_age(reading: Reading, instants: Iterable[tuple[str, str, int]], now_ms: int) -> None:
+    """Of reports by (venue, symbol, instant)."""
+    ages = [(venue, symbol, max(0, now_ms - made_ms)) for venue, symbol, made_ms in instants]
     if len(ages) <= _SYMBOLS_TOLD:
         for venue, symbol, age_ms in ages:
-            reading.add("engine_report_age_ms", max(0, age_ms), f"{venue}:{symbol}")
+            reading.add("engine_report_age_ms", age_ms, f"{venue}:{symbol}")
         return
     for venue in dict.fromkeys(venue for venue, _, _ in ages):
-        oldest_ms = max(age_ms for whose, _, age_ms in ages if whose == venue)
-        reading.add("engine_report_age_ms", max(0, oldest_ms), venue)
+        reading.add("engine_report_age_ms", max(age_ms for whose, _, age_ms in ages if whose == venue), venue)
 
 
 def add_answers(reading: Reading, answers: Answers) -> None:
@@ -322,6 +337,7 @@ def add_answers(reading: Reading, answers: Answers) -> None:
         reading.add("engine_mcp_requests_total", took.count, method, status)
         reading.times("engine_mcp_request_duration_ms", took, method, status)
     reading.add("engine_mcp_cache_hits_total", answers.hits)
+    reading.add("engine_mcp_token_regressions_total", answers.regressions)
     for reason, count in list(answers.misses.items()):
         reading.add("engine_mcp_cache_misses_total", count, reason)
     for reason, count in list(answers.failures.items()):

@@ -13,6 +13,7 @@ from engine.distribution.keys import INDEX_KEY, report_key
 from engine.reports.reader import ReportReader, Served, unavailable
 from engine.reports.resolve import Pair, Resolved, resolve
 from engine.reports.settings import ReportSettings
+from engine.reports.writers import NewestWriters
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -57,6 +58,7 @@ class StoredSource:
         self._client = _connect(url, timeout_ms / 1e3)
         self._settings = ReportSettings.of(config.reports)
         self._clock = SystemClock()
+        self._writers = NewestWriters(config.cache.ttl_s * 1000)
         enabled = [one for one in config.providers if one.enabled]
         self._pairs = frozenset((one.venue, symbol) for one in enabled for symbol in one.symbols)
         self._priority = config.mcp.venue_priority or tuple(dict.fromkeys(one.venue for one in enabled))
@@ -73,7 +75,8 @@ class StoredSource:
             kept: dict[Pair, bytes | None] = {}
             if isinstance(found, Resolved):
                 report: Any = await self._client.get(report_key(found.venue, found.symbol))
-                kept[found.venue, found.symbol] = report
+                pair = found.venue, found.symbol
+                kept[pair] = self._writers.pick(pair, report)
         except LateError:
             return unavailable(requested, "timeout", "the server of the reports did not answer in time")
         except (RedisError, OSError) as error:
@@ -92,6 +95,11 @@ class StoredSource:
         except (RedisError, OSError) as error:
             return unavailable(None, "connection", f"the server of the reports cannot be reached: {error}")
 
+    @property
+    def regressions(self) -> int:
+        """Reports that were read and bore a lower token than one before."""
+        return self._writers.regressions
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -101,7 +109,7 @@ class StoredSource:
 
     async def _index(self) -> list[tuple[str, str, int]]:
         oldest_ms = self._clock.now() // NS_PER_MS - INDEX_MS
-        found: Any = await self._client.zrangebyscore(INDEX_KEY, oldest_ms, "+inf", withscores=True)
+        found: Any = await self._client.zrange(INDEX_KEY, oldest_ms, "+inf", byscore=True, withscores=True)
         pairs = ((member.decode().partition(":"), made_ms) for member, made_ms in found)
         return sorted((venue, symbol, int(made_ms)) for (venue, _, symbol), made_ms in pairs)
 

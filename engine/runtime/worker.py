@@ -6,17 +6,17 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import msgspec
 
 from engine.base.clock import Clock, SystemClock
 from engine.base.errors import ConfigError
 from engine.base.workers import Answer, start_thread
 from engine.config.sections import EngineConfig
 from engine.distribution.codec import EntryDecoder
-from engine.distribution.keys import instruments_key, stream_key, stream_keys
+from engine.distribution.coordinator import Coordinator
+from engine.distribution.holding import Holding
+from engine.distribution.keys import stream_keys
 from engine.distribution.reading import ReadSettings, StreamReader
 from engine.distribution.store import StoredReports
 from engine.distribution.streams import FIRST_PAUSE_S, LONGEST_PAUSE_S, check_server, connect
@@ -24,25 +24,18 @@ from engine.observability.logs import with_fields
 from engine.reports.cache import generated_ms
 from engine.reports.settings import ReportSettings
 from engine.reports.worker import ReportWorker
+from engine.runtime.shards import ShardKeeper
+from engine.runtime.symbols import StreamSymbol, StreamSymbols
 from engine.schema.busentry import HeldEntry
 
 SETTLE_MS = 50
-LEARN_EVERY_S = 1.0
-COUNT_EVERY_S = 5.0
-NOWHERE = 2**32 - 1
-"""The place of what is passed over."""
+SHARED_ANSWER_S = 0.5
+LEASE_ANSWER_S = 0.2
+"""How long answers are waited for where nodes share the streams: a lease is short."""
 
+COUNT_EVERY_S = 5.0
 NS_PER_MS = 1_000_000
 _LOG = logging.getLogger("engine.worker")
-
-
-class _Instrument(msgspec.Struct):
-    price_scale: int
-    qty_scale: int
-    tick_raw: int
-
-
-_INSTRUMENTS = msgspec.json.Decoder(_Instrument)
 
 
 class StreamWorker:
@@ -81,35 +74,21 @@ class StreamWorker:
         self._settle_ms = SETTLE_MS if config.reports.settle_ms == "auto" else config.reports.settle_ms
         self._block_ms = bus.read_block_ms
         self._shards = bus.shards
-        client = connect(_address(bus.url_env))
+        is_shared = bus.coordination.enabled
+        if is_shared and shards is not None:
+            raise ConfigError(
+                "which shards are read is told, and bus.coordination.enabled is true", op="worker.start",
+                hint="leave --shards out: nodes share them out by themselves",
+            )  # fmt: skip
+        client = connect(_address(bus.url_env), SHARED_ANSWER_S if is_shared else None)
         self.venues = tuple(dict.fromkeys(one.venue for one in config.providers if one.enabled))
         chosen = range(bus.shards) if shards is None else shards
         self.streams = {
             stream_keys(bus.stream_key, venue, bus.shards)[shard]: venue for venue in self.venues for shard in chosen
         }
-        """Keys, and whose they are."""
-        self._awaited: dict[tuple[str, str], str] = {}
-        """Streams of symbols that nobody has told what they are."""
-        self._passed_over: set[tuple[str, str]] = set()
-        """Symbols that no report is wanted of."""
-        for provider in config.providers:
-            for symbol in provider.symbols if provider.enabled else ():
-                pair = (provider.venue, symbol)
-                key = stream_key(bus.stream_key, *pair, bus.shards)
-                wanted = config.reports.symbols
-                if key in self.streams:
-                    self._awaited[pair] = key
-                    if wanted != "all" and f"{provider.venue}:{symbol}" not in wanted:
-                        self._passed_over.add(pair)
-        self._places: dict[tuple[str, str], int] = {}
-        self._of_stream: dict[str, list[int]] = {key: [] for key in self.streams}
-        self._looked_s = -LEARN_EVERY_S
-        self._refused_s: dict[tuple[str, str], float] = {}
-        """When entries of a symbol came last that cannot be read: by whom nobody knows, so not without bound."""
+        """Keys of what may be read here, and whose they are."""
         self._client = client
         self.node_id = node_id
-        self.symbols = len(self._awaited)
-        """How many there are in these streams, by the configuration."""
         self.pending: dict[str, int] = {}
         """Entries not acknowledged, by stream, when they were last counted."""
         self.errors: Counter[tuple[str, str]] = Counter()
@@ -123,13 +102,22 @@ class StreamWorker:
             on_error=self._failed,
             on_report=self._keep,
             on_resync=self._resync,
+            on_status=self._status_changed,
         )
         self.decoder = EntryDecoder(bus.max_entry_bytes)
-        self.store = StoredReports(connect(_address(config.cache.url_env)), config.cache.ttl_s * 1000)
+        self.symbols = StreamSymbols(client, config, self.streams, self.decoder, self._known)
+        kept_at = connect(_address(config.cache.url_env), SHARED_ANSWER_S if is_shared else None)
+        self.store = StoredReports(kept_at, config.cache.ttl_s * 1000, self._refused if is_shared else None)
         read = ReadSettings(bus.group, bus.read_count, bus.claim_idle_ms, bus.max_deliveries, bus.dlq_key)
+        streams = () if is_shared else tuple(self.streams)
         self.reader = StreamReader(
-            client, read, tuple(self.streams), self.decoder, self._take, self._learn, self._lost, node_id
+            client, read, streams, self.decoder, self._take, self.symbols.meet, self._lost, node_id
         )
+        self._keeper: ShardKeeper | None = None
+        self.coordinator: Coordinator | None = None
+        """Of the nodes that share the streams; None where what is read here is told."""
+        if is_shared:
+            self._share(config, node_id)
         self._counted_s = 0.0
         self._ended: Answer[bool] | None = None
         self._is_stopping = False
@@ -148,11 +136,11 @@ class StreamWorker:
             RedisError: it is away.
         """
         check_server(self._client, self.venues, self._shards)
-        self._learn_all()
+        self.symbols.learn(self.reader.streams)
         self.reader.open()
         self.is_up = True
-        told = _fields("shard_assigned")
-        _LOG.info("%d streams are read, %d symbols", len(self.streams), len(self._places), extra=told)
+        told = _fields("shard_assigned" if self.coordinator is None else "bus_connected")
+        _LOG.info("%d streams are read", len(self.reader.streams), extra=told)
 
     def start(self) -> None:
         """Read from here on; a server that is away is waited for.
@@ -165,6 +153,8 @@ class StreamWorker:
         except self._failures as error:
             self._lose(error)
         self.store.start()
+        if self.coordinator is not None:
+            self.coordinator.start()
         self._ended = Answer()
         start_thread("engine-worker", self._run)
 
@@ -172,7 +162,11 @@ class StreamWorker:
         """Finish and acknowledge what is in hand, write the last reports, end. Idempotent."""
         if self._ended is not None and not self._is_stopping:
             self._is_stopping = True
+            if self.coordinator is not None:
+                self.coordinator.wakeup.wake()
             self._ended.get(5.0)
+            if self.coordinator is not None:
+                self.coordinator.stop()
             self.store.stop()
 
     def _run(self) -> None:
@@ -189,6 +183,8 @@ class StreamWorker:
                     self._tick()
                     time.sleep(pause_s)
                     pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+            if self._keeper is not None:
+                self._keeper.close()
         finally:
             assert self._ended is not None
             self._ended.give(True)
@@ -207,15 +203,26 @@ class StreamWorker:
         Raises:
             RedisError: the server is away.
         """
-        count = self.reader.turn(self._wait_ms())
-        if self._awaited:
-            self._learn_all()
+        if self._keeper is not None:
+            self._keeper.turn()
+        count = self.reader.turn(self._wait_ms()) if self.reader.streams else self._idle()
+        self.symbols.look(self.reader.streams)
         self._tick()
         now_s = time.monotonic()
         if now_s - self._counted_s >= COUNT_EVERY_S:
             self._counted_s = now_s
             self.pending = self.reader.pending()
         return count
+
+    def now_ms(self) -> int:
+        """By the clock of ticks."""
+        return self._clock.now() // NS_PER_MS
+
+    def owned(self) -> list[str]:
+        """Keys of the streams whose reports are written here, sorted."""
+        if self.coordinator is None:
+            return sorted(self.streams)
+        return [holding.key for holding in self.coordinator.held() if holding.is_active]
 
     def advance(self, now_ms: int) -> None:
         """Take the ticks up to a time."""
@@ -226,56 +233,56 @@ class StreamWorker:
         self.advance(self._clock.now() // NS_PER_MS - self._settle_ms)
 
     def _wait_ms(self) -> int:
-        """No longer than until the next tick."""
+        """No longer than until the next tick, or until something is read back."""
         period_ms = self._settings.fast_ms
-        return max(1, min(self._block_ms, period_ms - (self._clock.now() // NS_PER_MS - self._settle_ms) % period_ms))
+        left_ms = period_ms - (self._clock.now() // NS_PER_MS - self._settle_ms) % period_ms
+        most_ms = max(1, min(self._block_ms, left_ms))
+        own_ms = None if self._keeper is None else self._keeper.wait_ms()
+        return most_ms if own_ms is None else min(most_ms, own_ms)
+
+    def _idle(self) -> int:
+        """No stream is read here."""
+        assert self.coordinator is not None
+        self.coordinator.wakeup.wait_for(self._wait_ms() / 1e3)
+        return 0
 
     def _take(self, entries: list[HeldEntry]) -> None:
         self.analytics.take_entries(entries, self._clock.now())
 
-    # -- symbols ----------------------------------------------------------------------------------------------
-
-    def _learn_all(self) -> None:
-        """Symbols of the configuration have their report from when the publisher has told what they are (D18)."""
-        now_s = time.monotonic()
-        if now_s - self._looked_s >= LEARN_EVERY_S:
-            self._looked_s = now_s
-            for venue, symbol in list(self._awaited):
-                self._ask(venue, symbol)
-
-    def _learn(self, venue: str, symbol: str) -> bool:
-        """An entry of a symbol has come that nobody told of: its publisher tells before its first one, if it does."""
-        now_s = time.monotonic()
-        if now_s - self._refused_s.get((venue, symbol), -LEARN_EVERY_S) < LEARN_EVERY_S:
-            return False
-        if (venue, symbol) in self._awaited and self._ask(venue, symbol):
-            return True
-        self._refused_s[venue, symbol] = now_s
-        return False
-
-    def _ask(self, venue: str, symbol: str) -> bool:
-        """What an instrument is, as the publisher says."""
-        pair = (venue, symbol)
-        key = self._awaited[pair]
-        document: Any = self._client.hget(instruments_key(venue), symbol)
-        if document is None:
-            return False
-        told = _INSTRUMENTS.decode(document)
-        del self._awaited[pair]
-        if pair in self._passed_over:
-            self.decoder.learn(NOWHERE, venue, symbol, told.price_scale, told.qty_scale)
-            return True
-        place = self._places[pair] = len(self._places)
-        self._of_stream[key].append(place)
-        begun_ns = self._clock.now()
-        self.analytics.carry(place, venue, symbol, told.price_scale, told.qty_scale, told.tick_raw, begun_ns)
-        self.decoder.learn(place, venue, symbol, told.price_scale, told.qty_scale)
-        return True
+    def _known(self, symbol: StreamSymbol) -> None:
+        """Symbols have their report from when the publisher has told what they are (D18)."""
+        if self._keeper is not None:
+            self._keeper.carry(symbol)
+            return
+        scales = symbol.price_scale, symbol.qty_scale
+        self.analytics.carry(symbol.place, *symbol.pair, *scales, symbol.tick_raw, self._clock.now())
 
     def _lost(self, key: str) -> None:
         """Entries of a stream are gone: the books of its symbols are not what they were (BUS-28)."""
-        for place in self._of_stream[key]:
-            self.analytics.lose_book(place)
+        for symbol in self.symbols.of(key):
+            self.analytics.lose_book(symbol.place)
+
+    # -- sharing the streams ----------------------------------------------------------------------------------
+
+    def _share(self, config: EngineConfig, node_id: str) -> None:
+        settings = config.bus.coordination
+        nonce = self.reader.consumer.rpartition(".")[2]
+        leases_at = connect(_address(config.bus.url_env), LEASE_ANSWER_S)
+        self.coordinator = Coordinator(leases_at, settings, list(self.streams), node_id, nonce)
+        self._keeper = ShardKeeper(
+            self._client, self.coordinator, self.reader, self.store, self.symbols, self.decoder, self.analytics,
+            self._apart, self._settings, self._clock, self._settle_ms, config.bus.read_count,
+            is_warm=settings.standby == "warm",
+        )  # fmt: skip
+
+    def _apart(self) -> ReportWorker:
+        """Analytics that nobody sees yet; what fails in them is told once they are seen."""
+        return ReportWorker(self._settings, self._clock.now(), self.node_id, on_error=lambda *_: None)
+
+    def _refused(self, holding: Holding) -> None:
+        """On the thread of the store: another node is the writer of a stream's symbols."""
+        assert self.coordinator is not None
+        self.coordinator.give_up(holding, "another node is the writer of its symbols")
 
     # -- what comes of it -------------------------------------------------------------------------------------
 
@@ -283,13 +290,19 @@ class StreamWorker:
         self.store.put(venue, symbol, report, generated_ms(report))
 
     def _resync(self, place: int, venue: str, reason: str) -> None:
-        symbol = next(symbol for (_, symbol), one in self._places.items() if one == place)
+        symbol = self.symbols.at(place).pair[1]
         self.resyncs[venue, reason] += 1
         _LOG.info("the book of a symbol is asked for whole", extra=_fields("resync_requested", f"{venue}:{symbol}"))
         try:
             self.reader.ask(venue, symbol)
         except self._failures as error:
             self._lose(error)
+
+    def _status_changed(self, venue: str, symbol: str, before: str, after: str, age_ms: int | None) -> None:
+        if _LOG.isEnabledFor(logging.DEBUG):
+            told = {"from": before, "to": after, "lag_ms": age_ms, "data_age_ms": age_ms}
+            line = _fields("ingestion_status_transition", f"{venue}:{symbol}", told)
+            _LOG.debug("a report's status changed", extra=line)
 
     def _failed(self, symbol: str, section: str, error: Exception) -> None:
         self.errors[symbol, section] += 1
@@ -308,7 +321,6 @@ def _address(variable: str) -> str:
     return url
 
 
-def _fields(event_type: str, symbol: str | None = None) -> dict[str, Any]:
-    return with_fields(
-        {"component": "worker", "symbol": symbol, "lag_ms": None, "stream_id": None, "event_type": event_type}
-    )
+def _fields(event_type: str, symbol: str | None = None, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    fields = {"component": "worker", "symbol": symbol, "lag_ms": None, "stream_id": None, "event_type": event_type}
+    return with_fields(fields | dict(more or {}))

@@ -54,8 +54,11 @@ class WorkerService:
                 ) from error  # fmt: skip
             stopped = asyncio.Event()
             with stopping(stopped.set):
+                url = f"http://{HOST}:{runner.addresses[0][1]}"
+                if self._worker.coordinator is not None:
+                    self._worker.coordinator.membership.metrics_url = f"{url}/metrics"
                 self._worker.start()
-                on_ready(f"http://{HOST}:{runner.addresses[0][1]}")
+                on_ready(url)
                 await stopped.wait()
         finally:
             self._worker.stop()
@@ -63,17 +66,19 @@ class WorkerService:
 
     async def _health(self, request: web.Request) -> web.Response:
         worker = self._worker
+        coordinator = worker.coordinator
+        is_up = worker.is_up and (coordinator is None or coordinator.is_up)
         document = {
-            "status": "ok" if worker.is_up else "down",
+            "status": "ok" if is_up else "down",
             "node_id": worker.node_id,
             "uptime_seconds": int(time.monotonic() - self._begun_s),
             "coordination": {
-                "enabled": False,
-                "owned_shards": sorted(worker.streams),
-                "configured_symbols": worker.symbols,
+                "enabled": coordinator is not None,
+                "owned_shards": worker.owned(),
+                "configured_symbols": worker.symbols.count,
             },
         }
-        return web.Response(body=encode(document), content_type="application/json", status=200 if worker.is_up else 503)
+        return web.Response(body=encode(document), content_type="application/json", status=200 if is_up else 503)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(

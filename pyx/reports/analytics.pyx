@@ -363,6 +363,35 @@ cdef class SymbolAnalytics:
             self.profile.restart(self.bin_ticks)
             self.is_profile_new = True
 
+    # -- what is handed on ------------------------------------------------------------------------------------
+
+    def day_facts(self, from_ms: int, until_ms: int) -> dict:
+        """What a successor cannot read back: minutes that start within [from, until), and what was last; None = none."""
+        cdef const TickerData* told = &self.ticker
+        trade = ticker = None
+        if self.has_trade:
+            trade = (self.first_trade_ms, self.last_trade_raw, self.last_trade_seq)
+        if self.has_ticker:
+            ticker = (self.ticker_ms, self.ticker_change_raw, told.present, told.last_price_raw, told.open_24h_raw,
+                      told.high_24h_raw, told.low_24h_raw, told.volume_24h_raw, told.bid_price_raw, told.bid_qty_raw,
+                      told.ask_price_raw, told.ask_qty_raw)
+        return {"minutes": self.day.minutes_from(from_ms, until_ms), "trade": trade, "ticker": ticker}
+
+    def load_day(self, facts: dict) -> None:
+        """Begin with what a predecessor has told, at these scales; only before the first entry."""
+        cdef TickerData* told = &self.ticker
+        self.day.load(facts["minutes"])
+        if facts["trade"] is not None:
+            self.first_trade_ms, self.last_trade_raw, self.last_trade_seq = facts["trade"]
+            self.profile_from_ms = self.first_trade_ms
+            self.is_profile_new = False
+            self.has_trade = True
+        if facts["ticker"] is not None:
+            (self.ticker_ms, self.ticker_change_raw, told.present, told.last_price_raw, told.open_24h_raw,
+             told.high_24h_raw, told.low_24h_raw, told.volume_24h_raw, told.bid_price_raw, told.bid_qty_raw,
+             told.ask_price_raw, told.ask_qty_raw) = facts["ticker"]
+            self.has_ticker = True
+
     def set_threshold(self, threshold_raw: int) -> None:
         """The smallest quantity that is large from here on; 0 = none is."""
         self.episodes.threshold_raw = min(threshold_raw, INT64_MAX)

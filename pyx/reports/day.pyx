@@ -4,7 +4,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from engine.reports.line cimport Line, line_at, line_drop, line_find, line_insert, line_key
-from engine.reports.wide cimport scale_raw, wide_add, wide_of, wide_scale, wide_take
+from engine.reports.wide cimport scale_raw, wide_add, wide_from, wide_int, wide_of, wide_scale, wide_take
 
 cdef enum:
     MINUTE_MS = 60_000
@@ -17,6 +17,7 @@ cdef class DayTrades:
     def __init__(self):
         self.expired_ms = INT64_MIN
         self.newest_ms = INT64_MIN
+        self.loaded_ms = INT64_MIN
 
     def __dealloc__(self):
         free(self.minutes.items)
@@ -29,7 +30,7 @@ cdef class DayTrades:
         self.has_any = True
         if ms > self.newest_ms:
             self.newest_ms = ms
-        if start_ms <= self.expired_ms:
+        if start_ms <= self.expired_ms or start_ms <= self.loaded_ms:
             return 0
         place = line_find(&self.minutes, sizeof(Minute), start_ms)
         if place == self.minutes.count or line_key(&self.minutes, sizeof(Minute), place) != start_ms:
@@ -77,6 +78,38 @@ cdef class DayTrades:
                 minute = <Minute*>line_at(&self.minutes, sizeof(Minute), i)
                 self.high_raw = minute.high_raw if i == 0 else max(self.high_raw, minute.high_raw)
                 self.low_raw = minute.low_raw if i == 0 else min(self.low_raw, minute.low_raw)
+
+    def minutes_from(self, from_ms: int, until_ms: int) -> list:
+        """Minutes that start within [from, until), oldest first, as :meth:`load` takes them."""
+        cdef const Minute* minute
+        cdef list found = []
+        cdef uint32_t i
+        for i in range(line_find(&self.minutes, sizeof(Minute), from_ms), self.minutes.count):
+            minute = <const Minute*>line_at(&self.minutes, sizeof(Minute), i)
+            if minute.start_ms >= until_ms:
+                break
+            found.append((minute.start_ms, minute.first_ms, minute.first_raw, minute.high_raw, minute.low_raw,
+                          minute.last_ms, minute.last_raw, wide_int(minute.volume)))
+        return found
+
+    def load(self, minutes: list) -> None:
+        """Begin with whole minutes that were counted elsewhere, oldest first; what comes of them is in them already."""
+        cdef Minute* minute
+        for start_ms, first_ms, first_raw, high_raw, low_raw, last_ms, last_raw, volume in minutes:
+            minute = <Minute*>line_insert(&self.minutes, sizeof(Minute), self.minutes.count)
+            if minute == NULL:
+                raise MemoryError("day")
+            memset(minute, 0, sizeof(Minute))
+            minute.start_ms = self.loaded_ms = start_ms
+            minute.first_ms, minute.first_raw = first_ms, first_raw
+            minute.last_ms, minute.last_raw = last_ms, last_raw
+            minute.high_raw, minute.low_raw = high_raw, low_raw
+            minute.volume = wide_from(volume)
+            self.high_raw = high_raw if self.minutes.count == 1 else max(self.high_raw, minute.high_raw)
+            self.low_raw = low_raw if self.minutes.count == 1 else min(self.low_raw, minute.low_raw)
+            wide_add(&self.volume, minute.volume)
+            self.newest_ms = max(self.newest_ms, minute.last_ms)
+            self.has_any = True
 
     cdef bint rescale(self, int64_t price_by, int64_t qty_by) noexcept nogil:
         """Prices and quantities are at wider scales from here on; False = some do not fit them."""

@@ -117,9 +117,9 @@ cdef class ReportText:
         encoded = {name: _SORTED.encode(value) for name, value in fixed.items()}
         versions = b',"report_version":%b,"schema_version":%b' % (encoded["report_version"], encoded["schema_version"])
         names = b',"symbol":%b,"venue":%b' % (encoded["symbol"], encoded["venue"])
-        writer = b',"writer":%b}' % encoded["writer"]
-        self._held = [versions, names, writer, b"", b"", b""]
-        self._versions, self._names, self._writer = piece_of(versions), piece_of(names), piece_of(writer)
+        self._held = [versions, names, b"", b"", b"", b""]
+        self._versions, self._names = piece_of(versions), piece_of(names)
+        self.set_writer(fixed["writer"])
         self._fresh_ms = settings.fresh_ms
         self._down_ms = settings.down_ms
         self._rate_ms = settings.rate_ms
@@ -135,6 +135,12 @@ cdef class ReportText:
         self.age_ms = -1
         self.status = self.told_status = STATUS_DOWN
         self.set_slow(b"null", b"[]", b"null", 0)
+
+    def set_writer(self, writer: dict) -> None:
+        """Who writes from here on."""
+        text = b',"writer":%b}' % _SORTED.encode(writer)
+        self._held[2] = text
+        self._writer = piece_of(text)
 
     def set_slow(self, liquidity: bytes, anomalies: bytes, as_of: bytes, anomaly_points: int) -> None:
         """What reports carry until the next slow tick, as JSON; the points of its component in hundredths."""

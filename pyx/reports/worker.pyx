@@ -1,6 +1,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
+from libc.string cimport memset
 
 from engine.base.clock cimport monotonic_ns
 from engine.observability.latency cimport LatencyHistogram
@@ -86,6 +87,7 @@ cdef class ReportWorker:
         self._texts = []
         self._places = {}
         self._lags = {}
+        self._past = {}
         self._slow_ms = settings.slow_ms
         self._step_ms = settings.slow_ms if on_report is None else settings.fast_ms
         self._on_report = on_report
@@ -102,11 +104,17 @@ cdef class ReportWorker:
         free(self._written)
 
     def carry(self, place: int, venue: str, symbol: str, price_scale: int, qty_scale: int, tick_raw: int,
-              begun_ns: int | None = None) -> None:
-        """Take a symbol; *place* is its instrument's id."""
+              begun_ns: int | None = None, token: int = 1) -> None:
+        """Take a symbol; *place* is its instrument's id, *token* what its reports are signed with."""
+        cdef int64_t begun_ms = self._begun_ms if begun_ns is None else begun_ns // NS_PER_MS
+        cdef SymbolAnalytics state = SymbolAnalytics(venue, symbol, price_scale, qty_scale, tick_raw, self._settings)
+        state.due_ns = (begun_ms // self._step_ms + 1) * self._step_ms * NS_PER_MS
+        on_error = None if self._on_error is None else partial(self._on_error, f"{venue}:{symbol}")
+        self._hold(place, state, Composer(state, self._settings, self._node_id, token, on_error))
+
+    cdef int _hold(self, uint32_t place, SymbolAnalytics state, object composer) except -1:
         cdef PyObject** grown
         cdef uint32_t needed = place + 1
-        cdef int64_t begun_ms = self._begun_ms if begun_ns is None else begun_ns // NS_PER_MS
         while len(self._states) < <Py_ssize_t>needed:
             self._states.append(None)
             self._composers.append(None)
@@ -120,16 +128,78 @@ cdef class ReportWorker:
             while self._place_count < needed:
                 grown[self._place_count] = NULL
                 self._place_count += 1
-        cdef SymbolAnalytics state = SymbolAnalytics(venue, symbol, price_scale, qty_scale, tick_raw, self._settings)
-        state.due_ns = (begun_ms // self._step_ms + 1) * self._step_ms * NS_PER_MS
-        state.lag = self._lags.setdefault(venue, LatencyHistogram())
-        on_error = None if self._on_error is None else partial(self._on_error, f"{venue}:{symbol}")
+        state.lag = self._lags.setdefault(state.venue, LatencyHistogram())
         self._states[place] = state
-        self._by_place[<uint32_t>place] = <PyObject*>state
-        composer = Composer(state, self._settings, self._node_id, on_error=on_error)
+        self._by_place[place] = <PyObject*>state
         self._composers[place] = composer
         self._texts[place] = composer.text
-        self._places[venue, symbol] = place
+        self._places[state.venue, state.symbol] = place
+        return 0
+
+    cdef SymbolAnalytics _held(self, uint32_t place):
+        """The state at a place, None = there is none."""
+        return self._states[place] if place < <uint32_t>len(self._states) else None
+
+    def drop(self, place: int) -> None:
+        """Let a symbol go, if it is carried; its entries are passed over from here on."""
+        cdef SymbolAnalytics state = self._held(place)
+        if state is None:
+            return
+        self._past[state.venue, state.symbol] = self._counted(state.venue, state.symbol)
+        self._by_place[<uint32_t>place] = NULL
+        self._states[place] = self._composers[place] = self._texts[place] = None
+        del self._places[state.venue, state.symbol]
+
+    def adopt(self, other: ReportWorker, place: int, due_ms: int) -> bool:
+        """Take over a symbol's state from a worker that ran slow ticks alone, in the place of one's own if there is one.
+
+        What has been taken as a tick here has been one there as well from then on; *due_ms* is the first tick of a symbol
+        that was not carried. False = the other does not carry it.
+        """
+        cdef SymbolAnalytics own = self._held(place)
+        cdef SymbolAnalytics fresh = other._held(place)
+        if fresh is None:
+            return False
+        composer = other._composers[place]
+        if own is not None:
+            due_ms = own.due_ns // NS_PER_MS
+        other._tick(fresh, composer, due_ms - self._step_ms if own is not None else due_ms - 1)
+        other.drop(place)
+        fresh.due_ns = due_ms * NS_PER_MS
+        if own is None:
+            memset(&fresh.counts, 0, sizeof(fresh.counts))
+        else:
+            fresh.counts, fresh.asked_ms, fresh.ticked_ns = own.counts, own.asked_ms, own.ticked_ns
+            (<ReportText>composer.text).told_status = (<ReportText>self._texts[place]).told_status
+        self._hold(place, fresh, composer)
+        return True
+
+    def skip(self, now_ms: int) -> None:
+        """Leave out the ticks before a time, slow ones among them."""
+        cdef SymbolAnalytics state
+        cdef int64_t first_ms = -(-now_ms // self._step_ms) * self._step_ms
+        for place in self._places.values():
+            state = self._states[place]
+            state.due_ns = max(state.due_ns, first_ms * NS_PER_MS)
+
+    def sign(self, place: int, token: int) -> None:
+        """Reports of a symbol, if it is carried, bear this token from here on."""
+        if self._held(place) is not None:
+            self._composers[place].sign(token)
+
+    def has_book(self, place: int) -> bool:
+        """Whether a symbol is carried, and its book known."""
+        cdef SymbolAnalytics state = self._held(place)
+        return state is not None and state.book.is_synced
+
+    def day_facts(self, place: int, from_ms: int, until_ms: int) -> dict:
+        """What a successor needs of a symbol's day: see :meth:`SymbolAnalytics.day_facts`; its scales with it."""
+        cdef SymbolAnalytics state = self._held(place)
+        return {**state.day_facts(from_ms, until_ms), "scales": (state.price_scale, state.qty_scale)}
+
+    def load_day(self, place: int, facts: dict) -> None:
+        """Begin with what a predecessor has told of a symbol's day, at its scales; only before its first entry."""
+        self._held(place).load_day(facts)
 
     def known(self) -> list:
         """(venue, symbol) of each, sorted."""
@@ -163,9 +233,10 @@ cdef class ReportWorker:
 
     def lose_book(self, place: int) -> None:
         """Entries of a symbol were lost: nothing is known of its book until the next snapshot."""
-        cdef SymbolAnalytics state = self._states[place]
-        state.lose_book()
-        state.wants_resync = RESYNC_GAP
+        cdef SymbolAnalytics state = self._held(place)
+        if state is not None:
+            state.lose_book()
+            state.wants_resync = RESYNC_GAP
 
     def drain(self, ReportTap tap not None, now_ns: int) -> None:
         """Apply what has gathered in a tap, and the books that it handed over for what it could not keep."""
@@ -223,7 +294,8 @@ cdef class ReportWorker:
             if self._on_error is None:
                 raise
             self._on_error(f"{state.venue}:{state.symbol}", "scale", error)
-        self.carry(place, state.venue, state.symbol, record.price_scale, record.qty_scale, 0)
+        self.carry(place, state.venue, state.symbol, record.price_scale, record.qty_scale, 0, None,
+                   self._composers[place].token)
         fresh = self._states[place]
         fresh.due_ns = state.due_ns
         return fresh
@@ -334,8 +406,18 @@ cdef class ReportWorker:
     # -- counts -----------------------------------------------------------------------------------------------
 
     def statistics(self) -> dict:
-        """Counts by (venue, symbol)."""
-        return {key: self._states[place].statistics() for key, place in list(self._places.items())}
+        """Counts by (venue, symbol), of those that were let go among them. From any thread."""
+        return {key: self._counted(*key) for key in [*self._past, *self._places]}
+
+    def _counted(self, venue, symbol) -> dict:
+        """Of a symbol, however often it was taken."""
+        past = self._past.get((venue, symbol))
+        place = self._places.get((venue, symbol))
+        state = None if place is None else self._states[place]
+        if state is None:
+            return dict(past or {})
+        now = state.statistics()
+        return now if past is None else {name: count + past[name] for name, count in now.items()}
 
     def lags(self) -> dict:
         """How long entries waited until they were applied, by venue."""

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.redis_kit import Server, server
+from tests.system.bus_kit import answer, value, worker
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 CONFIG = """
@@ -109,28 +108,10 @@ def test_a_run_without_its_server_goes_on_and_finds_it_later(tmp_path: Path) -> 
             absent.kill()
 
 
-def worker(folder: Path, url: str, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "engine", "worker", "--json", "--metrics-port", "0", *options]
-    env = {**os.environ, "ENGINE_REDIS_URL": url}
-    return subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def asked(folder: Path, url: str, *args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "engine", *args, "--set", "cache.backend=redis"]
     env = {**os.environ, "ENGINE_REDIS_URL": url}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
-
-
-def answer(url: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as found:
-            return found.status, found.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-def value(metrics: str, name: str) -> float:
-    return sum(float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith((f"{name}{{", f"{name} ")))
 
 
 def test_cli_19_three_workers_write_the_reports_of_a_run(tmp_path: Path, project_root: Path) -> None:

@@ -10,6 +10,8 @@ _JOURNAL = "tests/unit/orders/test_journal.py::test_"
 _REPORTER = "tests/unit/runtime/test_reporter.py::test_"
 _SERVING = "tests/unit/reports/test_serving.py::test_"
 _WORKER = "tests/unit/distribution/test_stream_worker.py::test_"
+_LEASES = "tests/unit/distribution/test_coordinator.py::test_dst_"
+_SHARING = "tests/unit/distribution/test_sharing.py::test_dst_"
 _STREAMS = "tests/unit/runtime/test_publishing.py::test_"
 _SERVED = "tests/system/test_report_serving.py::test_"
 _ORDERS = "tests/system/test_orders.py::test_"
@@ -202,6 +204,20 @@ ELSEWHERE = {
     "bus.max_deliveries": f"{_WORKER}bus_27_an_entry_that_cannot_be_applied_is_tried_and_then_put_aside",
     "bus.max_entry_bytes": f"{_WORKER}bus_26_bad_entries_go_to_the_dead_letters_and_hold_nothing_up",
     "bus.dlq_key": f"{_WORKER}bus_26_bad_entries_go_to_the_dead_letters_and_hold_nothing_up",
+    "bus.coordination.enabled": f"{_SHARING}08_what_was_read_within_two_seconds_is_read_back_and_told_at_once",
+    "bus.coordination.node_id_env": "tests/unit/cli/test_worker.py::test_a_node_that_shares_is_named_by_flag_or_variable",
+    "bus.coordination.lease_ttl_ms": f"{_LEASES}06_what_cannot_be_renewed_is_given_up_in_time_without_the_server",
+    "bus.coordination.lease_renew_ms": f"{_LEASES}06_what_cannot_be_renewed_is_given_up_in_time_without_the_server",
+    "bus.coordination.lease_margin_ms": f"{_LEASES}06_what_cannot_be_renewed_is_given_up_in_time_without_the_server",
+    "bus.coordination.lease_poll_ms": f"{_LEASES}05_fewer_candidates_and_longer_waits_are_as_set",
+    "bus.coordination.rank_wait_ms": f"{_LEASES}05_fewer_candidates_and_longer_waits_are_as_set",
+    "bus.coordination.candidates": f"{_LEASES}05_fewer_candidates_and_longer_waits_are_as_set",
+    "bus.coordination.heartbeat_ms": f"{_LEASES}03_a_node_lives_while_its_key_does",
+    "bus.coordination.heartbeat_ttl_ms": f"{_LEASES}03_a_node_lives_while_its_key_does",
+    "bus.coordination.rebalance_ms": f"{_LEASES}11_a_joiner_gets_what_is_its_own_after_a_while",
+    "bus.coordination.min_hold_ms": f"{_LEASES}11_sticky_and_hold_are_as_set",
+    "bus.coordination.sticky_pct": f"{_LEASES}11_sticky_and_hold_are_as_set",
+    "bus.coordination.standby": f"{_SHARING}10_a_warm_standby_only_has_to_claim",
     "cache.url_env": f"{_WORKER}rpt_16_reports_live_as_long_as_is_set_and_wait_for_their_server",
     "cache.backend": "tests/system/test_bus.py::test_cli_19_three_workers_write_the_reports_of_a_run",
     "cache.url": f"{_SERVED}cli_21_the_address_is_the_configured_one",

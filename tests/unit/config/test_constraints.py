@@ -115,7 +115,7 @@ INTEGERS: list[tuple[str, int, int | None]] = [
     ("bus.coordination.heartbeat_ms", 1, None),
     ("bus.coordination.rebalance_ms", 1, None),
     ("bus.coordination.min_hold_ms", 0, None),
-    ("bus.coordination.sticky_pct", 0, 100),
+    ("bus.coordination.sticky_pct", 0, 10),
     ("reports.future_ms", 1, None),
     ("reports.windows.rate_s", 1, None),
     ("reports.windows.flow_s", 1, None),
@@ -270,6 +270,7 @@ WORDS = {
     "consumers[].exec_reports": ["own", "all"],
     "journal.durability": ["process", "power"],
     "bus.backend": ["inprocess", "redis"],
+    "bus.coordination.standby": ["none", "warm"],
     "cache.backend": ["inprocess", "redis", "http"],
     "mcp.transport": ["http", "stdio"],
 }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,59 +14,15 @@ import pytest
 
 from engine.base.clock import ManualClock
 from engine.base.errors import ConfigError
-from engine.config.load import load_config
-from engine.config.sections import EngineConfig
 from engine.reports.settings import ReportSettings
 from engine.runtime.publishing import Publishing
 from engine.runtime.replay import Replay
 from engine.runtime.reports import add_reports
 from engine.runtime.worker import StreamWorker
 from tests.redis_kit import Server, server
-from tests.unit.config.configs import assignment
+from tests.unit.distribution.stream_kit import GROUP, KEY, MS, START_NS, VENUE, Writer, configured, eventually
 
 pytestmark = pytest.mark.timeout(120)
-MS = 1_000_000
-VENUE = {"name": "binance", "venue": "binance", "symbols": ["BTC-USDT", "ETH-USDT"]}
-KEY = "nt:binance"
-GROUP = "engine-reports"
-TICK = {"price_scale": 2, "qty_scale": 8, "tick_raw": 1}
-START_NS = 1_700_000_000_000_000_000
-
-
-def configured(*sets: str, providers: list[dict[str, Any]] | None = None) -> EngineConfig:
-    own = ("bus.backend=redis", "bus.shards=1", assignment("providers", [VENUE] if providers is None else providers))
-    return load_config(None, (*own, *sets), {"OTHER_URL": "redis://127.0.0.1:1"})
-
-
-class Writer:
-    """A publisher that is not the engine's: it writes what a test says."""
-
-    def __init__(self, at: Server, symbol: str = "BTC-USDT", key: str = KEY) -> None:
-        self.server, self.symbol, self.key = at, symbol, key
-        self.seq = 0
-        self.now_ns = START_NS
-        at.client.hset("nt:instruments:binance", symbol, json.dumps(TICK))
-
-    def entry(self, kind: str, payload: dict[str, Any], **members: Any) -> dict[str, Any]:
-        self.now_ns += MS
-        prev, self.seq = self.seq, self.seq + 1
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self.now_ns // 10**9)) + f".{self.now_ns % 10**9:09d}Z"
-        base = {"symbol": self.symbol, "venue": "binance", "type": kind, "ts_event": stamp, "ts_recv_ns": self.now_ns}
-        return {**base, "seq": self.seq, "prev_seq": prev, "payload": payload, **members}
-
-    def write(self, document: Any) -> bytes:
-        text = document if isinstance(document, bytes) else json.dumps(document).encode()
-        return self.server.client.xadd(self.key, {"data": text})
-
-    def trade(self, price: float = 100, **members: Any) -> bytes:
-        return self.write(self.entry("trade_tick", {"price": price, "qty": 1, "side": "buy", "trade_id": str(self.seq + 1)}, **members))
-
-    def depth(self, bid: float = 99, ask: float = 101) -> bytes:
-        return self.write(self.entry("order_book_depth", {"bids": [[bid, 1]], "asks": [[ask, 1]], "levels": 1}))
-
-    def deltas(self, **members: Any) -> bytes:
-        return self.write(self.entry("order_book_deltas", {"bids_upd": [[99, 2]], "asks_upd": []}, **members))
-
 
 @contextmanager
 def working(
@@ -97,12 +54,6 @@ def counts(worker: StreamWorker, symbol: str = "BTC-USDT") -> dict[str, Any]:
 
 def pending(worker: StreamWorker) -> int:
     return sum(worker.reader.pending().values())
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < ends, "not in time"
 
 
 # -- the same reports ----------------------------------------------------------------------------------------------------
@@ -380,6 +331,24 @@ def test_slo_12_a_server_that_dies_is_waited_for(tmp_path: Path, monkeypatch: py
             eventually(lambda: counts(worker)["books"] == 2 and kept.client.exists("report:{binance:BTC-USDT}") == 1)
         finally:
             worker.stop()
+
+
+def test_slo_33_a_report_whose_status_changes_is_told_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server(tmp_path) as kept:
+        writer = Writer(kept)
+        with working(kept, monkeypatch) as worker:
+            writer.depth()
+            read_all(worker)
+            with caplog.at_level(logging.DEBUG, "engine.worker"):
+                for after_ms in (250, 1000, 1250, 5250):
+                    worker.advance(START_NS // MS + after_ms)
+            told = [record.__dict__["engine_fields"] for record in caplog.records]
+            assert [(line["from"], line["to"], line["data_age_ms"]) for line in told] == [
+                ("down", "ok", 249), ("ok", "degraded", 1249), ("degraded", "down", 5249)
+            ]  # fmt: skip
+            assert {(line["event_type"], line["symbol"]) for line in told} == {("ingestion_status_transition", "binance:BTC-USDT")}
 
 
 def test_a_worker_without_a_bus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,12 @@ import pytest
 
 from engine.base.errors import ConfigError
 from engine.config.load import load_config
+from engine.observability.metrics import Reading
 from engine.reports.answers import Answers
 from engine.reports.reader import Served
 from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
+from engine.runtime.metrics import add_answers
 from engine.runtime.storedsource import StoredSource
 from tests.redis_kit import Server, server
 from tests.unit.config.configs import assignment
@@ -50,6 +52,23 @@ def reports(url: str, *symbols: str) -> list[Served]:
 
     found: list[Served] = ask(url, all_of)
     return found
+
+
+def test_dst_12_a_report_of_an_earlier_writer_is_not_answered_with(tmp_path: Path) -> None:
+    with server(tmp_path) as kept:
+        key, text = "report:{binance:BTC-USDT}", kept_report()
+        later = text.replace('"token":1', '"token":2')
+
+        async def work(answers: Answers) -> list[Any]:
+            found = []
+            for report in (text, later, text):
+                kept.client.set(key, report)
+                found.append(json.loads((await answers.report("BTC-USDT")).body)["writer"]["token"])
+            reading = Reading()
+            add_answers(reading, answers)
+            return [*found, reading.samples()["engine_mcp_token_regressions_total"][0]["value"]]
+
+        assert ask(kept.url, work) == [1, 2, 2, 1]
 
 
 def test_mcp_08_a_kept_report_is_as_old_as_it_is_and_the_rest_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""CHK-16, CHK-33, D17: three nodes share a recording's streams, one is gone in the middle; reports are those of one engine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.base.clock import ManualClock, monotonic_now
+from engine.reports.settings import ReportSettings
+from engine.runtime.publishing import Publishing
+from engine.runtime.replay import Replay
+from engine.runtime.reports import add_reports
+from engine.runtime.worker import StreamWorker
+from tests.redis_kit import server
+from tests.unit.distribution.stream_kit import MS, configured
+
+pytestmark = [pytest.mark.replay]
+
+
+class Node:
+    """A worker whose turns a test takes."""
+
+    def __init__(self, worker: StreamWorker, clock: ManualClock) -> None:
+        self.worker, self.clock = worker, clock
+        assert worker.coordinator is not None
+        assert worker._keeper is not None
+        self.coordinator, self.keeper = worker.coordinator, worker._keeper
+        self.mono_ns = monotonic_now()
+        self.coordinator._now_ns = worker.store._now_ns = lambda: self.mono_ns
+        worker.open()
+
+    def lead(self, by_ms: int) -> None:
+        self.mono_ns += by_ms * MS
+        self.coordinator.turn()
+        self.keeper.turn()
+
+    def read(self) -> None:
+        while self.worker.reader.streams and self.worker.reader.turn(1):
+            pass
+        while self.keeper.wait_ms() is not None:
+            self.keeper._rested_s = 0
+            self.keeper.turn()
+
+    def tell(self, now_ms: int) -> None:
+        self.worker.advance(now_ms)
+        self.worker.store.write()
+
+    def close(self) -> None:
+        for client in (self.coordinator._client, self.worker._client, self.worker.store._client):
+            client.close()
+
+
+@pytest.mark.parametrize("name", ["binance_spot_2021_4pairs", "kraken_v2_btc_eth_d10_20260707"])
+def test_d17_after_a_takeover_reports_are_those_within_the_process(
+    name: str, captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server(tmp_path) as kept:
+        monkeypatch.setenv("ENGINE_REDIS_URL", kept.url)
+        shards = 6
+        sets = (f"bus.shards={shards}", "bus.snapshot_levels=5000", "bus.coordination.enabled=true")
+        replay = Replay(captures / f"{name}.jsonl.gz", configured(*sets))
+        pairs: dict[str, list[str]] = {}
+        for instrument in replay.engine.catalogue:
+            pairs.setdefault(instrument.provider, []).append(instrument.symbol)
+        config = configured(*sets, providers=[{"name": venue, "venue": venue, "symbols": symbols} for venue, symbols in pairs.items()])
+        begun_ns, last_ns = replay.scan.first_ns or 0, replay.scan.last_ns or 0
+        whole = add_reports(replay.engine, ReportSettings.of(config.reports), begun_ns)
+        publisher = (publishing := Publishing(replay.engine, config.providers)).publisher
+        publisher.turn()
+        nodes = []
+        for number in range(3):
+            clock = ManualClock(begun_ns)
+            nodes.append(Node(StreamWorker(config, f"node-{number}", clock=clock), clock))
+        for node in nodes:
+            node.coordinator.alive = {f"node-{number}" for number in range(3)}
+            node.coordinator._beat_ns = 2**62
+        for node in nodes:
+            node.lead(1)
+        owned = {node.worker.node_id: set(node.worker.owned()) for node in nodes}
+        assert sorted(map(len, owned.values()))[0] >= 1
+        assert sum(map(len, owned.values())) == shards * len(pairs)
+
+        # Half of it; then the one that has most symbols reads on, and is gone before it has applied what it read.
+        replay.engine.start()
+        records = list(replay.records())
+        for number, record in records[: len(records) // 2]:
+            replay.before(number, record)
+            replay.play(record)
+        publisher.turn()
+        middle_ms = (begun_ns + (last_ns - begun_ns) // 2) // MS // 250 * 250
+        victim = max(nodes, key=lambda node: len(node.worker.analytics.known()))
+        lost = set(victim.worker.analytics.known())
+        assert lost
+        for node in nodes:
+            node.worker.reader.turn(1) if node is victim else node.read()
+        keys = victim.worker.owned()
+        kept.client.xreadgroup("engine-reports", victim.worker.reader.consumer, dict.fromkeys(keys, ">"))
+        for key in keys:
+            kept.client.delete(f"lease:{{{key}}}")
+        rest = [node for node in nodes if node is not victim]
+        for node in rest:
+            node.clock.set(middle_ms * MS)
+        for _ in range(2):
+            for node in rest:
+                node.lead(200)
+        assert {key for node in rest for key in node.worker.owned()} == set().union(*owned.values())
+
+        for number, record in records[len(records) // 2 :]:
+            replay.before(number, record)
+            replay.play(record)
+        replay.finish(0)
+        for _ in range(3):
+            publisher.turn()
+        assert publishing.tap.coalesced == 0
+        end_ms = -(-last_ns // (250 * MS)) * 250
+        seen = 0
+        for node in rest:
+            node.clock.set(end_ms * MS + 60 * MS)
+            node.read()
+            node.tell(end_ms)
+            assert (sum(node.worker.reader.pending().values()), node.worker.errors) == (0, {})
+        for venue, symbols in pairs.items():
+            for symbol in symbols:
+                found = kept.client.get(f"report:{{{venue}:{symbol}}}")
+                expected = whole.report(venue, symbol, end_ms)
+                writer = re.compile(rb'"writer":\{"node_id":"(node-\d)","token":(\d+)\}')
+                signed = writer.search(found)
+                assert signed is not None
+                assert (signed[1].decode() == victim.worker.node_id, int(signed[2])) == (False, 1 + ((venue, symbol) in lost))
+                assert writer.sub(b"", found) == expected.replace(b'"writer":{"node_id":"local","token":1}', b"")
+                seen += b'"book_state":"normal"' in found
+        assert seen >= 2
+        for node in nodes:
+            node.close()
