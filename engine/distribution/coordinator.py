@@ -104,6 +104,7 @@ class Coordinator:
         self._compare_ns = begun_ns + FIRST_LOOK_MS * NS_PER_MS
         self._pause = Wakeup()
         self._ended: Answer[bool] | None = None
+        self._is_retired = False
         self._is_stopping = False
         self.is_up = False
         """Whether the server answers."""
@@ -120,6 +121,11 @@ class Coordinator:
         """Take part from here on."""
         self._ended = Answer()
         start_thread("engine-coordinator", self._run)
+
+    def retire(self) -> None:
+        """Take nothing more. What is held goes on until it is let go."""
+        with self._lock:
+            self._is_retired = True
 
     def stop(self) -> None:
         """Take no further part; streams that are still held are left to their end. Idempotent."""
@@ -279,7 +285,7 @@ class Coordinator:
         """Take what nobody has and is this node's turn to take; answers when the next turn comes."""
         next_ns = now_ns + self._settings.lease_poll_ms * NS_PER_MS
         for key, absence in list(self._absent.items()):
-            rank = self._rank(key, absence.giver)
+            rank = None if self._is_retired else self._rank(key, absence.giver)
             due_ns = absence.since_ns + (rank or 0) * self._settings.rank_wait_ms * NS_PER_MS
             if rank is None or key in self._held:
                 del self._absent[key]
@@ -298,10 +304,15 @@ class Coordinator:
             return
         fence = fence_of(found, self.leases.owner)
         holding = Holding(key, found, fence, asked_ns, asked_ns + self._span_ns())
-        self.takeovers += found > 1 and not was_given
         with self._lock:
-            self._held[key] = holding
-            self._changes.append(Change("gained", holding))
+            is_late = self._is_retired
+            if not is_late:
+                self._held[key] = holding
+                self._changes.append(Change("gained", holding))
+        if is_late:
+            self._release(holding)
+            return
+        self.takeovers += found > 1 and not was_given
         self.wakeup.wake()
         _LOG.info("the lease of %s is this node's", key, extra=self._fields("lease_acquired", key, found))
 

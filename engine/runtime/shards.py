@@ -153,9 +153,10 @@ class ShardKeeper:
             self._claim(owned.holding, [symbol])
 
     def close(self) -> None:
-        """Hand everything over, as far as the server hears it."""
-        for owned in list(self._owned.values()):
-            self._leave(owned.holding, "this node ends")
+        """Hand everything over, as far as the server hears it, what has not been begun with among it."""
+        self._coordinator.retire()
+        for holding in self._coordinator.held():
+            self._leave(holding, "this node ends")
 
     # -- taking over ------------------------------------------------------------------------------------------
 

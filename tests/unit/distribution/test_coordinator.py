@@ -275,6 +275,26 @@ def test_who_gives_back_is_not_waited_for(kept: Server) -> None:
     assert (one.keys(), two.keys()) == ([], KEYS[:1])
 
 
+def test_a_node_that_ends_takes_nothing_more(kept: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node(kept, "node-1")
+    node.turn()
+    assert node.keys() == KEYS
+    node.one.let_go(node.one.held()[0])
+    acquire = node.one.leases.acquire
+
+    def meanwhile(key: str) -> int | str:
+        node.one.retire()
+        return acquire(key)
+
+    monkeypatch.setattr(node.one.leases, "acquire", meanwhile)
+    node.turn(200)
+    assert (node.keys(), node.one.leases.holders(KEYS[:1])) == (KEYS[1:], {KEYS[0]: ""})
+    assert kept.client.get("token:{nt:binance:0}") == b"2"
+    node.turn(200)
+    node.turn(200)
+    assert (node.keys(), kept.client.get("token:{nt:binance:0}")) == (KEYS[1:], b"2")
+
+
 @pytest.mark.parametrize(("settings", "sticky"), [({"sticky_pct": 10}, 10), ({"min_hold_ms": 60_000}, None)])
 def test_dst_11_sticky_and_hold_are_as_set(kept: Server, settings: dict[str, int], sticky: int | None) -> None:
     keys = [f"nt:x:{number}" for number in range(40)]

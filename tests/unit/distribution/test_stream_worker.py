@@ -311,11 +311,12 @@ def test_rpt_16_reports_live_as_long_as_is_set_and_wait_for_their_server(tmp_pat
             assert found["generated_at"].endswith("20.750Z")
 
 
-def test_slo_12_a_server_that_dies_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sets", [(), ("bus.coordination.enabled=true",)], ids=["alone", "shared"])
+def test_slo_12_a_server_that_dies_is_waited_for(sets: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with server(tmp_path) as kept:
         monkeypatch.setenv("ENGINE_REDIS_URL", kept.url)
         writer = Writer(kept)
-        worker = StreamWorker(configured("reports.symbols=[\"binance:BTC-USDT\"]"))
+        worker = StreamWorker(configured("reports.symbols=[\"binance:BTC-USDT\"]", *sets))
         worker.start()
         try:
             writer.now_ns = time.time_ns()

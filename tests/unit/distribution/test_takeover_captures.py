@@ -1,7 +1,8 @@
-"""CHK-16, CHK-33, D17: three nodes share a recording's streams, one is gone in the middle; reports are those of one engine."""
+"""CHK-16, CHK-33, D17: three nodes share the streams of a recording, or of an hour, and lose one: reports are those of one engine."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -14,9 +15,13 @@ from engine.runtime.replay import Replay
 from engine.runtime.reports import add_reports
 from engine.runtime.worker import StreamWorker
 from tests.redis_kit import server
+from tests.unit.distribution.hour_kit import write_hour
 from tests.unit.distribution.stream_kit import MS, configured
 
 pytestmark = [pytest.mark.replay]
+LIKE = "binance_spot_2021_4pairs"
+AN_HOUR = "an hour from a seed"
+HOUR_SYMBOLS = ("NKN-USDT", "RUNE-EUR")
 
 
 class Node:
@@ -52,7 +57,7 @@ class Node:
             client.close()
 
 
-@pytest.mark.parametrize("name", ["binance_spot_2021_4pairs", "kraken_v2_btc_eth_d10_20260707"])
+@pytest.mark.parametrize("name", ["binance_spot_2021_4pairs", "kraken_v2_btc_eth_d10_20260707", AN_HOUR])
 def test_d17_after_a_takeover_reports_are_those_within_the_process(
     name: str, captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +65,11 @@ def test_d17_after_a_takeover_reports_are_those_within_the_process(
         monkeypatch.setenv("ENGINE_REDIS_URL", kept.url)
         shards = 6
         sets = (f"bus.shards={shards}", "bus.snapshot_levels=5000", "bus.coordination.enabled=true")
-        replay = Replay(captures / f"{name}.jsonl.gz", configured(*sets))
+        path = captures / f"{name}.jsonl.gz"
+        if name == AN_HOUR:
+            path = tmp_path / "hour.jsonl.gz"
+            write_hour(captures / f"{LIKE}.jsonl.gz", path)
+        replay = Replay(path, configured(*sets))
         pairs: dict[str, list[str]] = {}
         for instrument in replay.engine.catalogue:
             pairs.setdefault(instrument.provider, []).append(instrument.symbol)
@@ -131,6 +140,11 @@ def test_d17_after_a_takeover_reports_are_those_within_the_process(
                 assert (signed[1].decode() == victim.worker.node_id, int(signed[2])) == (False, 1 + ((venue, symbol) in lost))
                 assert writer.sub(b"", found) == expected.replace(b'"writer":{"node_id":"local","token":1}', b"")
                 seen += b'"book_state":"normal"' in found
+                if name == AN_HOUR and symbol in HOUR_SYMBOLS:
+                    told = json.loads(found)
+                    assert told["liquidity"]["profile"]["coverage_sec"] == 1800
+                    assert told["liquidity"]["basis"]["n"] == 10_000
+                    assert told["stats_24h"]["coverage_sec"] > 3590
         assert seen >= 2
         for node in nodes:
             node.close()
