@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _configured_url(config: EngineConfig) -> str:
-    from engine.runtime.reportserving import facade_url
+    from engine.runtime.reportasking import facade_url
 
     return facade_url(config)
 
@@ -55,6 +55,9 @@ def _serve(config: EngineConfig, url: str) -> None:
     import asyncio
 
     from engine.runtime.live import run_on_loop, stopping
+    from engine.runtime.reportextra import need_packages
+
+    need_packages()
     from engine.runtime.reportserving import LoneSite, serve_stdio
 
     if config.mcp.transport == "stdio":

@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
 def _of_engine(flags: Flags, symbol: str, url: str | None, *, watch: bool) -> None:
     from engine.cli.report_watch import show, watch_until_stopped
     from engine.runtime.live import run_on_loop
-    from engine.runtime.reportserving import lone_answers
+    from engine.runtime.reportasking import lone_answers
 
     answers = lone_answers(flags.load(needs_variables=False), url, for_person=True)
     run_on_loop((watch_until_stopped if watch else show)(answers, symbol, as_json=flags.as_json))

@@ -143,6 +143,7 @@ class StreamPublisher:
         places: Mapping[str, int],
         instruments: Callable[[], Mapping[tuple[str, str], bytes]],
     ) -> None:
+        self._client: Redis = connect(settings.url)
         from redis.exceptions import RedisError, ResponseError
 
         self._failures = (RedisError, OSError)
@@ -155,7 +156,6 @@ class StreamPublisher:
         self._told: dict[tuple[str, str], bytes] = {}
         self._seen: Mapping[tuple[str, str], bytes] | None = None
         self._venues = tuple(sorted({name.partition(":")[0] for name in places}))
-        self._client: Redis = connect(settings.url)
         self._connection: Any = None
         self._requests: PubSub | None = None
         self._unanswered = b""

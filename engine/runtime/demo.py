@@ -22,6 +22,7 @@ from engine.runtime.demo_desk import RULE, Across, Slow, add_desk, orchestrator
 from engine.runtime.demo_maker import MAKER, MarketMaker, add_maker, trading, with_journal
 from engine.runtime.demo_maker import VENUE as MAKERS_VENUE
 from engine.runtime.live import LiveEngine
+from engine.runtime.reportextra import embedded_site
 from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.samples import Sample, add_samples
 from engine.runtime.summary import EngineSummary
@@ -169,13 +170,12 @@ class Demo:
         if not (self._config.reports.enabled and self._config.mcp.enabled):
             yield
             return
-        from engine.runtime.reportserving import EmbeddedSite  # the demo starts the sooner without
-
-        self._site = EmbeddedSite(self._config)
+        self._site = embedded_site(self._config)
         try:
             yield
         finally:
-            self._site.close()
+            if self._site is not None:
+                self._site.close()
 
     async def _run(self) -> DemoResult:
         async with self._venues as venues:

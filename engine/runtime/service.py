@@ -21,6 +21,7 @@ from engine.runtime.live import LiveEngine
 from engine.runtime.metrics import metrics
 from engine.runtime.pooling import holder_names
 from engine.runtime.providerreport import ProviderReport, provider_report
+from engine.runtime.reportextra import embedded_site
 from engine.runtime.runreport import loop_name, run_report
 from engine.runtime.statedir import taken
 from engine.runtime.summary import EngineSummary
@@ -155,10 +156,9 @@ class Service:
                 stack.push_async_callback(surface.close)
             site = None
             if self._has_site:
-                from engine.runtime.reportserving import EmbeddedSite  # its libraries take a while to load
-
-                site = EmbeddedSite(self._config)
-                stack.callback(site.close)
+                site = embedded_site(self._config)
+                if site is not None:
+                    stack.callback(site.close)
             return await self._run(surface, site)
 
     @property

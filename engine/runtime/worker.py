@@ -63,15 +63,12 @@ class StreamWorker:
         shards: Sequence[int] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        from redis.exceptions import RedisError
-
         bus = config.bus
         if bus.backend != "redis":
             raise ConfigError(
                 "a worker reads streams, and bus.backend is inprocess", op="worker.start",
                 hint="set bus.backend redis here and for the engine",
             )  # fmt: skip
-        self._failures = (RedisError, OSError)
         self._clock = clock or SystemClock()
         self._settings = ReportSettings.of(config.reports)
         self._settle_ms = SETTLE_MS if config.reports.settle_ms == "auto" else config.reports.settle_ms
@@ -84,6 +81,9 @@ class StreamWorker:
                 hint="leave --shards out: nodes share them out by themselves",
             )  # fmt: skip
         client = connect(_address(bus.url_env), SHARED_ANSWER_S if is_shared else None)
+        from redis.exceptions import RedisError
+
+        self._failures = (RedisError, OSError)
         self.venues = tuple(dict.fromkeys(one.venue for one in config.providers if one.enabled))
         chosen = range(bus.shards) if shards is None else shards
         self.streams = {

@@ -3,47 +3,15 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
-from collections.abc import Mapping
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from engine.base.errors import ConfigError
-from engine.base.secrets import register_secret
 from engine.config.sections_surfaces import McpConfig
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
 _SCHEME = "bearer "
-
-
-def token_of(mcp: McpConfig, env: Mapping[str, str]) -> str | None:
-    """The token that whoever asks has to show; None = none.
-
-    Raises:
-        ConfigError: others than this machine could ask, and nothing says that they may.
-    """
-    if mcp.auth_token_env is not None:
-        token = env.get(mcp.auth_token_env, "")
-        if not token:
-            raise ConfigError(f"mcp.auth_token_env: the variable {mcp.auth_token_env} is not set", op="mcp.start")
-        register_secret(token)
-        return token
-    if not is_loopback(mcp.host) and not mcp.allow_unauthenticated:
-        raise ConfigError(
-            f"mcp.host {mcp.host} is not of this machine alone: that needs mcp.auth_token_env", op="mcp.start",
-            hint="keep mcp.host at 127.0.0.1, or let everybody read with mcp.allow_unauthenticated: true",
-        )  # fmt: skip
-    return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is of this machine alone."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

@@ -15,19 +15,15 @@ from starlette.types import ASGIApp
 from engine.base.errors import ConfigError
 from engine.base.workers import Answer, start_thread
 from engine.config.sections_surfaces import McpConfig
-from engine.reports.answers import Answers, ReportSource
-from engine.reports.serving.guard import Guard, token_of
+from engine.reports.answers import Answers
+from engine.reports.serving.access import token_of
+from engine.reports.serving.guard import Guard
 from engine.reports.serving.routes import routes
 from engine.reports.serving.tools import mcp_server
 
 BODY_BYTES_MAX = 4 << 20
 _BACKLOG = 128
 _ENDS_WITHIN_S = 3.0
-
-
-def answers_of(source: ReportSource, mcp: McpConfig) -> Answers:
-    """What answers from *source* as the configuration allows."""
-    return Answers(source, mcp.deadline_ms, mcp.cache_timeout_ms)
 
 
 class ReportSite:

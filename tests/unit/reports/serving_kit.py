@@ -12,7 +12,8 @@ from engine.config.load import load_config
 from engine.reports.answers import Answers, LocalSource
 from engine.reports.cache import InProcessCache
 from engine.reports.reader import ReportReader
-from engine.reports.serving.hosting import ReportSite, answers_of
+from engine.reports.serving.access import answers_of
+from engine.reports.serving.hosting import ReportSite
 from engine.reports.settings import ReportSettings
 from tests.unit.reports.report_kit import EPOCH_MS, NS
 from tests.unit.reports.test_golden import G16

@@ -22,8 +22,7 @@ from engine.reports.answers import Answers, LocalSource
 from engine.reports.facade import FacadeSource
 from engine.reports.reader import Served
 from engine.reports.schema import error_schema, report_schema, symbols_schema
-from engine.reports.serving.guard import token_of
-from engine.reports.serving.hosting import answers_of
+from engine.reports.serving.access import answers_of, token_of
 from engine.reports.serving.routes import document
 from engine.reports.serving.tools import mcp_server
 from engine.runtime.metrics import add_answers
