@@ -66,7 +66,7 @@ def read_capture(path: str | os.PathLike[str]) -> Iterator[CaptureRecord]:
     """
     name = os.fspath(path)
     decode = msgspec.json.Decoder(CaptureRecord).decode
-    record = 0
+    record, line = 0, b""
     try:
         with Path(path).open("rb", buffering=_BUFFER_BYTES) as file:
             for line in _lines(file):
@@ -74,13 +74,13 @@ def read_capture(path: str | os.PathLike[str]) -> Iterator[CaptureRecord]:
                     yield decode(line)
                     record += 1
     except msgspec.MsgspecError as error:
-        raise _damaged(name, record, f"no capture record: {error}", _LINE_HINT) from error
+        raise _damaged(name, record, _not_text(line) or f"no capture record: {error}", _LINE_HINT) from error
     except EOFError as error:
         raise _damaged(name, record, "the gzip stream ends early", _cut_hint(name, record)) from error
     except (zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(name, record, f"damaged gzip data: {error}", _cut_hint(name, record)) from error
-    except UnicodeDecodeError as error:
-        raise _damaged(name, record, f"not UTF-8: {error.reason}", _LINE_HINT) from error
+    except UnicodeDecodeError as error:  # msgspec before 0.23
+        raise _damaged(name, record, _not_text(line), _LINE_HINT) from error
     except OSError as error:
         raise ValidationError(
             f"{name}: cannot be read: {error.strerror}",
@@ -94,6 +94,14 @@ def _lines(file: BinaryIO) -> gzip.GzipFile | BinaryIO:
     magic = file.read(len(GZIP_MAGIC))
     file.seek(0)
     return gzip.GzipFile(fileobj=file, mode="rb") if magic == GZIP_MAGIC else file
+
+
+def _not_text(line: bytes) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return f"not UTF-8: {error.reason}"
+    return ""
 
 
 def _damaged(name: str, record: int, what: str, hint: str) -> ValidationError:

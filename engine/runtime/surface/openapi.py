@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -69,9 +70,11 @@ def document() -> dict[str, Any]:
 
 
 def closed(definitions: dict[str, Any]) -> dict[str, Any]:
-    """Schemas with no keys beyond those they tell."""
+    """Schemas with no keys beyond those they tell, described alike by every version of what makes them."""
     for definition in definitions.values():
         definition.setdefault("additionalProperties", False)
+        if "description" in definition:
+            definition["description"] = cleandoc(definition["description"])
     return definitions
 
 
