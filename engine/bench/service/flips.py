@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from engine.bench.record import Row
 from engine.bench.service.figures import PEAK_RATE, SYMBOLS, percentile, row
 from engine.bench.service.load import watchers
-from engine.bench.service.trading import VENUE, orders_of, settled, trader, unlike
+from engine.bench.service.trading import VENUE, begin, orders_of, settled, trader, unlike
 from engine.bench.service.world import THREE, engine_on, world
 
 FLIP_EVERY_MS = 100
@@ -23,7 +23,7 @@ def flips(seconds: float) -> Iterator[Row]:
             change_ms=FLIP_EVERY_MS,
         )  # fmt: skip
         with engine_on(place, [*watchers(place, 3), changer], trading=[VENUE]) as run:
-            run.until_open()
+            begin(run, "changer")
             run.pause(seconds)
             placed = settled(run, place)
             ended = run.stop()

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.bench.paired import MIN_PAIRS
 from engine.bench.record import Row
 from engine.bench.service.figures import SYMBOLS, percentile, row
-from engine.bench.service.trading import VENUE, orders_of, settled, trader, unlike
+from engine.bench.service.trading import VENUE, begin, orders_of, settled, trader, unlike
 from engine.bench.service.turns import added_p99
 from engine.bench.service.world import THREE, consumer, engine_on, world
 
@@ -19,7 +19,6 @@ FRAMES = 10_000
 ORDERS_A_MINUTE = 50_000
 QTY = "0.001"
 """Small enough that one level of the book fills it."""
-EVERY_MS = 60_000 / ORDERS_A_MINUTE
 WARM_S = 1.0
 """Before what counts."""
 COMMITS = 400
@@ -51,17 +50,19 @@ class Load:
     failed: str
 
 
-def sustained(seconds: float, pairs: int = MIN_PAIRS) -> Iterator[Row]:
+def sustained(
+    seconds: float, pairs: int = MIN_PAIRS, *, frames: int = FRAMES, orders_a_minute: int = ORDERS_A_MINUTE
+) -> Iterator[Row]:
     """50,000 orders a minute and 10,000 frames a second, in turns with the same market data alone."""
     runs: dict[bool, list[Load]] = {False: [], True: []}
     for turn in range(2 * pairs + 1):
-        runs[bool(turn % 2)].append(_run(seconds, trades=bool(turn % 2)))
+        runs[bool(turn % 2)].append(_run(seconds, frames, orders_a_minute if turn % 2 else 0))
     alone, beside = runs[False], runs[True]
-    case = f"{FRAMES:,} frames/s of 3 venues, {ORDERS_A_MINUTE:,} orders/min at one, {seconds:g} s"
+    case = f"{frames:,} frames/s of 3 venues, {orders_a_minute:,} orders/min at one, {seconds:g} s"
     void = "; ".join({run.failed for run in (*alone, *beside)} - {""})
     rates = sorted(run.rate for run in beside)
     yield row(
-        GOAL, case, "orders a minute at the venue", statistics.median(rates), "", "at_least", 0.99 * ORDERS_A_MINUTE,
+        GOAL, case, "orders a minute at the venue", statistics.median(rates), "", "at_least", 0.99 * orders_a_minute,
         figure_min=rates[0], figure_max=rates[-1], voided=bool(void), note=void,
     )  # fmt: skip
     yield row(
@@ -75,18 +76,18 @@ def sustained(seconds: float, pairs: int = MIN_PAIRS) -> Iterator[Row]:
     yield from _submits(case, beside, void)
 
 
-def _run(seconds: float, *, trades: bool) -> Load:
-    with world(FRAMES, SYMBOLS, THREE, "--unlimited") as place:
+def _run(seconds: float, frames: int, orders_a_minute: int) -> Load:
+    with world(frames, SYMBOLS, THREE, "--unlimited") as place:
         everything = place.all_symbols()
         consumers = [consumer("watcher", "Watcher", everything)]
         # Market data of the traded venue alone gives the moments at which to ask.
         consumers.append(
-            trader("owner", place.symbols[VENUE], seconds + WARM_S, every_ms=EVERY_MS, qty=QTY)
-            if trades
+            trader("owner", place.symbols[VENUE], seconds + WARM_S, every_ms=60_000 / orders_a_minute, qty=QTY)
+            if orders_a_minute
             else consumer("owner", "Watcher", place.symbols[VENUE], params={"keep": 0})
         )
         with engine_on(place, consumers, trading=[VENUE]) as run:
-            run.until_open()
+            begin(run, *(["owner"] if orders_a_minute else []))
             run.pause(WARM_S)
             began_ns = time.time_ns()
             run.pause(seconds)
@@ -97,7 +98,7 @@ def _run(seconds: float, *, trades: bool) -> Load:
     delays = [callback_ns - sent_ns for sent_ns, callback_ns in (
         (venue_ns - ended.ahead_ns, callback_ns) for venue_ns, callback_ns in ended.notes["watcher"].times
     ) if began_ns <= sent_ns <= ended_ns]  # fmt: skip
-    told = orders_of(ended, "owner") if trades else []
+    told = orders_of(ended, "owner") if orders_a_minute else []
     wrong = unlike(told, placed)
     submits = [
         placed[one.venue_order_id]["created_us"] * 1000 - ended.ahead_ns - int(one.asked_ns)
@@ -105,7 +106,7 @@ def _run(seconds: float, *, trades: bool) -> Load:
         if one.venue_order_id in placed and began_ns <= int(one.asked_ns) <= ended_ns
     ]
     failed = "" if ended.report["balanced"] else "failed: the counts do not balance"
-    if not trades and placed:
+    if not orders_a_minute and placed:
         failed = "failed: there were orders without a trader"
     return Load(delays, submits, len(submits) * 60 / seconds, len(wrong), commit_ms, failed)
 

@@ -17,8 +17,6 @@ from engine.bench.service.world import THREE, Ended, Run, World, consumer, engin
 VENUE, SYMBOL = "binance", "BTC-USDT"
 AT_ONCE = 8
 EVERY_MS = 5
-LEAD_S = 3.0
-"""Orders may go through so much sooner than the last book is in force."""
 SETTLE_S = 0.5
 """Between two looks at the venue's record; once they are alike, what was under way has come back."""
 THREADS = 32
@@ -31,10 +29,10 @@ def trader(
     name: str, symbols: Sequence[str], seconds: float, kind: str = "Trader",
     types: Sequence[str] = ("Trade", "BookUpdate"), mailbox_capacity: int = 1024, **params: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """A consumer that trades SYMBOL beside its market data, for so long and the start; settled() waits for its end."""
-    of_all = {"symbol": SYMBOL, "provider": VENUE, "every_ms": EVERY_MS, "for_s": LEAD_S + seconds}
+    """A consumer that trades SYMBOL beside its market data, for so long since begin(); settled() waits for its end."""
+    of_all = {"symbol": SYMBOL, "provider": VENUE, "every_ms": EVERY_MS, "for_s": seconds}
     return consumer(
-        name, kind, symbols, types, params={**of_all, **params}, trading_switch="enabled",
+        name, kind, symbols, types, params={**of_all, **params}, trading_switch="disabled",
         mailbox_capacity=mailbox_capacity,
     )  # fmt: skip
 
@@ -42,6 +40,18 @@ def trader(
 def orders_of(ended: Ended, *names: str) -> list[Told]:
     """What these traders asked for, and what they were told."""
     return [Told(*texts) for name in names for texts in ended.notes[name].texts]
+
+
+def begin(run: Run, *names: str) -> None:
+    """Have these traders trade, now that every book is in force and orders are reconciled."""
+    run.until_open()
+    for name in names:
+        switch(run, name, on=True)
+
+
+def switch(run: Run, name: str, *, on: bool) -> None:
+    """Set a consumer's trading switch."""
+    run.ask("POST", "/control/set-trading-mode", {"consumer_id": name, "enabled": on})
 
 
 def settled(run: Run, place: World) -> dict[str, dict[str, Any]]:
@@ -83,7 +93,7 @@ def burst(seconds: float) -> Iterator[Row]:
         )
         pools = {name: {"capacity": 24} for name in ("Trade", "BookUpdate", "ExecReport", "ControlAck")}
         with engine_on(place, [owner], trading=[VENUE], pools=pools) as run:
-            run.until_open()
+            begin(run, "owner")
             run.pause(seconds)
             placed = settled(run, place)
             ended = run.stop()
@@ -109,7 +119,7 @@ def grown(seconds: float) -> Iterator[Row]:
         names = [f"trader-{number}" for number in range(3)]
         consumers = [trader(name, place.all_symbols(), seconds, every_ms=20, work_us=100) for name in names]
         with engine_on(place, consumers, trading=[VENUE]) as run:
-            run.until_open()
+            begin(run, *names)
             run.pause(seconds)
             placed = settled(run, place)
             ended = run.stop()
@@ -126,16 +136,16 @@ def switching(seconds: float) -> Iterator[Row]:
         owner = trader("owner", place.all_symbols(), seconds, every_ms=1)
         spans: list[tuple[int, int, int]] = []
         with engine_on(place, [owner], trading=[VENUE]) as run:
-            run.until_open()
+            begin(run, "owner")
             ends_s = time.monotonic() + seconds
             while time.monotonic() < ends_s:
                 run.pause(ON_S)
                 commanded_ns = time.time_ns()
-                _switch(run, on=False)
+                switch(run, "owner", on=False)
                 acknowledged_ns = time.time_ns()
                 run.pause(OFF_S)
                 spans.append((commanded_ns, acknowledged_ns, time.time_ns()))
-                _switch(run, on=True)
+                switch(run, "owner", on=True)
             placed = settled(run, place)
             ended = run.stop()
     told = orders_of(ended, "owner")
@@ -158,10 +168,6 @@ def switching(seconds: float) -> Iterator[Row]:
         "SC-08", case, "orders at the venue that were asked for while the switch was off", after, "", "at_most", 0,
         voided=not sent or sent == len(told), note=f"off from the acknowledgement to the next command; {counts}",
     )  # fmt: skip
-
-
-def _switch(run: Run, *, on: bool) -> None:
-    run.ask("POST", "/control/set-trading-mode", {"consumer_id": "owner", "enabled": on})
 
 
 def duplicates(seconds: float) -> Iterator[Row]:
