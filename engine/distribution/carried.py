@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engine.base.errors import ScaleOverflowError
+from engine.base.errors import ValidationError
 from engine.base.jsontext import encode
 
 MINUTE_MS = 60_000
@@ -49,15 +49,19 @@ def outdated(now_ms: int) -> list[str]:
     return [f"{_MINUTE}{oldest_ms - back * MINUTE_MS}" for back in range(GONE_MINUTES)]
 
 
-def read(
-    fields: Mapping[bytes, bytes], begun_ms: int, price_scale: int, qty_scale: int
-) -> dict[str, Any]:
+def read(fields: Mapping[bytes, bytes], begun_ms: int, price_scale: int, qty_scale: int) -> dict[str, Any]:
     """What was left, at these scales, up to the minute that a stream is read from.
 
     Raises:
-        ScaleOverflowError: it is at wider scales than the symbol has.
-        DecodeError: it is none of ours.
+        ValidationError: it is none of ours, or at wider scales than the symbol has.
     """
+    try:
+        return _read(fields, begun_ms, price_scale, qty_scale)
+    except (ValueError, TypeError, IndexError) as error:  # a DecodeError is a ValueError
+        raise ValidationError(f"not as it was written: {error}", op="worker.carry") from error
+
+
+def _read(fields: Mapping[bytes, bytes], begun_ms: int, price_scale: int, qty_scale: int) -> dict[str, Any]:
     newest_ms = begun_ms // MINUTE_MS * MINUTE_MS
     minutes = []
     found: dict[str, Any] = {"trade": None, "ticker": None}
@@ -82,5 +86,5 @@ def read(
 def _at_scales(values: list[Any], price_scale: int, qty_scale: int) -> tuple[int, int, list[Any]]:
     wider = price_scale - values[0], qty_scale - values[1]
     if min(wider) < 0:
-        raise ScaleOverflowError("a day was carried at wider scales than the symbol has", op="worker.carry")
+        raise ValidationError("it is at wider scales than the symbol has", op="worker.carry")
     return 10 ** wider[0], 10 ** wider[1], values[2:]

@@ -93,6 +93,8 @@ class Coordinator:
         self.wakeup = Wakeup()
         """Posted when there are changes."""
         self._lock = new_lock()
+        self._asking = new_lock()
+        """Held while leases are renewed or lifted: what a lease says is known in between."""
         self._held: dict[str, Holding] = {}
         self._changes: deque[Change] = deque()
         self._absent: dict[str, _Absence] = {}
@@ -140,7 +142,7 @@ class Coordinator:
                 try:
                     self.listen(self.turn())
                     self.is_up = True
-                except self._failures as error:
+                except Exception as error:  # whatever it is: leases that are not looked after end
                     self._rest(error)
             try:
                 self.membership.leave()
@@ -153,7 +155,8 @@ class Coordinator:
 
     def _rest(self, error: Exception) -> None:
         if self.is_up:
-            _LOG.warning("the server of the leases is away: %s", error, extra=self._fields("bus_lost"))
+            stack = None if isinstance(error, self._failures) else error
+            _LOG.warning("leases cannot be looked after: %s", error, extra=self._fields("bus_lost"), exc_info=stack)
         self.is_up = False
         self._close_notices()
         self._pause.wait_for(PAUSE_S)
@@ -216,16 +219,14 @@ class Coordinator:
         return int(period_ms * NS_PER_MS * self._rng.uniform(0.9, 1.1))
 
     def _renew(self, now_ns: int) -> None:
-        with self._lock:
-            held = dict(self._held)
-        tokens = {key: holding.token for key, holding in held.items()}
-        gone = self.leases.renew(tokens)
+        with self._asking:
+            with self._lock:
+                held = dict(self._held)
+            gone = self.leases.renew({key: holding.token for key, holding in held.items()})
         until_ns = now_ns + self._span_ns()
         for key, holding in held.items():
             if key not in gone:
                 holding.deadline_ns = until_ns
-            elif holding.token != tokens[key]:
-                del gone[key]  # it was lifted meanwhile
         if held and _LOG.isEnabledFor(logging.DEBUG):
             kept = len(held) - len(gone)
             _LOG.debug("%d leases were renewed", kept, extra=self._fields("lease_renewed"))
@@ -353,6 +354,17 @@ class Coordinator:
             self._changes.clear()
         return found
 
+    def is_due(self, holding: Holding) -> bool:
+        """Whether a stream may still be read and its reports written; if not, it is given up. From any thread."""
+        now_ns = self._now_ns()
+        if not holding.may_write(now_ns):
+            self._expire(now_ns)
+        return holding.may_write(now_ns)
+
+    def left_ms(self, holding: Holding) -> int:
+        """How long it may, without the server's being asked again."""
+        return max(0, holding.deadline_ns - self._now_ns()) // NS_PER_MS
+
     def held(self) -> list[Holding]:
         """What is this node's now, by key."""
         with self._lock:
@@ -368,11 +380,12 @@ class Coordinator:
         Raises:
             RedisError: the server is away.
         """
-        token = self.leases.lift(holding.key, holding.token, seen)
-        if not token:
-            return False
-        holding.token = token
-        holding.fence = fence_of(token, self.leases.owner)
+        with self._asking:
+            token = self.leases.lift(holding.key, holding.token, seen)
+            if not token:
+                return False
+            holding.token = token
+            holding.fence = fence_of(token, self.leases.owner)
         return True
 
     def give_up(self, holding: Holding, why: str) -> None:

@@ -95,7 +95,9 @@ class StoredReports:
         count = 0
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-            rows = list(waiting.items()) if self._on_refused is None else self._held_rows(waiting)
+            rows = list(waiting.items())
+            if self._on_refused is not None:
+                rows = self._held_rows(rows)
             try:
                 for at in range(0, len(rows), TOGETHER):
                     count += self._write(rows[at : at + TOGETHER])
@@ -106,11 +108,11 @@ class StoredReports:
         self.writes["ok"] += count
         return count
 
-    def _held_rows(self, waiting: dict[tuple[str, str], tuple[bytes, int]]) -> list[Row]:
+    def _held_rows(self, waiting: list[Row]) -> list[Row]:
         """Those whose stream is this node's; those that are not claimed yet wait on."""
         rows: list[Row] = []
         now_ns = self._now_ns()
-        for pair, one in waiting.items():
+        for pair, one in waiting:
             holding = self._holdings.get(pair)
             if holding is None:
                 self._waiting.setdefault(pair, one)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.base.clock import Clock
+from engine.base.errors import ValidationError
 from engine.distribution.carried import AGAIN_MINUTES, MINUTE_MS, closed_before, outdated, read, written
 from engine.distribution.codec import EntryDecoder
 from engine.distribution.coordinator import Coordinator
@@ -15,6 +17,7 @@ from engine.distribution.fencing import carry_key, claim, leave_behind
 from engine.distribution.holding import Holding
 from engine.distribution.reading import StreamReader
 from engine.distribution.store import StoredReports
+from engine.observability.logs import with_fields
 from engine.reports.settings import ReportSettings
 from engine.reports.worker import ReportWorker
 from engine.runtime.following import Follower, id_before, is_reached
@@ -32,6 +35,7 @@ CATCH_UP_MS = 20_000
 
 STANDBY_EVERY_S = 0.1
 NS_PER_MS = 1_000_000
+_LOG = logging.getLogger("engine.worker")
 
 
 @dataclass(slots=True)
@@ -87,9 +91,6 @@ class ShardKeeper:
         *,
         is_warm: bool,
     ) -> None:
-        from redis.exceptions import RedisError
-
-        self._failures = (RedisError, OSError)
         self._client = client
         self._coordinator = coordinator
         self._reader = reader
@@ -118,6 +119,7 @@ class ShardKeeper:
         Raises:
             RedisError: the server is away.
         """
+        self.may_read()
         for change in self._coordinator.take_changes():
             holding = change.holding
             if change.kind == "lost":
@@ -129,17 +131,25 @@ class ShardKeeper:
         begun_s = time.monotonic()
         if begun_s >= self._rested_s and self._read_back():
             ended_s = time.monotonic()
-            is_behind = self.wait_ms() is not None
-            self._rested_s = max(2 * ended_s - begun_s, 0.0 if is_behind else begun_s + STANDBY_EVERY_S)
+            self._rested_s = max(2 * ended_s - begun_s, 0.0 if self.is_behind() else begun_s + STANDBY_EVERY_S)
         for owned in list(self._owned.values()):
             if owned.behind is None and begun_s >= owned.carry_s:
                 self._leave_behind(owned)
 
-    def wait_ms(self) -> int | None:
-        """How long what is read next may be waited for, None = as long as one likes."""
-        if all(owned.behind is None for owned in self._owned.values()) and self._standby.keys() <= self._level:
-            return None
-        return max(1, int((self._rested_s - time.monotonic()) * 1000))
+    def may_read(self) -> bool:
+        """Whether all that is read here is still this node's: who has slept may have lost it, and gives it up."""
+        return all(self._coordinator.is_due(owned.holding) for owned in self._owned.values())
+
+    def wait_ms(self, most_ms: int) -> int:
+        """How long what is read next may be waited for: no longer than it is this node's to read."""
+        left = [self._coordinator.left_ms(owned.holding) for owned in self._owned.values()]
+        if self.is_behind():
+            left.append(int((self._rested_s - time.monotonic()) * 1000))
+        return max(1, min([most_ms, *left]))
+
+    def is_behind(self) -> bool:
+        """Whether something is being read back."""
+        return any(owned.behind for owned in self._owned.values()) or not self._standby.keys() <= self._level
 
     def owns(self, key: str) -> bool:
         """Whether a stream is read here."""
@@ -163,9 +173,9 @@ class ShardKeeper:
     def _gain(self, holding: Holding) -> None:
         try:
             self._take_over(holding)
-        except self._failures:
+        except Exception as error:
             self._drop(holding)
-            self._coordinator.give_up(holding, "the server was away while it was taken over")
+            self._coordinator.give_up(holding, f"it could not be taken over: {error}")
             raise
 
     def _take_over(self, holding: Holding) -> None:
@@ -265,9 +275,16 @@ class ShardKeeper:
         self._begin(follower, begun_ns)
         for symbol in self._symbols.of(follower.key):
             fields: Any = self._client.hgetall(carry_key(*symbol.pair))
-            if fields:
+            if not fields:
+                continue
+            try:
                 facts = read(fields, begun_ns // NS_PER_MS, symbol.price_scale, symbol.qty_scale)
-                follower.analytics.load_day(symbol.place, facts)
+            except ValidationError as error:
+                told = {"component": "worker", "symbol": ":".join(symbol.pair), "lag_ms": None, "stream_id": None}
+                line = with_fields({**told, "event_type": "carry_refused"})
+                _LOG.warning("a day that was left behind cannot be used: %s", error.reason, extra=line)
+                continue
+            follower.analytics.load_day(symbol.place, facts)
 
     @staticmethod
     def _carry_in(analytics: ReportWorker, symbol: StreamSymbol, begun_ns: int, token: int) -> None:

@@ -186,6 +186,10 @@ class StreamWorker:
                     self._tick()
                     time.sleep(pause_s)
                     pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+                except Exception as error:
+                    # Told, and the next turn comes all the same: what is read here would be read by nobody else.
+                    self._failed("all", "cycle", error)
+                    time.sleep(FIRST_PAUSE_S)
             if self._keeper is not None:
                 self._keeper.close()
         finally:
@@ -208,7 +212,10 @@ class StreamWorker:
         """
         if self._keeper is not None:
             self._keeper.turn()
-        count = self.reader.turn(self._wait_ms()) if self.reader.streams else self._idle()
+        wait_ms = self._wait_ms()
+        if self._keeper is not None and not self._keeper.may_read():
+            return 0  # it has taken so long that another may be reading
+        count = self.reader.turn(wait_ms) if self.reader.streams else self._idle(wait_ms)
         self.symbols.look(self.reader.streams)
         self._tick()
         now_s = time.monotonic()
@@ -240,13 +247,12 @@ class StreamWorker:
         period_ms = self._settings.fast_ms
         left_ms = period_ms - (self._clock.now() // NS_PER_MS - self._settle_ms) % period_ms
         most_ms = max(1, min(self._block_ms, left_ms))
-        own_ms = None if self._keeper is None else self._keeper.wait_ms()
-        return most_ms if own_ms is None else min(most_ms, own_ms)
+        return most_ms if self._keeper is None else self._keeper.wait_ms(most_ms)
 
-    def _idle(self) -> int:
+    def _idle(self, wait_ms: int) -> int:
         """No stream is read here."""
         assert self.coordinator is not None
-        self.coordinator.wakeup.wait_for(self._wait_ms() / 1e3)
+        self.coordinator.wakeup.wait_for(wait_ms / 1e3)
         return 0
 
     def _take(self, entries: list[HeldEntry]) -> None:

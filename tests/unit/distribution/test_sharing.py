@@ -66,7 +66,7 @@ class Node:
         """Its leases are looked after, and what is decided is done, but nothing is read back."""
         self.mono_ns += by_ms * MS
         self.coordinator.turn()
-        self.keeper._rested_s = float("inf")
+        self.keeper._rested_s = 1e9
         self.keeper.turn()
 
     def read(self) -> None:
@@ -76,7 +76,7 @@ class Node:
     def catch_up(self) -> None:
         """What is read back is level, and has taken the place of what was rebuilt quickly."""
         self.keeper._rested_s = 0
-        while self.keeper.wait_ms() is not None:
+        while self.keeper.is_behind():
             self.keeper._rested_s = 0
             self.keeper.turn()
 
@@ -267,7 +267,7 @@ def test_dst_10_a_warm_standby_only_has_to_claim(kept: Server, monkeypatch: pyte
     two.lead(1000)
     two.lead(200)
     assert two.worker.owned() == [KEY]
-    assert two.keeper.wait_ms() is None
+    assert not two.keeper.is_behind()
     assert plain(two.worker.analytics.report(*PAIR, START_MS + 30_500)).count(b"coverage_sec")
     last = json.loads(two.worker.analytics.report(*PAIR, START_MS + 32_250))
     assert last["flow"]["coverage_sec"] == 30
@@ -305,6 +305,54 @@ def test_chk_17_who_slept_through_its_lease_writes_nothing(kept: Server, knows: 
     assert one.worker.owned() == []
     assert one.worker.analytics.known() == []
     assert kept.client.get(f"lease:{{{KEY}}}").startswith(two.worker.node_id.encode())
+
+
+def test_bus_04_who_has_slept_reads_nothing_more_of_what_is_anothers(kept: Server) -> None:
+    writer = Writer(kept)
+    one, two = both(kept)
+    writer.depth()
+    one.read()
+    # What is waited for is waited for no longer than the stream is its own.
+    one.mono_ns = one.coordinator.held()[0].deadline_ns - 7 * MS
+    assert one.keeper.wait_ms(250) == 7
+    end_lease(kept)
+    two.lead(1000)
+    two.lead(200)
+    writer.trade()
+    one.mono_ns += 8 * MS
+    one.worker.turn()
+    assert (one.worker.reader.streams, one.worker.analytics.known()) == ([], [])
+    two.read()
+    counts = two.worker.analytics.statistics()[PAIR]
+    assert (counts["trades"], counts["gaps"]) == (1, 0)
+
+
+@pytest.mark.parametrize("left", [{"trade": b"{"}, {"m:x": b"[2,8]"}, {"ticker": b"[2,8,1]"}, {"trade": b'[9,8,1,1,1]'}])
+def test_dst_09_a_day_that_cannot_be_read_is_begun_anew(kept: Server, left: dict[str, bytes], caplog: pytest.LogCaptureFixture) -> None:
+    kept.client.hset(f"carry:{NAME}", mapping=left)
+    writer = Writer(kept)
+    writer.depth()
+    writer.trade()
+    node = Node("node-1")
+    node.lead()
+    with caplog.at_level(logging.WARNING, "engine.worker"):
+        node.catch_up()
+    assert [record.__dict__["engine_fields"]["event_type"] for record in caplog.records] == ["carry_refused"]
+    assert node.tick(START_MS + 250)["last_price"] == 100
+
+
+def test_a_stream_that_cannot_be_taken_over_is_left_to_others(kept: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    Writer(kept).depth()
+    node = Node("node-1")
+
+    def fails(key: str) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(node.worker.reader, "add", fails)
+    with pytest.raises(RuntimeError, match="no such thing"):
+        node.lead()
+    assert (node.worker.owned(), node.coordinator.held(), node.worker.analytics.known()) == ([], [], [])
+    assert not kept.client.exists(f"lease:{{{KEY}}}")
 
 
 @pytest.mark.parametrize("stands", ["fence", "report"])
@@ -367,13 +415,14 @@ def test_dst_08_handing_over_leaves_nothing_behind_and_is_logged(kept: Server, c
     writer.trade()
     one.read()
     one.worker.advance(START_MS + 250)
-    two.coordinator.listen(1)
+    two.coordinator.listen(0)
     one.keeper.close()
     # What waited to be written is the next one's to write.
     assert one.worker.store.write() == 0
     assert report(kept.client) is None
     assert (one.worker.reader.streams, one.worker.analytics.known(), one.coordinator.held()) == ([], [], [])
-    two.coordinator.listen(1)
+    while not two.coordinator._given_back:
+        two.coordinator.listen(0.05)
     two.lead(1)
     assert two.worker.owned() == [KEY]
     assert two.tick(START_MS + 500)["writer"]["token"] == 2

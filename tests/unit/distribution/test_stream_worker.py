@@ -334,6 +334,22 @@ def test_slo_12_a_server_that_dies_is_waited_for(sets: tuple[str, ...], tmp_path
             worker.stop()
 
 
+def test_a_turn_that_fails_is_counted_and_the_next_one_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(tmp_path) as kept:
+        monkeypatch.setenv("ENGINE_REDIS_URL", kept.url)
+        writer = Writer(kept)
+        worker = StreamWorker(configured())
+        turn, fails = worker.reader.turn, [RuntimeError("no such thing")]
+        monkeypatch.setattr(worker.reader, "turn", lambda block_ms: turn(block_ms) if not fails else (_ for _ in ()).throw(fails.pop()))
+        worker.start()
+        try:
+            writer.depth()
+            eventually(lambda: worker.analytics.statistics().get(("binance", "BTC-USDT"), {}).get("books") == 1)
+            assert worker.errors == {("all", "cycle"): 1}
+        finally:
+            worker.stop()
+
+
 def test_slo_33_a_report_whose_status_changes_is_told_when_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

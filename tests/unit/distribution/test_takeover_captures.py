@@ -44,7 +44,7 @@ class Node:
     def read(self) -> None:
         while self.worker.reader.streams and self.worker.reader.turn(1):
             pass
-        while self.keeper.wait_ms() is not None:
+        while self.keeper.is_behind():
             self.keeper._rested_s = 0
             self.keeper.turn()
 
