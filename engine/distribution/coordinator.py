@@ -160,7 +160,8 @@ class Coordinator:
         self.is_up = False
         self._close_notices()
         self._pause.wait_for(PAUSE_S)
-        self._expire(self._now_ns())
+        self._beat_ns = self._now_ns()  # it may have forgotten this node
+        self._expire(self._beat_ns)
 
     def listen(self, wait_s: float) -> None:
         """Wait for what others give back, at most so long.
@@ -294,14 +295,15 @@ class Coordinator:
                 next_ns = min(next_ns, due_ns)
             else:
                 del self._absent[key]
-                self._acquire(key, was_given=bool(absence.giver))
+                self._acquire(key, was_given=bool(absence.giver), is_first=rank == 0)
         return next_ns
 
-    def _acquire(self, key: str, *, was_given: bool) -> None:
+    def _acquire(self, key: str, *, was_given: bool, is_first: bool) -> None:
         asked_ns = self._now_ns()
         found = self.leases.acquire(key)
         if isinstance(found, str):
-            self._note_conflict(key, found)
+            if is_first:  # else one before this node has taken it in its turn
+                self._note_conflict(key, found)
             return
         fence = fence_of(found, self.leases.owner)
         holding = Holding(key, found, fence, asked_ns, asked_ns + self._span_ns())

@@ -138,8 +138,11 @@ class StreamReader:
             self.streams.remove(key)
         self.last_ids.pop(key, None)
 
-    def turn(self, block_ms: int) -> int:
-        """Read what has come, waiting for it at most so long, apply it and acknowledge it; answers how many it were.
+    def turn(self, block_ms: int | None) -> int:
+        """Read what has come, apply it and acknowledge it; answers how many it were.
+
+        Args:
+            block_ms: how long it is waited for, None = not at all.
 
         Raises:
             RedisError: the server is away; what was not acknowledged comes again.

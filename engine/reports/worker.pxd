@@ -51,6 +51,7 @@ cdef class ReportWorker:
 
     cdef int _hold(self, uint32_t place, SymbolAnalytics state, object composer) except -1
     cdef SymbolAnalytics _held(self, uint32_t place)
+    cdef SymbolAnalytics _carried(self, uint32_t place)
     cdef int _walk(self, const Records* records, int64_t now_ns) except -1
     cdef size_t _run(self, const Records* records, size_t place, int64_t now_ns) except? 1 nogil
     cdef int _prepare(self, const Record* record) except -1

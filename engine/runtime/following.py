@@ -67,20 +67,21 @@ class Follower:
         self.last_recv_ns = 0
         """When the engine had that; 0 = there was none."""
         self.has_begun = False
-        self._ticked_ms = 0
+        self.ticked_ms = 0
+        """Slow ticks up to here have been taken."""
 
     def begin(self, begun_ns: int) -> None:
         """Carry the symbols, unless it does already."""
         if not self.has_begun:
             self.has_begun = True
-            self._ticked_ms = begun_ns // NS_PER_MS
+            self.ticked_ms = begun_ns // NS_PER_MS
             self._begin(self, begun_ns)
 
     def catch_up(self, until_ms: int, most_ms: int) -> bool:
         """Take slow ticks that nothing has come after, of so long a time at most; whether none is left to a time."""
-        self._ticked_ms = min(until_ms, max(self._ticked_ms, self.last_recv_ns // NS_PER_MS) + most_ms)
-        self.analytics.advance(self._ticked_ms)
-        return self._ticked_ms >= until_ms
+        self.ticked_ms = min(until_ms, max(self.ticked_ms, self.last_recv_ns // NS_PER_MS) + most_ms)
+        self.analytics.advance(self.ticked_ms)
+        return self.ticked_ms >= until_ms
 
     def step(self, until_id: str = END) -> int:
         """Apply some entries up to an id; answers how many there were, 0 = it is level.

@@ -223,7 +223,9 @@ class ShardKeeper:
             # Of a stream that is silent nothing was there to be seen at the ticks since.
             follower.analytics.skip(now_ms - CATCH_UP_MS)
             return now_ms // fast_ms * fast_ms
-        return (follower.last_recv_ns // NS_PER_MS // fast_ms + 1) * fast_ms
+        # Slow ticks that were taken there are taken once.
+        seen_ms = max(follower.last_recv_ns // NS_PER_MS, follower.ticked_ms)
+        return (seen_ms // fast_ms + 1) * fast_ms
 
     def _claim(self, holding: Holding, symbols: list[StreamSymbol]) -> bool:
         """Be the one writer of some symbols; where another was later than this node knew, with a token above its."""
@@ -308,9 +310,12 @@ class ShardKeeper:
             return
         now_ms = self._now_ms()
         behind.begin(now_ms * NS_PER_MS)
-        if not behind.catch_up(now_ms - self._settings.slow_ms, CATCH_UP_MS):
+        symbols = self._symbols.of(key)
+        # No further than what is known here: a tick has to see what came before it.
+        dues = [self._analytics.due_ms(symbol.place) - 1 for symbol in symbols]
+        if not behind.catch_up(min([now_ms - self._settings.slow_ms, *dues]), CATCH_UP_MS):
             return
-        for symbol in self._symbols.of(key):
+        for symbol in symbols:
             self._analytics.adopt(behind.analytics, symbol.place, now_ms)
             self._analytics.sign(symbol.place, owned.holding.token)
         owned.behind = None

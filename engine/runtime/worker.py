@@ -215,7 +215,7 @@ class StreamWorker:
         wait_ms = self._wait_ms()
         if self._keeper is not None and not self._keeper.may_read():
             return 0  # it has taken so long that another may be reading
-        count = self.reader.turn(wait_ms) if self.reader.streams else self._idle(wait_ms)
+        count = self._read(wait_ms)
         self.symbols.look(self.reader.streams)
         self._tick()
         now_s = time.monotonic()
@@ -249,11 +249,14 @@ class StreamWorker:
         most_ms = max(1, min(self._block_ms, left_ms))
         return most_ms if self._keeper is None else self._keeper.wait_ms(most_ms)
 
-    def _idle(self, wait_ms: int) -> int:
-        """No stream is read here."""
-        assert self.coordinator is not None
+    def _read(self, wait_ms: int) -> int:
+        if self.coordinator is None or self._keeper is None:
+            return self.reader.turn(wait_ms)
+        if self.reader.streams and not self._keeper.is_behind():
+            return self.reader.turn(wait_ms)
+        # A server counts how long a reader waits by tenths of a second, which would hold up what is read back.
         self.coordinator.wakeup.wait_for(wait_ms / 1e3)
-        return 0
+        return self.reader.turn(None) if self.reader.streams else 0
 
     def _take(self, entries: list[HeldEntry]) -> None:
         self.analytics.take_entries(entries, self._clock.now())

@@ -140,6 +140,12 @@ cdef class ReportWorker:
         """The state at a place, None = there is none."""
         return self._states[place] if place < <uint32_t>len(self._states) else None
 
+    cdef SymbolAnalytics _carried(self, uint32_t place):
+        cdef SymbolAnalytics state = self._held(place)
+        if state is None:
+            raise UnknownSymbolError(f"nothing is carried at {place}", op="reports.get")
+        return state
+
     def drop(self, place: int) -> None:
         """Let a symbol go, if it is carried; its entries are passed over from here on."""
         cdef SymbolAnalytics state = self._held(place)
@@ -187,6 +193,10 @@ cdef class ReportWorker:
         if self._held(place) is not None:
             self._composers[place].sign(token)
 
+    def due_ms(self, place: int) -> int:
+        """The next tick of a symbol that is carried."""
+        return self._carried(place).due_ns // NS_PER_MS
+
     def has_book(self, place: int) -> bool:
         """Whether a symbol is carried, and its book known."""
         cdef SymbolAnalytics state = self._held(place)
@@ -194,12 +204,12 @@ cdef class ReportWorker:
 
     def day_facts(self, place: int, from_ms: int, until_ms: int) -> dict:
         """What a successor needs of a symbol's day: see :meth:`SymbolAnalytics.day_facts`; its scales with it."""
-        cdef SymbolAnalytics state = self._held(place)
+        cdef SymbolAnalytics state = self._carried(place)
         return {**state.day_facts(from_ms, until_ms), "scales": (state.price_scale, state.qty_scale)}
 
     def load_day(self, place: int, facts: dict) -> None:
         """Begin with what a predecessor has told of a symbol's day, at its scales; only before its first entry."""
-        self._held(place).load_day(facts)
+        self._carried(place).load_day(facts)
 
     def known(self) -> list:
         """(venue, symbol) of each, sorted."""
