@@ -153,7 +153,7 @@ set_up_clients() {
     local extra folder state wanted
     exec 9>"$ROOT/build/setup.lock"
     flock 9
-    for extra in interop interop-coinbase; do
+    for extra in interop interop-coinbase interop-mcp; do
         folder="$ROOT/build/interop/$extra"
         mapfile -t wanted < <(requirements project optional-dependencies "$extra")
         state="$("$PYTHON" -VV) ${wanted[*]}"

@@ -183,15 +183,17 @@ def running(name: str, config: dict[str, Any], folders: Sequence[Path], tmp_path
             process.kill()
 
 
-def installed(extra: str, package: str) -> list[Path]:
+def installed(extra: str, package: str, *, is_else_here: bool = True) -> list[Path]:
     """Where the clients of *extra* lie: the folder that scripts/test fills, none where they are installed here.
+
+    A package of another version may be here: then *is_else_here* is False.
 
     Skips where they are nowhere; in CI that is a failure.
     """
     folder = ROOT / "build" / "interop" / extra
     if PathFinder.find_spec(package, [str(folder)]) is not None:
         return [folder]
-    if importlib.util.find_spec(package) is not None:
+    if is_else_here and importlib.util.find_spec(package) is not None:
         return []
     missing = f"{package} is not installed: scripts/test installs it, or pip install 'engine[{extra}]'"
     if os.environ.get("CI"):

@@ -275,7 +275,7 @@ def test_who_gives_back_is_not_waited_for(kept: Server) -> None:
     """The giver may be the first in rank, as one that ends is."""
     first, second = ranked(["node-1", "node-2"], KEYS[0])
     one, two = Node(kept, first, keys=KEYS[:1]), Node(kept, second, keys=KEYS[:1])
-    two.one.listen(0)
+    two.one.listen(1)  # until it is confirmed
     one.turn()
     two.turn()
     one.one.let_go(one.one.held()[0], "it ends")
