@@ -13,6 +13,7 @@ from engine.bench.timing import Spread, timed_passes
 
 READS = ("update", "best", "top20")
 TOP_LEVELS = 20
+UPDATES_A_PASS = 20_000
 
 ApplyAll = Callable[[Iterator[tuple[int, int, int]]], None]
 
@@ -97,13 +98,13 @@ PATHS: dict[str, Callable[[str], ApplyAll]] = {
 
 
 def run(path: str, read: str, seconds: float, updates: BookUpdates | None = None) -> Spread:
-    """Nanoseconds an update of *path* with *read* behind it, a fresh book each pass.
+    """Nanoseconds an update of *path* with *read* behind it, a fresh book each pass of UPDATES_A_PASS at most.
 
     Raises:
         KeyError: unknown *path* or *read*.
     """
-    columns = updates or book_updates(20_000)
-    rows = list(zip(columns.side, columns.price_ticks, columns.quantity, strict=True))
+    columns = updates or book_updates(UPDATES_A_PASS)
+    rows = list(islice(zip(columns.side, columns.price_ticks, columns.quantity, strict=True), UPDATES_A_PASS))
 
     def one_pass() -> int:
         apply_all = PATHS[path](read)

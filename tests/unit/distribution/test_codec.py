@@ -22,6 +22,8 @@ from engine.schema.enums import EventType
 from engine.schema.event import Event
 from tests.unit.event_kit import BUILT
 
+pytestmark = pytest.mark.timeout(30)  # seconds of CPU, on a machine that may be busy
+
 VALIDATOR = Draft202012Validator(entry_schema())
 AT_NS = 1_767_225_600_000_000_123  # 2026-01-01T00:00:00.000000123Z
 AT = "2026-01-01T00:00:00.000000123Z"

@@ -125,7 +125,6 @@ def test_trd_04_of_32_threads_one_gets_an_id() -> None:
     assert all(winners[number] is first for number, first in told)
 
 
-@pytest.mark.serial
 @pytest.mark.soak
 def test_trd_05_memory_is_flat_over_a_million_orders() -> None:
     taken, clock = ids()

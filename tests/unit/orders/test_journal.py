@@ -464,7 +464,6 @@ A_DAY = 3_000
 
 
 @pytest.mark.soak
-@pytest.mark.serial
 def test_jrn_13_a_long_life_levels_off(tmp_path: Path) -> None:
     clock, sizes, counts = ManualClock(START_NS), list[int](), list[int]()
     days = ORDERS // A_DAY

@@ -26,7 +26,7 @@ from tests.unit.providers.virtual_time import in_virtual_time, now_s, pass_s, re
 DAY_S = 24 * 3600.0
 SYMBOL = "ABUSDT"
 
-pytestmark = pytest.mark.timeout(20)  # hours of virtual time, on a machine that may be busy
+pytestmark = pytest.mark.timeout(60)  # hours of virtual time, on a machine that may be busy
 
 
 class Market:

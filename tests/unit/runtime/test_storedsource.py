@@ -26,7 +26,9 @@ from tests.unit.reports.report_kit import EPOCH_MS, Symbol
 pytestmark = pytest.mark.timeout(60)
 PROVIDERS = [{"name": "binance", "venue": "binance", "symbols": ["BTC-USDT", "ETH-USDT"]}]
 CONFIG = load_config(None, (assignment("providers", PROVIDERS),), {})
-WAIT_MS = 300
+WAIT_MS = 5000
+"""For what is not about deadlines: others use this machine as well."""
+SHORT_MS = 300
 
 
 def kept_report() -> str:
@@ -35,9 +37,9 @@ def kept_report() -> str:
     return symbol.text("0.25")
 
 
-def ask(url: str, work: Callable[[Answers], Awaitable[Any]]) -> Any:
+def ask(url: str, work: Callable[[Answers], Awaitable[Any]], wait_ms: int = WAIT_MS) -> Any:
     async def main() -> Any:
-        answers = Answers(StoredSource(CONFIG, url, WAIT_MS), WAIT_MS, WAIT_MS, is_logged=False)
+        answers = Answers(StoredSource(CONFIG, url, wait_ms), wait_ms, wait_ms, is_logged=False)
         try:
             return await work(answers)
         finally:
@@ -108,19 +110,22 @@ def test_mcp_09_a_server_that_is_away_or_frozen_is_told_in_time_and_found_again(
     try:
         kept.client.set("report:{binance:BTC-USDT}", kept_report())
 
-        async def through(answers: Answers) -> list[str | None]:
-            first = await answers.report("BTC-USDT")
+        async def through(answers: Answers) -> str | None:
+            await answered(answers)
             kept.client.client_pause(1000)
             begun = asyncio.get_running_loop().time()
             frozen = await answers.report("BTC-USDT")
             took_s = asyncio.get_running_loop().time() - begun
             assert took_s < 1
-            ends = asyncio.get_running_loop().time() + 20
-            while (last := await answers.report("BTC-USDT")).error is not None:
-                assert asyncio.get_running_loop().time() < ends
-            return [first.error, frozen.reason, last.error]
+            await answered(answers)
+            return frozen.reason
 
-        assert ask(kept.url, through) == [None, "timeout", None]
+        async def answered(answers: Answers) -> None:
+            ends = asyncio.get_running_loop().time() + 20
+            while (await answers.report("BTC-USDT")).error is not None:
+                assert asyncio.get_running_loop().time() < ends
+
+        assert ask(kept.url, through, SHORT_MS) == "timeout"
     finally:
         kept.kill()
 
