@@ -152,7 +152,8 @@ def has_outcome(command: Command) -> bool:
 
 def _is_named(command: Command) -> bool:
     """Whether issuer and message_id can be remembered."""
-    return all(isinstance(part, str) for part in (*command.issuer, command.message_id))
+    is_given = isinstance(command.consumer_id, str) and isinstance(command.operator, str)
+    return is_given and isinstance(command.message_id, str)
 
 
 def _text(value: Any) -> str:

@@ -174,10 +174,8 @@ class Teller:
             raise InternalError(f"no slot for a {event_type.class_name}", op="order.tell")
         stream = (event_type, instrument)
         self._numbers[stream] += 1
-        lease.fill("instrument_id", instrument)
-        lease.fill("seq_provider", self._numbers[stream])
-        lease.fill("seq_first", self._numbers[stream])
-        lease.fill("epoch", 1)
+        number = self._numbers[stream]
+        lease.fill_all({"instrument_id": instrument, "seq_provider": number, "seq_first": number, "epoch": 1})
         return lease
 
     def _go(self, lease: Lease) -> None:

@@ -28,6 +28,8 @@ class Catalogue:
         self.on_kept: Callable[[Instrument], None] = lambda record: None
         """Called with each record that is new or has changed, before anybody is told."""
         self._records: dict[tuple[str, str], Instrument] = {}
+        self._carriers: dict[str, dict[str, int]] = {}
+        """Instrument ids of all that have a record, by symbol and provider."""
         self._resting: set[tuple[str, str]] = set()
 
     def __iter__(self) -> Iterator[Instrument]:
@@ -76,9 +78,9 @@ class Catalogue:
     def carriers(self, symbol: str) -> dict[str, int]:
         """{provider: instrument id} of those that carry *symbol*."""
         return {
-            provider: instrument_id(provider, name)
-            for provider, name in self._records
-            if name == symbol and (provider, name) not in self._resting
+            provider: number
+            for provider, number in self._carriers.get(symbol, {}).items()
+            if (provider, symbol) not in self._resting
         }
 
     def of_symbol(self, symbol: str) -> dict[str, Instrument]:
@@ -98,6 +100,8 @@ class Catalogue:
     ) -> None:
         record = msgspec.structs.replace(record, updated_ns=self._clock_ns())
         self._records[key] = record
+        provider, symbol = key
+        self._carriers.setdefault(symbol, {})[provider] = instrument_id(provider, symbol)
         self.on_kept(record)
         self._publish(record, change, changed)
 

@@ -66,18 +66,15 @@ class OwnEvents:
         fields = ("message_id", "consumer_id", "command_type", "result", "routing_version")
         self._answer(EventType.CONTROL_RESULT, result.consumer_id, {name: getattr(result, name) for name in fields})
 
-    def _answer(self, event_type: EventType, consumer_id: str, fields: Mapping[str, Any]) -> None:
+    def _answer(self, event_type: EventType, consumer_id: str, fields: dict[str, Any]) -> None:
         runner = self._runners.get(consumer_id)
         if runner is None:
             return  # an operator's, or of somebody who is not here: the reply alone tells
         lease = self._recycler.acquire_lease(event_type)
         if lease is None:
             raise InternalError(f"no slot for a {event_type.class_name}", op="control.answer")
-        for name, value in fields.items():
-            lease.fill(name, value)
         now_ns = self._clock.now()
-        lease.fill("ts_recv_ns", now_ns)
-        lease.fill("ts_emit_ns", now_ns)
+        lease.fill_all(fields | {"ts_recv_ns": now_ns, "ts_emit_ns": now_ns})
         lease.publish()
         lease.offer_to(runner)
         self._bus.wake(runner.index)

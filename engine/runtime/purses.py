@@ -83,14 +83,13 @@ class Purses:
         if lease is None:
             self._reporting.tell("pool.exhausted", pool="BalanceUpdate", in_use=0, capacity=0, waited_ms=0)
             return None
-        lease.fill("instrument_id", instrument_id(balance.account, None))
-        for name in _COPIED:
-            lease.fill(name, getattr(balance, name))
-        lease.fill("asset_scale", balance.scale)
-        lease.fill("seq_provider", balance.number)
-        lease.fill("seq_first", balance.number)
-        lease.fill("folded_count", 1)
-        lease.fill("ts_emit_ns", self._now_ns())
+        fields = {name: getattr(balance, name) for name in _COPIED}
+        fields["instrument_id"] = instrument_id(balance.account, None)
+        fields["asset_scale"] = balance.scale
+        fields["seq_provider"] = fields["seq_first"] = balance.number
+        fields["folded_count"] = 1
+        fields["ts_emit_ns"] = self._now_ns()
+        lease.fill_all(fields)
         return lease
 
 

@@ -27,7 +27,10 @@ class EventType(IntEnum):
     @property
     def class_name(self) -> str:
         """The spelling on every wire: ``BookUpdate`` for BOOK_UPDATE."""
-        return "".join(part.capitalize() for part in self.name.split("_"))
+        return _CLASS_NAMES[self]
+
+
+_CLASS_NAMES = {one: "".join(part.capitalize() for part in one.name.split("_")) for one in EventType}
 
 
 class EventKind(IntEnum):
