@@ -87,7 +87,7 @@ class Coordinator:
         self._rng = rng or random.Random()
         self.node_id = node_id
         self.leases = Leases(client, node_id, nonce, settings.lease_ttl_ms)
-        self.membership = Membership(client, node_id, settings.heartbeat_ttl_ms)
+        self.membership = Membership(client, node_id, settings.heartbeat_ms, settings.heartbeat_ttl_ms)
         self.alive = {node_id}
         """Nodes that live, as of the last heartbeat."""
         self.wakeup = Wakeup()
@@ -334,7 +334,7 @@ class Coordinator:
         for holding in held:
             if now_ns - holding.since_ns < settings.min_hold_ms * NS_PER_MS:
                 continue
-            other = heir(self.alive, holding.key, self.node_id, settings.sticky_pct)
+            other = heir(self.membership.steady, holding.key, self.node_id, settings.sticky_pct)
             if other is not None:
                 holding.is_leaving = True
                 self.rebalances += 1

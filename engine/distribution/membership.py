@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 NODES_KEY = "nt:nodes"
+MISSED_BEATS = 2.5
 NODES_MS = 10_000
 """A node that has not written for so long is no longer listed."""
 
@@ -29,15 +30,19 @@ class Membership:
     Args:
         client: of the server.
         node_id: of this process.
-        ttl_ms: without a heartbeat for so long it counts as dead.
+        period_ms: between heartbeats.
+        ttl_ms: without one for so long it counts as dead.
     """
 
-    def __init__(self, client: Redis, node_id: str, ttl_ms: int) -> None:
+    def __init__(self, client: Redis, node_id: str, period_ms: int, ttl_ms: int) -> None:
         self._client = client
         self._ttl_ms = ttl_ms
+        self._steady_ms = ttl_ms - MISSED_BEATS * period_ms
         self.node_id = node_id
         self.metrics_url: str | None = None
         """Where it tells how it does."""
+        self.steady = {node_id}
+        """Nodes that have not missed more than a heartbeat or two: those that streams are handed over to."""
         self._started_at = to_rfc3339(time.time_ns())
 
     def beat(self) -> set[str]:
@@ -67,9 +72,10 @@ class Membership:
             pipe.zadd(NODES_KEY, {self.node_id: now_ms})
             pipe.zremrangebyscore(NODES_KEY, 0, now_ms - NODES_MS)
             for name in names:
-                pipe.exists(node_key(name))
-            alive = pipe.execute()[2:]
-        return {self.node_id, *(name for name, there in zip(names, alive, strict=True) if there)}
+                pipe.pttl(node_key(name))
+            left_ms = dict(zip(names, pipe.execute()[2:], strict=True))
+        self.steady = {self.node_id, *(name for name in names if left_ms[name] > max(0, self._steady_ms))}
+        return {self.node_id, *(name for name in names if left_ms[name] > 0)}
 
     def leave(self) -> None:
         """This node ends, and says so.

@@ -282,8 +282,7 @@ class ShardKeeper:
             try:
                 facts = read(fields, begun_ns // NS_PER_MS, symbol.price_scale, symbol.qty_scale)
             except ValidationError as error:
-                told = {"component": "worker", "symbol": ":".join(symbol.pair), "lag_ms": None, "stream_id": None}
-                line = with_fields({**told, "event_type": "carry_refused"})
+                line = _fields("carry_refused", symbol=":".join(symbol.pair))
                 _LOG.warning("a day that was left behind cannot be used: %s", error.reason, extra=line)
                 continue
             follower.analytics.load_day(symbol.place, facts)
@@ -319,6 +318,8 @@ class ShardKeeper:
             self._analytics.adopt(behind.analytics, symbol.place, now_ms)
             self._analytics.sign(symbol.place, owned.holding.token)
         owned.behind = None
+        told = _fields("shard_rebuilt", stream_id=behind.last_id)
+        _LOG.info("%s is known as far back as its windows reach", key, extra=told)
 
     def _step_standby(self) -> bool:
         """Streams of others, for the day that they are not."""
@@ -361,3 +362,8 @@ class ShardKeeper:
 
     def _now_ms(self) -> int:
         return self._clock.now() // NS_PER_MS - self._settle_ms
+
+
+def _fields(event_type: str, *, symbol: str | None = None, stream_id: str | None = None) -> dict[str, Any]:
+    fields = {"component": "worker", "symbol": symbol, "lag_ms": None, "stream_id": stream_id}
+    return with_fields({**fields, "event_type": event_type})

@@ -284,6 +284,27 @@ def test_who_gives_back_is_not_waited_for(kept: Server) -> None:
     assert (one.keys(), two.keys()) == ([], KEYS[:1])
 
 
+def test_dst_11_nothing_is_handed_to_a_node_that_is_no_longer_heard(kept: Server) -> None:
+    """It may have died just now; its key goes later."""
+    node = Node(kept, "node-1", heartbeat_ms=1000, heartbeat_ttl_ms=5000)
+    node.turn()
+    node.begin()
+    node.changes()
+    other = Node(kept, "node-2")
+    other.one.membership.beat()
+
+    def silent_for(ms: int) -> list[tuple[str, str]]:
+        for _ in range(12):
+            kept.client.pexpire("nt:node:node-2", 5000 - ms)
+            node.turn(300)
+        assert node.one.alive == {"node-1", "node-2"}
+        return node.changes()
+
+    assert silent_for(2600) == []
+    mine = [key for key in KEYS if ranked(["node-1", "node-2"], key)[0] == "node-2"]
+    assert silent_for(1500) == [("leave", key) for key in mine]
+
+
 def test_a_node_that_ends_takes_nothing_more(kept: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node(kept, "node-1")
     node.turn()
