@@ -17,8 +17,11 @@ from typing import Any
 import pytest
 import redis
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150), pytest.mark.serial]
+from engine.distribution.placement import heir
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
 SHARDS = sorted(f"nt:{venue}:{shard}" for venue in ("binance", "kraken") for shard in range(4))
+NODES = ("node-1", "node-2", "node-3")
 _END = "__end of the block__"
 
 
@@ -87,28 +90,36 @@ def test_the_example_works_word_for_word(project_root: Path, shell: Shell, tmp_p
     start, look, kill, end = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     client = redis.Redis(port=port)
 
-    def holders() -> set[str]:
+    def holders() -> dict[str, str]:
         try:
-            return {(client.get(f"lease:{{{key}}}") or b"/").decode().partition("/")[0] for key in SHARDS}
+            return {key: (client.get(f"lease:{{{key}}}") or b"/").decode().partition("/")[0] for key in SHARDS}
         except redis.RedisError:
-            return {""}
+            return dict.fromkeys(SHARDS, "")
 
     def is_settled() -> bool:
-        return "" not in holders() and b'"book_state":"normal"' in (client.get("report:{binance:BTC-USDT}") or b"")
+        """Each stream is where it stays."""
+        held = holders()
+        if "" in held.values() or any(heir(NODES, key, name, 2) for key, name in held.items()):
+            return False
+        return b'"book_state":"normal"' in (client.get("report:{binance:BTC-USDT}") or b"")
 
     shell.follow(start)
     until(is_settled, "no reports, or streams that nobody has")
     shown = shell.follow(look)
     assert "BTC-USDT" in shown
     assert "binance" in shown
-    owned = healths(shown[shown.index('{"') :])
-    assert set(owned) == {"node-1", "node-2", "node-3"}
-    assert sorted(key for keys in owned.values() for key in keys) == SHARDS
+    assert set(healths(shown[shown.index('{"') :])) == set(NODES)
+
+    def is_each_once() -> bool:
+        """Each stream is somebody's alone; where the machine is busy they may move once more."""
+        return sorted(key for keys in healths(shell.follow(look.splitlines()[-1])).values() for key in keys) == SHARDS
+
+    until(is_each_once, "streams that are nobody's, or of two")
 
     shown = shell.follow(kill)
     report, _ = json.JSONDecoder().raw_decode(shown)
     assert (report["symbol"], report["ingestion"]["status"] in ("ok", "degraded")) == ("BTC-USDT", True)
-    until(lambda: holders() <= {"node-2", "node-3"}, "nobody took the streams of who was killed")
+    until(lambda: set(holders().values()) <= {"node-2", "node-3"}, "nobody took the streams of who was killed")
     again = healths(shell.follow(kill.splitlines()[-1]))
     assert set(again) == {"node-2", "node-3"}
 
