@@ -63,9 +63,11 @@ class _Formatter(logging.Formatter):
     def __init__(self, clock_ns: Callable[[], int]) -> None:
         super().__init__()
         self._clock_ns = clock_ns
+        self.common: dict[str, Any] = {}
+        """What every line carries."""
 
     def parts(self, record: logging.LogRecord) -> dict[str, Any]:
-        fields: Mapping[str, Any] = getattr(record, _FIELDS, {})
+        fields: Mapping[str, Any] = {**self.common, **getattr(record, _FIELDS, {})}
         line = {
             "ts": to_rfc3339(self._clock_ns()),
             "level": record.levelname.lower(),
@@ -128,6 +130,13 @@ def start_logging(
 def set_level(level: str) -> None:
     """Show lines from this level up, from now on."""
     logging.getLogger(ROOT).setLevel(LEVELS[level])
+
+
+def set_common(fields: Mapping[str, Any]) -> None:
+    """Have every line carry *fields* from now on, until :func:`start_logging` is called again."""
+    for handler in logging.getLogger(ROOT).handlers:
+        if handler.get_name() == ROOT and isinstance(handler.formatter, _Formatter):
+            handler.formatter.common = dict(fields)
 
 
 def stop_logging() -> None:

@@ -142,8 +142,11 @@ class StreamWorker:
         self.symbols.learn(self.reader.streams)
         self.reader.open()
         self.is_up = True
-        told = _fields("shard_assigned" if self.coordinator is None else "bus_connected")
-        _LOG.info("%d streams are read", len(self.reader.streams), extra=told)
+        if self.coordinator is None:
+            count = len(self.reader.streams)
+            _LOG.info("%d streams are read", count, extra=_fields("shard_assigned"))
+        else:
+            _LOG.info("the server of the bus answers", extra=_fields("bus_connected"))
 
     def start(self) -> None:
         """Read from here on; a server that is away is waited for.

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from engine.base.errors import ConfigError
 from engine.base.jsontext import encode
+from engine.observability.logs import set_common
 from engine.observability.metrics import as_prometheus
 from engine.runtime.live import stopping
 from engine.runtime.metrics import worker_metrics
@@ -38,6 +39,7 @@ class WorkerService:
         Raises:
             ConfigError: the port is taken, or the server must not be used as it is.
         """
+        set_common({"node_id": self._worker.node_id})
         app = web.Application()
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._metrics)

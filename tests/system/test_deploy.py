@@ -129,5 +129,13 @@ def test_the_example_works_word_for_word(project_root: Path, shell: Shell, tmp_p
     assert len(pids) == 5
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "something runs on")
     for number in (1, 2, 3):
-        assert "Traceback" not in (tmp_path / f"node-{number}.log").read_text()
+        log = (tmp_path / f"node-{number}.log").read_text()
+        assert "Traceback" not in log
+        lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+        # SLO-32: whose line it is, and what it is about.
+        assert {line["node_id"] for line in lines} == {f"node-{number}"}
+        told = {"ts", "level", "message", "component", "symbol", "lag_ms", "stream_id", "event_type"}
+        assert all(told <= line.keys() for line in lines if line["logger"] in ("engine.worker", "engine.distribution"))
+        events = {line["event_type"] for line in lines}
+        assert number == 1 or {"lease_acquired", "shard_assigned", "shard_rebuilt"} <= events  # the first has begun anew
     client.close()

@@ -13,7 +13,7 @@ import pytest
 
 from engine.base.errors import NetworkError
 from engine.base.secrets import forget_secrets, register_secret
-from engine.observability.logs import Log, set_level, start_logging, stop_logging
+from engine.observability.logs import Log, set_common, set_level, start_logging, stop_logging
 from tests.unit.observability.clocks import HandClock
 
 NOW = "2023-11-14T22:13:20.000000000Z"
@@ -49,6 +49,19 @@ def test_a_json_line_has_time_level_logger_message_and_fields(stream: io.StringI
             "levels": [1, 2],
         }
     ]
+
+
+def test_what_every_line_carries_stands_until_logging_starts_anew(stream: io.StringIO) -> None:
+    set_common({"node_id": "nobody"})
+    start_logging(stream=stream, clock_ns=HandClock())
+    Log("worker").info("one")
+    set_common({"node_id": "node-1"})
+    Log("worker").info("two", symbol="x")
+    Log("worker").info("three", node_id="another")
+    start_logging(stream=stream, clock_ns=HandClock())
+    Log("worker").info("four")
+    told = [(line["message"], line.get("node_id"), line.get("symbol")) for line in json_lines(stream)]
+    assert told == [("one", None, None), ("two", "node-1", "x"), ("three", "another", None), ("four", None, None)]
 
 
 def test_a_text_line(stream: io.StringIO) -> None:
