@@ -110,6 +110,11 @@ class Nodes:
     def owned(self) -> dict[str, list[str]]:
         return {name: self.health(name)["owned_shards"] for name in self.running}
 
+    def owned_with(self, url: str) -> list[str]:
+        """By all of them, and by one more."""
+        more = json.loads(answer(url + "/health")[1])["coordination"]["owned_shards"]
+        return sorted([*more, *(key for keys in self.owned().values() for key in keys)])
+
     def end(self, name: str, sent: signal.Signals) -> int:
         process = self.running.pop(name)
         process.send_signal(sent)
@@ -153,6 +158,18 @@ def test_chk_17_chk_19_reports_go_on_whoever_sleeps_dies_or_ends(tmp_path: Path)
                 nodes.running[sleeper].send_signal(signal.SIGCONT)
                 until(lambda: value(answer(nodes.urls[sleeper] + "/metrics")[1], "engine_node_heartbeat") == 1, "it does not wake")
                 until(lambda: sorted(key for keys in nodes.owned().values() for key in keys) == shards, "not settled")
+
+                # CHK-18: of two of one name one has a stream, the other says so.
+                twin = worker(tmp_path, kept.url, "--node-id", "node-2")
+                assert twin.stdout is not None
+                twin_url = json.loads(twin.stdout.readline())["ready"]["metrics"]
+                until(lambda: value(answer(twin_url + "/metrics")[1], "engine_lease_conflicts_total") > 0, "no conflict is told")
+                ours = partial(nodes.owned_with, twin_url)
+                until(lambda: ours() == shards, "a stream is nobody's, or of two")
+                twin.send_signal(signal.SIGTERM)
+                assert "lease_conflict" in twin.communicate(timeout=30)[1]
+                assert twin.returncode == 0
+                until(lambda: kept.client.exists("nt:node:node-2") == 1, "the first one is not heard any more")
 
                 # Others are killed, and come back.
                 for _ in range(FAILOVERS):
