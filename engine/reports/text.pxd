@@ -76,7 +76,9 @@ cdef class ReportText:
     cdef int64_t _rate_num
     cdef int64_t _rate_den
     cdef readonly int status       # of the last report, a StatusC
+    cdef readonly int book_state   # of the last report, a BookStateC
     cdef int told_status           # for who tells of changes
+    cdef int told_book_state
     cdef readonly int64_t age_ms   # of the last report, -1 = not known
 
     cdef size_t room(self) noexcept

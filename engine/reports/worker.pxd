@@ -39,7 +39,7 @@ cdef class ReportWorker:
     cdef dict _lags                # venue: LatencyHistogram
     cdef object _on_report
     cdef object _on_resync
-    cdef object _on_status
+    cdef object _on_change
     cdef int64_t _slow_ms
     cdef int64_t _step_ms          # between ticks: fast ones where reports are told, else slow ones
     cdef int64_t _begun_ms
@@ -59,6 +59,7 @@ cdef class ReportWorker:
     cdef int64_t _tick(self, SymbolAnalytics state, object composer, int64_t until_ms) except -2
     cdef int _together(self, list places, int64_t until_ms) except -1
     cdef int _tell(self, const Due* due) except -1
+    cdef int _change(self, str what, SymbolAnalytics state, ReportText text, str before, str after) except -1
     cdef int _ask(self, SymbolAnalytics state, int64_t now_ms) except -1
 
 

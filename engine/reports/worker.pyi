@@ -8,6 +8,8 @@ from engine.schema.busentry import HeldEntry
 from engine.schema.event import Event
 
 STATUSES: tuple[str, str, str]
+BOOK_STATES: tuple[str, str, str, str, str, str]
+CHANGES: tuple[str, str]
 
 @final
 class ReportWorker:
@@ -19,7 +21,7 @@ class ReportWorker:
         on_error: Callable[[str, str, Exception], None] | None = None,
         on_report: Callable[[str, str, bytes], None] | None = None,
         on_resync: Callable[[int, str, str], None] | None = None,
-        on_status: Callable[[str, str, str, str, int | None], None] | None = None,
+        on_change: Callable[[str, str, str, str, str, int | None], None] | None = None,
     ) -> None: ...
     @property
     def events(self) -> int: ...

@@ -85,7 +85,7 @@ class Reporter:
             on_error=self._failed,
             on_report=self._keep,
             on_resync=self._resync,
-            on_status=self._status_changed,
+            on_change=self._changed,
         )
         self.cache = InProcessCache(engine.clock)
         names = tuple(dict.fromkeys(provider.venue for provider in providers))
@@ -187,11 +187,11 @@ class Reporter:
         told = {**_fields("resync_requested"), "venue": venue, "reason": reason}
         _LOG.info("the book of a symbol is asked for whole", extra=with_fields(told))
 
-    def _status_changed(self, venue: str, symbol: str, before: str, after: str, age_ms: int | None) -> None:
+    def _changed(self, what: str, venue: str, symbol: str, before: str, after: str, age_ms: int | None) -> None:
         if _LOG.isEnabledFor(logging.DEBUG):
-            fields = {**_fields("ingestion_status_transition", f"{venue}:{symbol}"), "lag_ms": age_ms}
+            fields = {**_fields(what, f"{venue}:{symbol}"), "lag_ms": age_ms}
             told = {**fields, "from": before, "to": after, "data_age_ms": age_ms}
-            _LOG.debug("a report's status changed", extra=with_fields(told))
+            _LOG.debug("a report went from %s to %s", before, after, extra=with_fields(told))
 
     def _failed(self, symbol: str, section: str, error: Exception) -> None:
         self.errors[symbol, section] += 1

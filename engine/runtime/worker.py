@@ -105,7 +105,7 @@ class StreamWorker:
             on_error=self._failed,
             on_report=self._keep,
             on_resync=self._resync,
-            on_status=self._status_changed,
+            on_change=self._changed,
         )
         self.decoder = EntryDecoder(bus.max_entry_bytes)
         self.symbols = StreamSymbols(client, config, self.streams, self.decoder, self._known)
@@ -313,11 +313,10 @@ class StreamWorker:
         except self._failures as error:
             self._lose(error)
 
-    def _status_changed(self, venue: str, symbol: str, before: str, after: str, age_ms: int | None) -> None:
+    def _changed(self, what: str, venue: str, symbol: str, before: str, after: str, age_ms: int | None) -> None:
         if _LOG.isEnabledFor(logging.DEBUG):
             told = {"from": before, "to": after, "lag_ms": age_ms, "data_age_ms": age_ms}
-            line = _fields("ingestion_status_transition", f"{venue}:{symbol}", told)
-            _LOG.debug("a report's status changed", extra=line)
+            _LOG.debug("a report went from %s to %s", before, after, extra=_fields(what, f"{venue}:{symbol}", told))
 
     def _failed(self, symbol: str, section: str, error: Exception) -> None:
         self.errors[symbol, section] += 1

@@ -134,6 +134,7 @@ cdef class ReportText:
         self._rate_num, self._rate_den = _reduced(full.num * 10_000, full.den)
         self.age_ms = -1
         self.status = self.told_status = STATUS_DOWN
+        self.book_state = self.told_book_state = STATE_RESYNCING
         self.set_slow(b"null", b"[]", b"null", 0)
 
     def set_writer(self, writer: dict) -> None:
@@ -162,7 +163,7 @@ cdef class ReportText:
         cdef char* at = out
         cdef int kind
         state.advance(now_ms)
-        kind = state.book.state()
+        kind = self.book_state = state.book.state()
         self.age_ms = -1 if state.last_update_ms == INT64_MIN else max(0, now_ms - state.last_update_ms)
         self.status = STATUS_DEGRADED
         if self.age_ms < 0 or self.age_ms > self._down_ms:

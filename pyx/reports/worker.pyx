@@ -24,6 +24,9 @@ cdef enum:
     ASK_EVERY_MS = 5000
 
 STATUSES = ("ok", "degraded", "down")
+BOOK_STATES = ("resyncing", "empty", "one_sided", "normal", "locked", "crossed")
+CHANGES = ("ingestion_status_transition", "book_state_transition")
+"""What of a report may be told of when it changes, as its lines in the log are called (SLO-33)."""
 _REASONS = {RESYNC_GAP: "gap", RESYNC_FUTURE: "future", RESYNC_CROSSED: "crossed"}
 
 
@@ -73,12 +76,12 @@ cdef class ReportWorker:
             the last (RPT-14). Without it reports are composed when :meth:`report` asks for them.
         on_resync: called as on_resync(place, venue, reason) at a tick where a symbol needs its book whole, at most once
             in five seconds (BUS-24).
-        on_status: called as on_status(venue, symbol, before, after, age in ms or None) before a report whose status is
-            another than the last one's.
+        on_change: called as on_change(what, venue, symbol, before, after, age in ms or None) before a report whose status
+            or book state is another than the last one's; *what* is one of CHANGES.
     """
 
     def __init__(self, settings, begun_ns: int = 0, node_id: str = "local", on_error=None, on_report=None, on_resync=None,
-                 on_status=None):
+                 on_change=None):
         self._settings = settings
         self._on_error = on_error
         self._node_id = node_id
@@ -92,7 +95,7 @@ cdef class ReportWorker:
         self._step_ms = settings.slow_ms if on_report is None else settings.fast_ms
         self._on_report = on_report
         self._on_resync = on_resync
-        self._on_status = on_status
+        self._on_change = on_change
         self._begun_ms = begun_ns // NS_PER_MS
         self.events = 0
         self.fast = LatencyHistogram()
@@ -177,6 +180,7 @@ cdef class ReportWorker:
         else:
             fresh.counts, fresh.asked_ms, fresh.ticked_ns = own.counts, own.asked_ms, own.ticked_ns
             (<ReportText>composer.text).told_status = (<ReportText>self._texts[place]).told_status
+            (<ReportText>composer.text).told_book_state = (<ReportText>self._texts[place]).told_book_state
         self._hold(place, fresh, composer)
         return True
 
@@ -377,11 +381,17 @@ cdef class ReportWorker:
         cdef ReportText text = <ReportText>due.text
         state.counts.reports += 1
         if text.status != text.told_status:
-            if self._on_status is not None:
-                self._on_status(state.venue, state.symbol, STATUSES[text.told_status], STATUSES[text.status],
-                                None if text.age_ms < 0 else text.age_ms)
+            self._change(CHANGES[0], state, text, STATUSES[text.told_status], STATUSES[text.status])
             text.told_status = text.status
+        if text.book_state != text.told_book_state:
+            self._change(CHANGES[1], state, text, BOOK_STATES[text.told_book_state], BOOK_STATES[text.book_state])
+            text.told_book_state = text.book_state
         self._on_report(state.venue, state.symbol, self._written[due.at:due.at + due.size])
+        return 0
+
+    cdef int _change(self, str what, SymbolAnalytics state, ReportText text, str before, str after) except -1:
+        if self._on_change is not None:
+            self._on_change(what, state.venue, state.symbol, before, after, None if text.age_ms < 0 else text.age_ms)
         return 0
 
     cdef int _ask(self, SymbolAnalytics state, int64_t now_ms) except -1:

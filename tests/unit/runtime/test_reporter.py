@@ -245,9 +245,9 @@ def test_a_live_engine_has_reports_while_it_runs_unless_they_are_off(enabled: bo
     assert seen == [enabled, enabled, False]
 
 
-def test_slo_33_a_change_of_status_is_a_line_of_debug_and_of_nothing_above(caplog: pytest.LogCaptureFixture) -> None:
+def test_slo_33_a_change_of_status_or_book_is_a_line_of_debug_and_of_nothing_above(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "engine.reports")
-    told, status = [], "down"
+    told, status, books, state = [], "down", [], "resyncing"
     with Market(1, ("BTC",), sets=SETS) as market:
         reporter = Reporter(market.engine)
         reporter.tick(START_NS // MS)
@@ -260,9 +260,16 @@ def test_slo_33_a_change_of_status_is_a_line_of_debug_and_of_nothing_above(caplo
             if report["ingestion"]["status"] != status:
                 told.append((status, report["ingestion"]["status"], report["data_age_ms"]))
                 status = report["ingestion"]["status"]
+            if report["book_state"] != state:
+                books.append((state, report["book_state"], report["data_age_ms"]))
+                state = report["book_state"]
     lines = [record.engine_fields for record in caplog.records]  # type: ignore[attr-defined]
-    mine = [(line["from"], line["to"], line["data_age_ms"]) for line in lines if line["symbol"] == f"binance:{SYMBOL}"]
-    assert mine == told
+    mine = {
+        kind: [(line["from"], line["to"], line["data_age_ms"]) for line in lines
+               if line["symbol"] == f"binance:{SYMBOL}" and line["event_type"] == kind]
+        for kind in {line["event_type"] for line in lines}
+    }  # fmt: skip
+    assert mine == {"ingestion_status_transition": told, "book_state_transition": books}
     assert [after for _, after, _ in told] == ["ok", "degraded", "down"]
-    assert {line["event_type"] for line in lines} == {"ingestion_status_transition"}
+    assert [after for _, after, _ in books] == ["normal"]
     assert {record.levelno for record in caplog.records} == {logging.DEBUG}
