@@ -10,13 +10,16 @@ from engine.schema.ports cimport BookSource, EventPool
 from engine.schema.record cimport Record, Records
 
 
-cdef class Behind:
-    """A book whose updates are not queued: one snapshot will stand for them."""
-    cdef uint64_t folded
-    cdef int64_t ts_venue_ns
-    cdef int64_t ts_recv_ns
-    cdef bint is_broken            # something else was lost as well
-    cdef bint is_told              # the break has been handed over
+cdef struct Place:
+    # What of an instrument is not queued. While it is behind, one snapshot will stand for its book.
+    uint64_t coalesced
+    uint64_t dropped
+    uint64_t folded
+    int64_t ts_venue_ns
+    int64_t ts_recv_ns
+    bint is_behind
+    bint is_broken             # something else was lost as well
+    bint is_told               # the break has been handed over
 
 
 @cython.final
@@ -32,7 +35,11 @@ cdef class ReportTap(RecordSource):
     cdef uint32_t _books_up_to         # entries from which book updates are folded
     cdef uint32_t _wake_at
     cdef size_t _bytes_max
-    cdef dict _behind                  # instrument id: Behind
+    cdef uint32_t _quick_entries       # up to so many, and
+    cdef size_t _quick_bytes           # up to here an entry needs no look at the room; both 0 while somebody is behind
+    cdef Place* _places                # by instrument id
+    cdef uint32_t _place_count
+    cdef uint32_t _behind_count        # of them
     cdef readonly uint32_t queued      # entries now
     cdef readonly uint32_t peak        # most entries ever
     cdef readonly uint64_t offered
@@ -40,12 +47,14 @@ cdef class ReportTap(RecordSource):
     cdef readonly uint64_t delivered   # entries handed to the taker, snapshots made here left aside
     cdef readonly uint64_t coalesced   # book updates and tickers that a later entry stands for
     cdef readonly uint64_t dropped     # trades lost
-    cdef readonly dict coalesced_of    # by instrument id
-    cdef readonly dict dropped_of
 
+    cdef int _offer_with_care(self, PyObject* event) except -1
+    cdef int _look(self) noexcept
     cdef int _take(self, const Record* record) except -1
     cdef int _shed(self, const Record* record) except -1
-    cdef int _fold(self, const Record* record, bint is_broken) except -1
-    cdef int _mend(self, uint32_t instrument_id, Behind behind) except -1
+    cdef int _fold(self, Place* place, const Record* record) except -1
+    cdef int _begin(self, Place* place) except -1
+    cdef Place* _place(self, uint32_t instrument_id) except NULL
+    cdef int _mend(self, uint32_t instrument_id) except -1
     # Hand over what is queued, for the taker to walk until it asks again; False = there is nothing.
     cdef bint swap(self) except -1

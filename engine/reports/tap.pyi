@@ -1,14 +1,9 @@
 from typing import final
 
-from typing_extensions import disjoint_base
-
 from engine.base.wakeup import Wakeup
 from engine.observability.stages import StageTimer
 from engine.schema.busentry import RecordSource
 from engine.schema.ports import BookSource, EventPool
-
-@disjoint_base
-class Behind: ...
 
 @final
 class ReportTap(RecordSource):

@@ -271,9 +271,9 @@ def add_analytics(
 
 
 def _of_tap(reading: Reading, tap: ReportTap, venues: Mapping[int, str]) -> None:
-    for place, count in tap.coalesced_of.copy().items():
+    for place, count in tap.coalesced_of.items():
         reading.add("engine_publish_coalesced_total", count, venues[place], "book")
-    for place, count in tap.dropped_of.copy().items():
+    for place, count in tap.dropped_of.items():
         reading.add("engine_publish_dropped_total", count, venues[place], "trade")
     reading.add("engine_publish_queue_depth", tap.queued, "all")
 

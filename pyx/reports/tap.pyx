@@ -1,26 +1,26 @@
 cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
-from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
 
 from engine.base.plants cimport planted
-from engine.base.units cimport unlikely
+from engine.base.units cimport likely, unlikely
 from engine.base.wakeup cimport Wakeup
 from engine.observability.stages cimport StageTimer
-from engine.schema.event cimport Event
-from engine.schema.market cimport REASON_DIRTY, REASON_REQUESTED
+from engine.schema.event cimport SLOT_PUBLISHED, Event
+from engine.schema.market cimport BookEvent, REASON_DIRTY, REASON_REQUESTED
 from engine.schema.ports cimport ACCEPTED, BookSource, EventPool
-from engine.schema.record cimport RECORD_BREAK, RECORD_TICKER, RECORD_TRADE, Record, Records, body_size, records_put, view_of
+from engine.schema.record cimport RECORD_BREAK, RECORD_DELTAS, RECORD_TICKER, RECORD_TRADE, Record, Records, body_size, records_put, view_of
 
 cdef enum:
     BYTES_AN_ENTRY = 160           # a delta of three levels; snapshots are more, and rare
     BYTES_LEAST = 4 << 20          # room for the largest book a venue sends
     KEPT_BYTES = 1 << 18           # a piece of memory larger than this is given back once it is little used
-
-
-cdef class Behind:
-    pass
+    FIRST_PLACES = 16
+    FEW_LEVELS = 4                 # as most updates have at most
+    FEW_BYTES = FEW_LEVELS * 16
+    QUICK_BODY = 1024              # bytes of a body that are copied without a look at the room
 
 
 @cython.final
@@ -47,21 +47,45 @@ cdef class ReportTap(RecordSource):
         self._books_up_to = capacity * 3 // 4
         self._wake_at = capacity // 2
         self._bytes_max = max(<size_t>capacity * BYTES_AN_ENTRY, <size_t>BYTES_LEAST)
-        self._behind = {}
-        self.coalesced_of = {}
-        self.dropped_of = {}
+        self._look()
 
     def __dealloc__(self):
         free(self._queued.bytes)
         free(self._taken.bytes)
+        free(self._places)
 
     # -- the engine's side ------------------------------------------------------------------------------------
 
     cdef int offer(self, PyObject* event) except -1:
-        cdef Record record
+        """Nearly all are written where they stay: nobody is behind, and the room is there."""
+        cdef Record* record
+        cdef size_t size
         self.offered += 1
         if self._timer.waiting and (<Event>event).s.refs == 1:
             self._timer.unfollow(event)
+        if unlikely(self._queued.used > self._quick_bytes or self.queued >= self._quick_entries):
+            return self._offer_with_care(event)
+        record = <Record*>(self._queued.bytes + self._queued.used)
+        if not view_of(<Event>event, record):
+            self.ignored += 1
+        else:
+            size = body_size(record)
+            if unlikely(size > QUICK_BODY):
+                return self._offer_with_care(event)
+            if likely(record.kind == RECORD_DELTAS and size <= FEW_BYTES and (<BookEvent>event).b.capacity >= FEW_LEVELS):
+                memcpy(record + 1, record.body, FEW_BYTES)      # of a size that is known: no call
+            elif size:
+                memcpy(record + 1, record.body, size)
+            self._queued.used += sizeof(Record) + size
+            self.queued += 1
+        if likely((<Event>event).s.refs > 1 and (<Event>event).s.state == SLOT_PUBLISHED):
+            (<Event>event).s.refs -= not planted(b"tap.keep_event")
+        elif not planted(b"tap.keep_event"):
+            self._pool.release(event)
+        return ACCEPTED
+
+    cdef int _offer_with_care(self, PyObject* event) except -1:
+        cdef Record record
         try:
             if view_of(<Event>event, &record):
                 self._take(&record)
@@ -70,14 +94,26 @@ cdef class ReportTap(RecordSource):
         finally:
             if not planted(b"tap.keep_event"):
                 self._pool.release(event)
+            self._look()
         return ACCEPTED
 
+    cdef int _look(self) noexcept:
+        """How far offers need not look: to where somebody is woken, memory has to grow or books are folded."""
+        cdef size_t room = min(self._queued.room, self._bytes_max >> 1)
+        self._quick_entries = 0
+        self._quick_bytes = 0
+        if room < sizeof(Record) + QUICK_BODY or self._behind_count:
+            return 0
+        self._quick_bytes = room - sizeof(Record) - QUICK_BODY
+        self._quick_entries = self._wake_at - 1 if self.queued < self._wake_at else self._books_up_to
+        return 0
+
     cdef int _take(self, const Record* record) except -1:
-        cdef Behind behind
-        if unlikely(len(self._behind)):
-            behind = self._behind.get(record.instrument_id)
-            if behind is not None and record.kind != RECORD_TRADE and record.kind != RECORD_TICKER:
-                return self._fold(record, False)
+        cdef Place* place
+        if unlikely(self._behind_count):
+            place = self._place(record.instrument_id)
+            if place.is_behind and record.kind != RECORD_TRADE and record.kind != RECORD_TICKER:
+                return self._fold(place, record)
         if unlikely(self.queued >= self._books_up_to or self._queued.used + sizeof(Record) + body_size(record) > self._bytes_max):
             return self._shed(record)
         if not records_put(&self._queued, record):
@@ -89,39 +125,68 @@ cdef class ReportTap(RecordSource):
 
     cdef int _shed(self, const Record* record) except -1:
         """Room is short: books are folded, tickers follow each other, and a trade is lost last."""
+        cdef Place* place = self._place(record.instrument_id)
         if record.kind == RECORD_TICKER:
             self.coalesced += 1
-            self.coalesced_of[record.instrument_id] = self.coalesced_of.get(record.instrument_id, 0) + 1
+            place.coalesced += 1
             return 0
         if record.kind != RECORD_TRADE:
-            return self._fold(record, False)
+            return self._fold(place, record)
         if self.queued < self._capacity and records_put(&self._queued, record):
             self.queued += 1
             return 0
         self.dropped += 1
-        self.dropped_of[record.instrument_id] = self.dropped_of.get(record.instrument_id, 0) + 1
-        return self._fold(record, True)
-
-    cdef int _fold(self, const Record* record, bint is_broken) except -1:
-        """A snapshot will stand for the book as it is when the taker comes."""
-        cdef Behind behind = self._behind.get(record.instrument_id)
-        if behind is None:
-            behind = self._behind[record.instrument_id] = Behind()
-            self.wakeup.post()
-        behind.is_broken |= is_broken or record.kind == RECORD_BREAK
-        if record.kind != RECORD_TRADE:
-            self.coalesced += 1
-            self.coalesced_of[record.instrument_id] = self.coalesced_of.get(record.instrument_id, 0) + 1
-            if not planted(b"tap.forget_number"):
-                behind.folded += record.folded
-            behind.ts_venue_ns = max(behind.ts_venue_ns, record.ts_venue_ns)
-            behind.ts_recv_ns = max(behind.ts_recv_ns, record.ts_recv_ns)
+        place.dropped += 1
+        self._begin(place)
+        place.is_broken = True
         return 0
+
+    cdef int _fold(self, Place* place, const Record* record) except -1:
+        """A snapshot will stand for the book as it is when the taker comes."""
+        self._begin(place)
+        place.is_broken |= record.kind == RECORD_BREAK
+        self.coalesced += 1
+        place.coalesced += 1
+        if not planted(b"tap.forget_number"):
+            place.folded += record.folded
+        place.ts_venue_ns = max(place.ts_venue_ns, record.ts_venue_ns)
+        place.ts_recv_ns = max(place.ts_recv_ns, record.ts_recv_ns)
+        return 0
+
+    cdef int _begin(self, Place* place) except -1:
+        """From here on a snapshot is to stand for this one's book, if none is already."""
+        if not place.is_behind:
+            place.is_behind = True
+            place.is_broken = place.is_told = False
+            place.folded = 0
+            place.ts_venue_ns = place.ts_recv_ns = 0
+            self._behind_count += 1
+            self.wakeup.post()
+        return 0
+
+    cdef Place* _place(self, uint32_t instrument_id) except NULL:
+        cdef uint32_t room = self._place_count if self._place_count else FIRST_PLACES
+        cdef Place* grown
+        if unlikely(instrument_id >= self._place_count):
+            while room <= instrument_id:
+                room *= 2
+            grown = <Place*>realloc(self._places, room * sizeof(Place))
+            if grown == NULL:
+                raise MemoryError("places of instruments")
+            memset(grown + self._place_count, 0, (room - self._place_count) * sizeof(Place))
+            self._places = grown
+            self._place_count = room
+        return &self._places[instrument_id]
+
+    cdef int64_t serve(self, int64_t mono_ns) except -1:
+        """Nothing is to deliver: the taker comes by itself."""
+        return mono_ns
 
     # -- the taker's side -------------------------------------------------------------------------------------
 
     cdef bint swap(self) except -1:
         cdef Records taken = self._taken
+        cdef uint32_t i
         if taken.room > KEPT_BYTES and taken.used < taken.room >> 2:
             free(taken.bytes)
             taken.bytes = NULL
@@ -132,8 +197,10 @@ cdef class ReportTap(RecordSource):
         self.delivered += self.queued
         self.peak = max(self.peak, self.queued)
         self.queued = 0
-        for instrument_id, behind in list(self._behind.items()):
-            self._mend(instrument_id, behind)
+        for i in range(self._place_count if self._behind_count else 0):
+            if self._places[i].is_behind:
+                self._mend(i)
+        self._look()
         return self._taken.used > 0
 
     cdef const Records* hand_over(self, list wanted) except NULL:
@@ -142,7 +209,7 @@ cdef class ReportTap(RecordSource):
         self.swap()
         for instrument_id in wanted:
             # One that is folded comes as it is; one that is not in force begins with its venue's snapshot.
-            event = NULL if instrument_id in self._behind else self._books.snapshot(instrument_id, <int>REASON_REQUESTED)
+            event = NULL if self._place(instrument_id).is_behind else self._books.snapshot(instrument_id, <int>REASON_REQUESTED)
             if event == NULL:
                 continue
             try:
@@ -154,30 +221,42 @@ cdef class ReportTap(RecordSource):
                 self._pool.release(event)
         return &self._taken
 
-    cdef int _mend(self, uint32_t instrument_id, Behind behind) except -1:
+    cdef int _mend(self, uint32_t instrument_id) except -1:
         """The book as it is now, in place of what was folded; one that is not in force is told as missing, once."""
         cdef Record record
         cdef PyObject* event = self._books.snapshot(instrument_id, <int>REASON_DIRTY)
+        cdef Place* place = &self._places[instrument_id]
         memset(&record, 0, sizeof(record))
-        if (behind.is_broken or event == NULL) and not behind.is_told and not planted(b"tap.hide_loss"):
+        if (place.is_broken or event == NULL) and not place.is_told and not planted(b"tap.hide_loss"):
             record.kind = RECORD_BREAK
             record.instrument_id = instrument_id
-            behind.is_told = records_put(&self._queued, &record)
+            place.is_told = records_put(&self._queued, &record)
         if event == NULL:
             return 0
         try:
             view_of(<Event>event, &record)
-            record.folded = <uint32_t>behind.folded
-            record.ts_venue_ns = behind.ts_venue_ns
-            record.ts_recv_ns = max(record.ts_recv_ns, behind.ts_recv_ns)
+            record.folded = <uint32_t>place.folded
+            record.ts_venue_ns = place.ts_venue_ns
+            record.ts_recv_ns = max(record.ts_recv_ns, place.ts_recv_ns)
             if records_put(&self._queued, &record):
-                del self._behind[instrument_id]
+                place.is_behind = False
+                self._behind_count -= 1
         finally:
             self._pool.release(event)
         return 0
 
     def want(self, instrument_id: int) -> None:
         """Have the book of an instrument handed over whole at the next taking but one."""
-        if instrument_id not in self._behind:
-            self._behind[instrument_id] = Behind()
+        self._begin(self._place(instrument_id))
+        self._look()
         self.wakeup.post()
+
+    @property
+    def coalesced_of(self) -> dict[int, int]:
+        """Book updates and tickers that a later entry stands for, by instrument id."""
+        return {i: self._places[i].coalesced for i in range(self._place_count) if self._places[i].coalesced}
+
+    @property
+    def dropped_of(self) -> dict[int, int]:
+        """Trades lost, by instrument id."""
+        return {i: self._places[i].dropped for i in range(self._place_count) if self._places[i].dropped}
