@@ -19,11 +19,13 @@ from engine.bench import (
     suite_orders,
     suite_pipeline,
     suite_process,
+    suite_publishing,
     suite_reports,
     suite_socket,
 )
 from engine.bench.record import Row
 from engine.bench.sources import Sources
+from engine.bench.streamserver import missing
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -68,6 +70,14 @@ def test_one_frame_a_read(benchmark, sources):
 
 def test_reports(benchmark):
     measured(benchmark, suite_reports.run(SECONDS, SCALE), {"G11", "SLO-07", "SLO-08"})
+
+
+def test_publishing(benchmark, sources):
+    notes: list[str] = []
+    sets = ("bus.ring_capacity_entries=2048", "bus.queue_max_entries=2048")
+    rows = measured(benchmark, suite_publishing.run(sources, SECONDS, notes.append, sets), {"G11", "SLO-09"} if not missing() else {"SLO-09"})
+    assert bool(notes) == bool(missing())
+    assert all(row.limit is not None for row in rows)
 
 
 def test_libraries(benchmark, sources):

@@ -6,6 +6,7 @@ from engine.bench.data.corpus import Corpus
 from engine.bench.data.plainbook import Top, final_tops
 from engine.bench.feeder import Feeder, TwoFields
 from engine.config.load import load_config
+from engine.config.sections_providers import ProviderConfig
 from engine.dispatcher.routing import stream_index
 from engine.providers.feed import BookRules
 from engine.runtime.assembly import Engine
@@ -64,11 +65,14 @@ class Rig:
         corpus: its snapshots open the books; its reference, where there is one, names the instruments.
         handlers: one consumer each; every one gets every stream.
         load_books: whether the snapshots are given.
+        sets: further settings, as ``--set`` has them.
     """
 
-    def __init__(self, corpus: Corpus, handlers: Sequence[object], load_books: bool = True) -> None:
+    def __init__(
+        self, corpus: Corpus, handlers: Sequence[object], load_books: bool = True, sets: Sequence[str] = ()
+    ) -> None:
         self.corpus = corpus
-        self.engine = Engine(load_config(None, (f"profile={PROFILE}",), {}))
+        self.engine = Engine(load_config(None, (f"profile={PROFILE}", *sets), {}))
         rules = BookRules(depth_levels=corpus.depth_levels or 1000)
         self.feed = self.engine.open_provider(corpus.venue, corpus.venue, rules)
         known = {}
@@ -109,6 +113,13 @@ class Rig:
             else:
                 self.feed.stream.feed(raw, now_ns)
         self.feed.stream.read_end()
+
+    def provider(self) -> ProviderConfig:
+        """What a configuration says of the corpus' venue and symbols."""
+        records = (self._known.get(symbol) or self.feed.guess_instrument(symbol) for symbol in self.corpus.symbols)
+        symbols = tuple(record.symbol for record in records)
+        told = {"name": self.corpus.venue, "venue": self.corpus.venue, "symbols": symbols}
+        return ProviderConfig.model_validate(told)
 
     def play(self, feeder: Feeder, frames_per_read: int = FRAMES_PER_READ) -> int:
         """Feed every frame; wall ns until the last consumer has returned."""

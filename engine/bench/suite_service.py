@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from engine.bench.record import Row
-from engine.bench.service import asked, failures, fanout, flips, load, pressure, sustained, trading, windows
+from engine.bench.service import asked, failures, fanout, flips, load, pressure, reports, sustained, trading, windows
 from engine.bench.service.figures import FULL_S, PEAK_RATE
 from engine.bench.sources import Note
 
@@ -22,6 +22,7 @@ PARTS: tuple[Callable[[float], Iterator[Row]], ...] = (
     trading.grown,
     lambda seconds: sustained.sustained(_each(seconds)),
     lambda seconds: asked.clients(_each(seconds)),
+    reports.calls,
     pressure.fairness,
     fanout.one_at_a_time,
     fanout.efficiency,

@@ -8,6 +8,7 @@ from engine.bench import (
     suite_orders,
     suite_pipeline,
     suite_process,
+    suite_publishing,
     suite_reports,
     suite_service,
     suite_socket,
@@ -40,6 +41,7 @@ def run(suite: str, sources: Sources, seconds: float, note: Note) -> Iterator[Ro
         yield from suite_socket.run(sources, seconds)
         yield from suite_growth.run(sources)
         yield from suite_reports.run(seconds)
+        yield from suite_publishing.run(sources, seconds, note)
         yield from suite_process.run(
             min(suite_process.EVENTS, max(2_000_000, int(EVENTS_A_SECOND * 3 * seconds))), note
         )

@@ -14,7 +14,7 @@ import pytest
 
 from engine.bench import suite_service
 from engine.bench.record import Row
-from engine.bench.service import asked, failures, flips, load, sustained, trading, windows
+from engine.bench.service import asked, failures, flips, load, reports, sustained, trading, windows
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
 
@@ -69,6 +69,19 @@ def test_a_comparison_in_turns_measures_what_it_says(part: Callable[[float, int]
     assert all(row.figure > 0 for row in rows if row.unit == "ms" and "add" not in row.subject)
 
 
+def test_chk_42_reports_are_asked_for_in_an_open_loop() -> None:
+    """How fast is for the bench to say; here every call is answered with what it asked for, or counted as refused."""
+    rows = list(reports.calls(0.5))
+    assert [row.goal for row in rows] == ["SLO-05", "SLO-05", "MCP-03", "MCP-03", "SLO-05"]
+    for row in rows[:4]:
+        assert not row.voided, row.note
+        assert (row.regime, row.cores) == ("profile service", 2)
+        assert "open loop, from the instant a call was due: p50 " in row.note
+        assert row.figure > 0
+    assert [row.limit for row in rows] == [150, 100, 150, 150, None]
+    assert rows[4].figure > 0
+
+
 def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
     short = "from engine.bench import suite_service as s; s.PARTS = s.PARTS[-2:-1]; from engine.cli.main import main; main()"
     command = [sys.executable, "-c", short, "bench", "--suite", "service", "--seconds", "0.5", "--out", "rows.json"]
@@ -80,4 +93,4 @@ def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "rows.json").read_text())
     assert document["details"]["profile"] == "service"
     assert [row["goal"] for row in document["rows"]] == ["SC-35"]
-    assert len(suite_service.PARTS) == 20
+    assert len(suite_service.PARTS) == 21

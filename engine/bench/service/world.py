@@ -171,6 +171,14 @@ class Ended:
         return [callback_ns - sent_ns for sent_ns, callback_ns in rows if self.began_ns <= sent_ns <= self.ended_ns]
 
 
+def _answer(request: urllib.request.Request) -> Any:
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return msgspec.json.decode(answer.read())
+    except urllib.error.HTTPError as refused:
+        return msgspec.json.decode(refused.read())
+
+
 class Run:
     """``engine-run run`` in a process of its own, ready."""
 
@@ -182,7 +190,10 @@ class Run:
         line = process.stdout.readline()
         if '"ready"' not in line:
             raise ProcessFailedError(f"engine-run run did not start: {self._log()[-2000:]}")
-        self._api: str | None = msgspec.json.decode(line)["ready"]["api"]
+        ready = msgspec.json.decode(line)["ready"]
+        self._api: str | None = ready["api"]
+        self.reports: str | None = ready["reports"]
+        """Where the reports are served, if they are."""
         self._ahead_ns = place.ahead_ns()
         self.began_ns = time.time_ns()
 
@@ -222,12 +233,11 @@ class Run:
         """A call to the operator's surface; what it answers, refusals as well."""
         data = None if body is None else msgspec.json.encode(body)
         headers = {"Authorization": f"Bearer {_TOKEN}"}
-        request = urllib.request.Request(f"{self._api}{path}", data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return msgspec.json.decode(answer.read())
-        except urllib.error.HTTPError as refused:
-            return msgspec.json.decode(refused.read())
+        return _answer(urllib.request.Request(f"{self._api}{path}", data, headers, method=method))
+
+    def ask_reports(self, path: str) -> Any:
+        """What the server of the reports answers, refusals as well."""
+        return _answer(urllib.request.Request(f"{self.reports}{path}"))
 
     def kill(self) -> None:
         """End it without warning, as a crash would."""
