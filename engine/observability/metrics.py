@@ -120,6 +120,7 @@ engine_foreign_reports_total counter provider | reports of orders that no consum
 engine_open_orders gauge provider | orders that have not ended
 engine_unknown_orders gauge provider | open orders of which nobody knows how they stand
 engine_risk_control_active gauge provider control | what holds orders back now; of breakers how many
+engine_order_send_seconds times provider | from asking for an order to handing it to its venue, its commit in it
 engine_order_ack_seconds acks provider | from asking for an order to the venue's first word of it
 engine_risk_seconds times provider | the whole check of an order
 engine_journal_commit_seconds acks | commits of the order journal

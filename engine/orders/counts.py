@@ -23,6 +23,7 @@ class OrderCounts:
         anomalies: odd reports, by what was odd: those of ORDM-20, ``fees_cut`` and ``conflict``.
         duplicates: reports that told nothing new.
         check_ns: of risk's whole check.
+        send_ns: from asking for an order to handing it to its venue's gateway, the commit of its intent in it.
         ack_ns: from asking for an order to the venue's first word of it.
     """
 
@@ -32,4 +33,5 @@ class OrderCounts:
     anomalies: Counter[tuple[str, str]] = field(default_factory=Counter)
     duplicates: Counter[str] = field(default_factory=Counter)
     check_ns: defaultdict[str, LatencyHistogram] = field(default_factory=_histograms)
+    send_ns: defaultdict[str, LatencyHistogram] = field(default_factory=_histograms)
     ack_ns: defaultdict[str, LatencyHistogram] = field(default_factory=_histograms)

@@ -219,6 +219,7 @@ class OrderDesk:
     async def _send(self, gateway: OrderGateway, track: Track, room: RoomPort) -> SendOutcome:
         wire = canonical(track.order.wire_order_id)
         self._sending.add(wire)
+        self.ledger.counts.send_ns[gateway.provider].add(self._now_ns() - track.order.created_ns)
         try:
             return await gateway.submit(self._risk.approve(room, track.order.wire_order_id))
         except Exception as error:

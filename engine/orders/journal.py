@@ -212,7 +212,7 @@ class Journal:
         Raises:
             JournalError: the journal cannot be read.
         """
-        found: RecoveredOrder | None = await self._ask(lambda store: find(store.connection, wire_order_id))
+        found: RecoveredOrder | None = await self._ask(lambda store: find(store.readable(), wire_order_id))
         return found
 
     # --- the thread -----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The journal's rows: written, looked up, folded away. Plain SQLite, on the journal's thread only."""
+"""The journal's rows: made, written, folded away. Plain SQLite, on the journal's thread only."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from decimal import Context, Decimal, localcontext
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from engine.base.errors import ConflictError
+from engine.orders.journalbatch import Batch
 from engine.orders.journalschema import seal_of, unsealed
 from engine.orders.records import FillRecord, Intended, KillState, ReportRecord
 from engine.schema.enums import Side
@@ -23,6 +24,8 @@ BUSY_TIMEOUT_S = 2.0
 """For whoever else has the file open (an operator's reader); then the write has failed and is tried again."""
 WAL_LIMIT_BYTES = 16 * 1024 * 1024
 FREE_PAGES_A_TURN = 1024
+ORDERS_KEPT = 16384
+"""Whose numbers need not be looked up; more than there are writes in one commit."""
 EXACT = Context(prec=200)
 Holder: TypeAlias = tuple[str, str, str]
 """(consumer_id, provider, symbol): whose position."""
@@ -51,16 +54,70 @@ def decoded_request(text: bytes) -> OrderRequest:
     return _REQUEST.decode(text)
 
 
+class _Order(NamedTuple):
+    """What an order's rows need of its intent and of its end."""
+
+    order_no: int
+    consumer_id: str
+    provider: str
+    symbol: str
+    side: int
+    qty_scale: int
+    ended_ns: int | None
+
+
 class JournalStore:
-    """Writes and folds rows; whoever calls has opened the transaction.
+    """Makes rows, writes them at commit(), and folds old ones away.
 
     Args:
         connection: as :func:`connect` made it, of this thread.
+
+    Attributes:
+        looks_up: see what is there already before an intent's row is made. Else its ids are taken for new ones, as
+            nearly all are, and where they are not, commit() fails with an IntegrityError.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.looks_up = False
         self._execute = connection.execute
+        self._batch = Batch(connection)
+        self._orders: dict[str, _Order] = {}
+        """By wire id: those that were asked for last, as they are with what is not written yet."""
+        found = self._execute("SELECT seq FROM sqlite_sequence WHERE name = 'intent'").fetchone()
+        self._last_order_no = 0 if found is None else int(found[0])
+
+    # --- all or nothing -------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Write what was made, and end the transaction.
+
+        Raises:
+            sqlite3.Error: it did not work; roll back.
+        """
+        self._batch.write()
+        if self.connection.in_transaction:
+            self._execute("COMMIT")
+        while len(self._orders) > ORDERS_KEPT:
+            del self._orders[next(iter(self._orders))]
+
+    def roll_back(self) -> None:
+        """Forget what is not committed.
+
+        Raises:
+            sqlite3.Error: the transaction that was begun could not be ended.
+        """
+        self._batch.clear()
+        self._orders.clear()
+        if self.connection.in_transaction:
+            self._execute("ROLLBACK")
+
+    def readable(self) -> sqlite3.Connection:
+        """For reading what was made too, though it is not committed."""
+        if not self.connection.in_transaction:
+            self._execute("BEGIN IMMEDIATE")
+        self._batch.write()
+        return self.connection
 
     # --- writing --------------------------------------------------------------------------------------------
 
@@ -68,11 +125,11 @@ class JournalStore:
         """An order that is about to be sent.
 
         Raises:
-            ConflictError: its wire id is another order's.
+            ConflictError: its wire id is another order's; where this is looked up.
         """
-        use_no = self._last_use(request.key) + 1
+        use_no = 1 + (self._last_use(request.key) if self.looks_up else 0)
         wire_id = wire_id_of(use_no)
-        if self._execute("SELECT 1 FROM intent WHERE wire_id = ?", (wire_id,)).fetchone() is not None:
+        if self.looks_up and self._order(wire_id) is not None:
             raise ConflictError(
                 f"wire id {wire_id} is another order's",
                 op="journal.intent",
@@ -80,80 +137,79 @@ class JournalStore:
                 symbol=request.symbol,
                 hint="choose another client_order_id",
             )
-        (order_no,) = self._execute("SELECT seq + 1 FROM sqlite_sequence WHERE name = 'intent'").fetchone() or (1,)
-        values = (
-            order_no, request.consumer_id, request.client_order_id, use_no, wire_id, request.provider, request.symbol,
-            encode(request),
+        self._last_order_no += 1
+        self._orders[wire_id] = _order_of(self._last_order_no, request, None)
+        self._add(
+            "intent", self._last_order_no, request.consumer_id, request.client_order_id, use_no, wire_id,
+            request.provider, request.symbol, encode(request),
         )  # fmt: skip
-        self._insert("intent", values)
         return Intended(wire_id, use_no)
 
     def withdraw(self, wire_id: str) -> None:
         """Forget an intent of which no byte left: its id is not used up."""
-        self._execute("DELETE FROM intent WHERE wire_id = ?", (wire_id,))
+        self._orders.pop(wire_id, None)
+        self._batch.add("withdrawn", wire_id)
 
     def sent(self, wire_id: str, outcome: Sent, venue_order_id: str | None, ts_ns: int) -> None:
         """What came of handing an order to its venue."""
         order = self._order(wire_id)
         if order is not None:
-            self._insert("sent", (order[0], int(outcome), venue_order_id, ts_ns), "OR REPLACE")
+            self._add("sent", order.order_no, int(outcome), venue_order_id, ts_ns)
 
     def report(self, report_no: int, record: ReportRecord) -> None:
         """A report, the fill it brought (once, JRN-11), and the end it made."""
-        order = self._order(record.wire_order_id)
+        wire_id = record.wire_order_id
+        order = self._order(wire_id)
         if order is None:
             return
-        order_no, consumer_id, provider, symbol, body = order
         values = (
-            report_no, order_no, consumer_id, record.order_report_seq, int(record.state), record.venue_order_id,
-            record.ts_ns, record.body,
+            report_no, order.order_no, order.consumer_id, record.order_report_seq, int(record.state),
+            record.venue_order_id, record.ts_ns, record.body,
         )  # fmt: skip
-        self._insert("report", values, also=0)
+        self._batch.add("report", *values, seal_of("report", values), 0)
         fill = record.fill
         if fill is not None:
-            exec_id = fill.exec_id or f"{record.wire_order_id}#{record.order_report_seq}"
-            request = decoded_request(body)
-            row = (
-                provider, symbol, exec_id, order_no, consumer_id, int(request.side), fill.qty_raw, request.qty_scale,
-                str(fill.price), encode(fill.fees), fill.ts_ns,
+            exec_id = fill.exec_id or f"{wire_id}#{record.order_report_seq}"
+            self._add(
+                "fill", order.provider, order.symbol, exec_id, order.order_no, order.consumer_id, order.side,
+                fill.qty_raw, order.qty_scale, str(fill.price), encode(fill.fees), fill.ts_ns,
             )  # fmt: skip
-            self._insert("fill", row, "OR IGNORE")
         if record.state.is_terminal:
-            self._end(order_no, record)
-
-    def _end(self, order_no: int, record: ReportRecord) -> None:
-        # A late fill may make FILLED of CANCELLED; the order has not ended anew for it.
-        found = self._execute("SELECT ended_ns FROM terminal WHERE order_no = ?", (order_no,)).fetchone()
-        ended_ns = record.ts_ns if found is None else found[0]
-        self._insert("terminal", (order_no, int(record.state), ended_ns), "OR REPLACE")
+            # A late fill may make FILLED of CANCELLED; the order has not ended anew for it.
+            ended_ns = record.ts_ns if order.ended_ns is None else order.ended_ns
+            self._orders[wire_id] = order._replace(ended_ns=ended_ns)
+            self._add("terminal", order.order_no, int(record.state), ended_ns)
 
     def delivered(self, consumer_id: str, report_no: int) -> None:
         """A consumer has had every report up to this one."""
-        self._execute(
-            "UPDATE report SET delivered = seal WHERE consumer_id = ? AND report_no <= ? AND delivered = 0",
-            (consumer_id, report_no),
-        )
+        self._batch.add("delivered", consumer_id, report_no)
 
     def risk_state(self, state: KillState) -> None:
         """The kill switch as it stands from now on."""
-        self._insert("risk_state", (KILL_SWITCH, encode(state)), "OR REPLACE")
+        self._add("risk_state", KILL_SWITCH, encode(state))
 
     def probe(self) -> None:
         """Write something that changes nothing: whether the disk takes it."""
         (version,) = self._execute("PRAGMA user_version").fetchone()
         self._execute(f"PRAGMA user_version = {version}")
 
-    def _insert(self, table: str, values: tuple[Any, ...], manner: str = "", *, also: int | None = None) -> None:
-        row = (*values, seal_of(table, values)) if also is None else (*values, seal_of(table, values), also)
-        self._execute(f"INSERT {manner} INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    def _add(self, table: str, *values: Any) -> None:
+        self._batch.add(table, *values, seal_of(table, values))
 
     # --- looking up -----------------------------------------------------------------------------------------
 
-    def _order(self, wire_id: str) -> tuple[int, str, str, str, bytes] | None:
-        found: tuple[int, str, str, str, bytes] | None = self._execute(
-            "SELECT order_no, consumer_id, provider, symbol, request FROM intent WHERE wire_id = ?", (wire_id,)
-        ).fetchone()
-        return found
+    def _order(self, wire_id: str) -> _Order | None:
+        """As it is with what is not written yet."""
+        order = self._orders.get(wire_id)
+        if order is None:
+            found = self._execute(
+                "SELECT i.order_no, i.request, t.ended_ns FROM intent i LEFT JOIN terminal t "
+                "ON t.order_no = i.order_no WHERE i.wire_id = ?",
+                (wire_id,),
+            ).fetchone()
+            if found is not None:
+                order = self._orders[wire_id] = _order_of(found[0], decoded_request(found[1]), found[2])
+        return order
 
     def _last_use(self, key: OrderKey) -> int:
         found = self._execute(
@@ -174,6 +230,7 @@ class JournalStore:
         )
         gone = [row[0] for row in found.fetchall()]
         if gone:
+            self._orders.clear()
             self._fold(gone)
             marks = ", ".join("?" * len(gone))
             for table in ("fill", "report", "sent", "terminal", "intent"):
@@ -196,7 +253,14 @@ class JournalStore:
             if row is not None:
                 totals.add_position(unsealed("position", row))
             net, fees = totals.of(holder)
-            self._insert("position", (*holder, str(net), encode(fees)), "OR REPLACE")
+            self._add("position", *holder, str(net), encode(fees))
+        self._batch.write()
+
+
+def _order_of(order_no: int, request: OrderRequest, ended_ns: int | None) -> _Order:
+    return _Order(
+        order_no, request.consumer_id, request.provider, request.symbol, int(request.side), request.qty_scale, ended_ns
+    )
 
 
 class Totals:

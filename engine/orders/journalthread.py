@@ -239,16 +239,14 @@ class JournalThread:
         return True
 
     def _commit(self, jobs: list[Job], answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
-        assert self._connection is not None
         assert self._store is not None
-        self._connection.execute("BEGIN IMMEDIATE")
+        if self._failure is not None:
+            self._store.probe()
         for job in jobs:
             found = job.work(self._store)
             if job.answer is not None:
                 answers.append((job.answer, found))
-        if not jobs:
-            self._store.probe()
-        self._connection.execute("COMMIT")
+        self._store.commit()
 
     def _before_open(self, jobs: list[Job]) -> list[Job]:
         """The first job opens the store; while there is none, every other one fails."""
@@ -264,6 +262,14 @@ class JournalThread:
         return jobs
 
     def _one_by_one(self, jobs: list[Job]) -> None:
+        assert self._store is not None
+        self._store.looks_up = True
+        try:
+            self._each_alone(jobs)
+        finally:
+            self._store.looks_up = False
+
+    def _each_alone(self, jobs: list[Job]) -> None:
         for place, job in enumerate(jobs):
             answers: list[tuple[asyncio.Future[Any], Any]] = []
             started_ns = monotonic_now()
@@ -305,10 +311,9 @@ class JournalThread:
         return False
 
     def _rolled_back(self) -> None:
-        assert self._connection is not None
+        assert self._store is not None
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._store.roll_back()
         except sqlite3.Error as error:
             self._failure = _as_failure(error)
 

@@ -167,6 +167,8 @@ def _of_orders(reading: Reading, orders: LiveOrders) -> None:
         reading.add("engine_risk_control_active", is_held, provider, "reconcile_hold")
     reading.add("engine_risk_control_active", orders.risk.kill.is_on, "", "kill_switch")
     reading.add("engine_risk_control_active", len(orders.risk.open_breakers()), "", "circuit_breaker")
+    for provider, histogram in counts.send_ns.items():
+        reading.times("engine_order_send_seconds", histogram, provider)
     for provider, histogram in counts.ack_ns.items():
         reading.times("engine_order_ack_seconds", histogram, provider)
     for provider, histogram in counts.check_ns.items():

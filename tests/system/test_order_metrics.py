@@ -82,7 +82,7 @@ def test_met_25_what_a_run_counts_of_orders_is_what_was_told_and_what_the_venue_
     assert found.one("engine_risk_control_active", provider="", control="kill_switch") == 0
     assert found.one("engine_risk_control_active", provider=venue, control="reconcile_hold") == 1     # its venue is let go of
     assert found.count("engine_risk_seconds", **of) == 8                                               # duplicates are not checked
-    assert found.count("engine_order_ack_seconds", **of) == len(placed) == 2
+    assert found.count("engine_order_send_seconds", **of) == found.count("engine_order_ack_seconds", **of) == len(placed) == 2
     assert found.count("engine_journal_commit_seconds") >= 2
     assert found.one("engine_journal_queue_depth") == found.one("engine_journal_unwritten_total") == 0
     assert found.one("engine_journal_failures_total") == 0

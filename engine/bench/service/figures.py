@@ -28,7 +28,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def row(
-    goal: str, case: str, subject: str, figure: float, unit: str, relation: Relation, limit: float,
+    goal: str, case: str, subject: str, figure: float, unit: str, relation: Relation, limit: float | None,
     profile: str = "service", **more: Any,
 ) -> Row:  # fmt: skip
     """A row that needs the cores of this suite, with the profile that ran."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.bench.paired import MIN_PAIRS
 from engine.bench.record import Row
@@ -23,7 +24,7 @@ WARM_S = 1.0
 """Before what counts."""
 COMMITS = 400
 COMMIT_AND_MS = 1.0
-"""The median of a submit is below that much above the disk's own commit."""
+"""Half of the submits take less than that above the disk's own commit: none of it is counted here."""
 ROW_BYTES = 600
 """As large as an intent's row."""
 GOAL = "ORDM-07"
@@ -36,6 +37,7 @@ class Load:
     Attributes:
         delays_ns: venue's time to callback of market data.
         submits_ns: from asking for an order to the venue's having it.
+        prompt: share of the orders that went to the venue within COMMIT_AND_MS of being asked for, %; of the whole run.
         rate: orders a minute that reached the venue.
         wrong: orders whose reports were not all told, each once.
         commit_ms: of the disk, at that time.
@@ -44,6 +46,7 @@ class Load:
 
     delays_ns: list[int]
     submits_ns: list[int]
+    prompt: float
     rate: float
     wrong: int
     commit_ms: float
@@ -108,7 +111,14 @@ def _run(seconds: float, frames: int, orders_a_minute: int) -> Load:
     failed = "" if ended.report["balanced"] else "failed: the counts do not balance"
     if not orders_a_minute and placed:
         failed = "failed: there were orders without a trader"
-    return Load(delays, submits, len(submits) * 60 / seconds, len(wrong), commit_ms, failed)
+    prompt, rate = _prompt(ended.report["metrics"]), len(submits) * 60 / seconds
+    return Load(delays, submits, prompt, rate, len(wrong), commit_ms, failed)
+
+
+def _prompt(metrics: dict[str, Any]) -> float:
+    (row,) = metrics.get("engine_order_send_seconds", [{"count": 0, "buckets": [(COMMIT_AND_MS / 1e3, 0)]}])
+    (within,) = [count for edge, count in row["buckets"] if edge == COMMIT_AND_MS / 1e3]
+    return float(100 * within / row["count"]) if row["count"] else 0.0
 
 
 def _commit_ms(folder: Path) -> float:
@@ -131,13 +141,18 @@ def _commit_ms(folder: Path) -> float:
 
 
 def _submits(case: str, beside: list[Load], void: str) -> Iterator[Row]:
-    """From a strategy's asking to the venue's having the order: the intent's commit and the way there are in it."""
+    """What a submit takes in the engine, and until the venue has it."""
     commit_ms = statistics.median(run.commit_ms for run in beside)
     voids = void or ("" if all(run.submits_ns for run in beside) else "failed: no order was timed")
     p50s, p99s = [sorted(percentile(run.submits_ns, share) / 1e6 for run in beside) for share in (0.5, 0.99)]
+    prompt = sorted(run.prompt for run in beside)
+    yield row(
+        GOAL, case, f"submits whose order goes to the venue within {COMMIT_AND_MS:g} ms, its intent's commit included",
+        statistics.median(prompt), "%", "at_least", 50, figure_min=prompt[0], figure_max=prompt[-1], voided=bool(voids),
+        note=f"the disk's own commit takes {commit_ms:.3f} ms, median",
+    )  # fmt: skip
     yield row(
         GOAL, case, "a strategy's submit to the venue's having the order, p50", statistics.median(p50s), "ms",
-        "at_most", commit_ms + COMMIT_AND_MS, baseline="the disk's own commit, median", baseline_figure=commit_ms,
-        figure_min=p50s[0], figure_max=p50s[-1], voided=bool(voids),
-        note="; ".join(filter(None, (f"p99 {statistics.median(p99s):.2f} ms", voids))),
+        "shown", None, figure_min=p50s[0], figure_max=p50s[-1], voided=bool(voids),
+        note="; ".join(filter(None, (f"p99 {statistics.median(p99s):.2f} ms, with the simulated venue's turn", voids))),
     )  # fmt: skip
