@@ -22,8 +22,8 @@ from engine.runtime.publishing import Publishing
 from engine.runtime.reporter import Reporter
 
 TRADE_EVERY = 4
-AT_ONCE = 512
-"""Frames fed before others may run."""
+AT_ONCE = 4096
+"""Frames fed before others may run: a ms, so that what others do to the caches meanwhile is little of it."""
 
 REST_S = 0.001
 _TAKEN_WITHIN_S = 60.0

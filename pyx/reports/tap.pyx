@@ -8,8 +8,8 @@ from engine.base.plants cimport planted
 from engine.base.units cimport likely, unlikely
 from engine.base.wakeup cimport Wakeup
 from engine.observability.stages cimport StageTimer
-from engine.schema.event cimport SLOT_PUBLISHED, Event
-from engine.schema.market cimport BookEvent, REASON_DIRTY, REASON_REQUESTED
+from engine.schema.event cimport BOOK_UPDATE, SLOT_PUBLISHED, Event, EventHeader
+from engine.schema.market cimport REASON_DIRTY, REASON_REQUESTED, UPDATE_INVALID, BookEvent
 from engine.schema.ports cimport ACCEPTED, BookSource, EventPool
 from engine.schema.record cimport RECORD_BREAK, RECORD_DELTAS, RECORD_TICKER, RECORD_TRADE, Record, Records, body_size, records_put, view_of
 
@@ -72,12 +72,16 @@ cdef class ReportTap(RecordSource):
             size = body_size(record)
             if unlikely(size > QUICK_BODY):
                 return self._offer_with_care(event)
-            if likely(record.kind == RECORD_DELTAS and size <= FEW_BYTES and (<BookEvent>event).b.capacity >= FEW_LEVELS):
+            if likely(record.kind == RECORD_DELTAS and 0 < size <= FEW_BYTES and (<BookEvent>event).b.capacity >= FEW_LEVELS):
                 memcpy(record + 1, record.body, FEW_BYTES)      # of a size that is known: no call
             elif size:
                 memcpy(record + 1, record.body, size)
             self._queued.used += sizeof(Record) + size
             self.queued += 1
+        return self._give_back(event)
+
+    cdef int _give_back(self, PyObject* event) noexcept:
+        """Mostly somebody else refers to it as well."""
         if likely((<Event>event).s.refs > 1 and (<Event>event).s.state == SLOT_PUBLISHED):
             (<Event>event).s.refs -= not planted(b"tap.keep_event")
         elif not planted(b"tap.keep_event"):
@@ -86,14 +90,20 @@ cdef class ReportTap(RecordSource):
 
     cdef int _offer_with_care(self, PyObject* event) except -1:
         cdef Record record
+        cdef Place* place
+        cdef EventHeader* h = &(<Event>event).h
+        if (<Event>event).s.type == BOOK_UPDATE and h.instrument_id < self._place_count:
+            place = &self._places[h.instrument_id]
+            if place.is_behind and (<BookEvent>event).b.update_type != UPDATE_INVALID:
+                self._add(place, h.folded_count, h.ts_venue_ns, h.ts_recv_ns)
+                return self._give_back(event)
         try:
             if view_of(<Event>event, &record):
                 self._take(&record)
             else:
                 self.ignored += 1
         finally:
-            if not planted(b"tap.keep_event"):
-                self._pool.release(event)
+            self._give_back(event)
             self._look()
         return ACCEPTED
 
@@ -145,13 +155,17 @@ cdef class ReportTap(RecordSource):
         """A snapshot will stand for the book as it is when the taker comes."""
         self._begin(place)
         place.is_broken |= record.kind == RECORD_BREAK
+        self._add(place, record.folded, record.ts_venue_ns, record.ts_recv_ns)
+        return 0
+
+    cdef void _add(self, Place* place, uint32_t folded, int64_t ts_venue_ns, int64_t ts_recv_ns) noexcept:
+        """One more that the snapshot will stand for."""
         self.coalesced += 1
         place.coalesced += 1
         if not planted(b"tap.forget_number"):
-            place.folded += record.folded
-        place.ts_venue_ns = max(place.ts_venue_ns, record.ts_venue_ns)
-        place.ts_recv_ns = max(place.ts_recv_ns, record.ts_recv_ns)
-        return 0
+            place.folded += folded
+        place.ts_venue_ns = max(place.ts_venue_ns, ts_venue_ns)
+        place.ts_recv_ns = max(place.ts_recv_ns, ts_recv_ns)
 
     cdef int _begin(self, Place* place) except -1:
         """From here on a snapshot is to stand for this one's book, if none is already."""

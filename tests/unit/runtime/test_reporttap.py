@@ -115,6 +115,22 @@ def test_bus_16_nothing_of_the_engine_is_held() -> None:
         assert reporter.tap.wakeup.wait_for(0)  # its thread was told before it was full
 
 
+@pytest.mark.parametrize("levels", [0, 1, 2, 3, 12])
+def test_an_update_of_any_size_is_in_the_book_and_in_the_rates(levels: int) -> None:
+    """None, as many as are copied without a look at their number, and more."""
+    with watched() as (market, reporter):
+        tap = reporter.tap
+        before = tap.queued
+        for _ in range(40):
+            market.diff(SYMBOLS[0], 5)
+            market.diff(SYMBOLS[0], levels)
+        assert (tap.queued - before, tap.coalesced) == (80, 0)
+        tick(market, reporter)
+        assert report(reporter)["flow"]["book_updates_per_sec"] * 10 == 80
+        assert shows_the_book(market, reporter)
+        assert balances(reporter)
+
+
 def test_a_book_that_is_void_while_it_is_folded_is_told_as_missing_until_its_snapshot() -> None:
     with watched() as (market, reporter):
         while not reporter.tap.coalesced:
