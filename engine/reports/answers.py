@@ -108,7 +108,7 @@ class Answers:
 
     async def _in_time(self, asked: Awaitable[Served], requested: str | None, begun_ns: int) -> Served:
         try:
-            async with asyncio.timeout(self._wait_s * (10 if planted("answers.be_patient") else 1)):
+            async with asyncio.timeout(self._wait_s * (30 if planted("answers.be_patient") else 1)):
                 served = await asked
         except TimeoutError:
             return unavailable(requested, "timeout", f"the cache did not answer in {self._wait_s * 1e3:.0f} ms")

@@ -63,4 +63,3 @@ cdef class ReportWorker:
     cdef int _ask(self, SymbolAnalytics state, int64_t now_ms) except -1
 
 
-cdef int feed(SymbolAnalytics state, const Record* record) except -1 nogil

@@ -5,14 +5,13 @@ from libc.string cimport memset
 
 from engine.base.clock cimport monotonic_ns
 from engine.observability.latency cimport LatencyHistogram
-from engine.reports.analytics cimport RESYNC_CROSSED, RESYNC_FUTURE, RESYNC_GAP, RESYNC_NONE, Entry, SymbolAnalytics
+from engine.reports.analytics cimport RESYNC_CROSSED, RESYNC_FUTURE, RESYNC_GAP, RESYNC_NONE, SymbolAnalytics
+from engine.reports.feeding cimport feed
 from engine.reports.tap cimport ReportTap
 from engine.reports.text cimport ReportText
 from engine.schema.busentry cimport HeldEntry
 from engine.schema.event cimport Event
-from engine.schema.market cimport Level, TickerData
-from engine.schema.record cimport (NUMBER_HERE, NUMBER_TOLD, RECORD_BREAK, RECORD_DEPTH, RECORD_TICKER, RECORD_TRADE, Record,
-                                   Records, body_size, event_time, record_at, records_put, view_of)
+from engine.schema.record cimport RECORD_BREAK, Record, Records, body_size, record_at, records_put, view_of
 
 from functools import partial
 
@@ -28,39 +27,6 @@ BOOK_STATES = ("resyncing", "empty", "one_sided", "normal", "locked", "crossed")
 CHANGES = ("ingestion_status_transition", "book_state_transition")
 """What of a report may be told of when it changes, as its lines in the log are called (SLO-33)."""
 _REASONS = {RESYNC_GAP: "gap", RESYNC_FUTURE: "future", RESYNC_CROSSED: "crossed"}
-
-
-cdef int feed(SymbolAnalytics state, const Record* record) except -1 nogil:
-    """A record as an entry of its symbol."""
-    cdef Entry entry
-    if record.kind == RECORD_BREAK:
-        state.is_chain_broken = True
-        return 0
-    if record.numbering == NUMBER_HERE:
-        if state.is_chain_broken:
-            state.is_chain_broken = False
-            state.fed += 1
-            if state.fed == 1:
-                state.fed = 2
-        entry.prev_seq = state.fed
-        state.fed += 1
-        entry.seq = state.fed
-    else:
-        entry.seq = record.seq if record.numbering == NUMBER_TOLD else 0
-        entry.prev_seq = record.prev_seq
-    entry.n = record.folded
-    if record.ts_recv_ns <= state.ticked_ns:
-        state.counts.stragglers += 1
-    entry.ts_recv_ns = max(record.ts_recv_ns, state.last_recv_ns)
-    entry.ts_event_ns = event_time(record)
-    if record.kind == RECORD_TRADE:
-        state.take_trade(&entry, record.price_raw, record.qty_raw, record.side, record.trade_id)
-    elif record.kind == RECORD_TICKER:
-        state.take_ticker(&entry, <const TickerData*>record.body, record.change_raw)
-    else:
-        state.take_book(&entry, record.kind == RECORD_DEPTH, record.kind == RECORD_DEPTH and record.is_complete,
-                        <const Level*>record.body, record.bid_count, record.ask_count)
-    return 0
 
 
 cdef class ReportWorker:

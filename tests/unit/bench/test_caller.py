@@ -94,7 +94,7 @@ def test_errors_are_in_the_figures_and_counted(stalling: Stalling) -> None:
 
 
 def test_a_closed_loop_asks_as_fast_as_it_is_answered(stalling: Stalling) -> None:
-    found = closed_loop(stalling.url, calls(stalling.url)[:1], 2, 0.1)["right"]
+    found = closed_loop(stalling.url, calls(stalling.url)[:1], 2, 1.0)["right"]
     assert len(found.took_ns) == stalling.count > 2
 
 

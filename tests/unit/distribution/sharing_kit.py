@@ -11,6 +11,8 @@ from engine.runtime.worker import StreamWorker
 from tests.redis_kit import Server
 from tests.unit.distribution.stream_kit import KEY, MS, START_NS, configured
 
+PATIENT = ("bus.coordination.lease_ttl_ms=10000", "bus.claim_idle_ms=20000")
+"""For leases that end by what the test does, on a server whose time goes on while the test is kept waiting."""
 ON = "bus.coordination.enabled=true"
 NAME = "{binance:BTC-USDT}"
 
@@ -20,7 +22,7 @@ class Node:
 
     def __init__(self, name: str, *sets: str, now_ns: int = START_NS, config: Any = None) -> None:
         self.clock = ManualClock(now_ns)
-        self.worker = StreamWorker(config or configured(ON, 'reports.symbols=["binance:BTC-USDT"]', *sets), name, clock=self.clock)
+        self.worker = StreamWorker(config or configured(ON, *PATIENT, 'reports.symbols=["binance:BTC-USDT"]', *sets), name, clock=self.clock)
         assert self.worker.coordinator is not None
         assert self.worker._keeper is not None
         self.mono_ns = monotonic_now()

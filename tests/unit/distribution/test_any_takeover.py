@@ -10,7 +10,7 @@ import pytest
 from engine.base.clock import ManualClock
 from engine.runtime.worker import StreamWorker
 from tests.redis_kit import Server, server
-from tests.unit.distribution.sharing_kit import ON, Node, end_lease, plain
+from tests.unit.distribution.sharing_kit import ON, PATIENT, Node, end_lease, plain
 from tests.unit.distribution.stream_kit import GROUP, KEY, MS, START_NS, VENUE, Writer, configured
 
 pytestmark = [pytest.mark.property]
@@ -67,7 +67,7 @@ def test_any_order_of_deaths_and_handovers_gives_the_same_reports(seed: int, run
     market = Market(rng, running)
     whole = StreamWorker(configured("bus.group=apart", *WINDOWS), clock=ManualClock(START_NS))
     whole.open()
-    config = configured(ON, f"bus.coordination.standby={'warm' if seed % 2 else 'none'}", *WINDOWS)
+    config = configured(ON, *PATIENT, f"bus.coordination.standby={'warm' if seed % 2 else 'none'}", *WINDOWS)
     now_ms = START_NS // MS
     nodes = {name: Node(name, config=config) for name in ("node-1", "node-2")}
     gone: list[Node] = []

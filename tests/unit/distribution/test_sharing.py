@@ -15,7 +15,7 @@ from engine.distribution.placement import ranked
 from engine.runtime.metrics import worker_metrics
 from engine.runtime.worker import StreamWorker
 from tests.redis_kit import Server, server
-from tests.unit.distribution.sharing_kit import NAME, ON, Node, end_lease, plain, report
+from tests.unit.distribution.sharing_kit import NAME, ON, PATIENT, Node, end_lease, plain, report
 from tests.unit.distribution.stream_kit import GROUP, KEY, MS, START_NS, Writer, configured
 
 pytestmark = pytest.mark.timeout(60)
@@ -124,7 +124,7 @@ def test_chk_33_once_the_window_is_read_back_reports_are_those_of_who_was_never_
     """D17, the 24 hours among it: minutes beyond the stream, and a ticker of long ago, are what the one before left behind."""
     windows = ("reports.windows.profile_s=40", "reports.windows.sample_age_s=20", "reports.windows.episode_max_s=10",
                "reports.windows.spoofing_s=5", "reports.windows.iceberg_s=10")  # fmt: skip
-    config = configured(ON, *windows)
+    config = configured(ON, *PATIENT, *windows)
     whole = StreamWorker(configured("bus.group=apart", *windows), clock=ManualClock(START_NS))
     whole.open()
     writers = [Writer(kept, symbol, dated=True) for symbol in ("BTC-USDT", "ETH-USDT")]
@@ -235,7 +235,7 @@ def test_chk_17_who_slept_through_its_lease_writes_nothing(kept: Server, knows: 
     two.lead(200)
     two.read()
     assert two.tick(START_MS + 500)["writer"]["token"] == 2
-    one.mono_ns += 5000 * MS
+    one.mono_ns += 15_000 * MS
     if not knows:
         holding.deadline_ns = 2**62
     found = one.tick(START_MS + 750)

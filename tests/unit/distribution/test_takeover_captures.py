@@ -14,7 +14,7 @@ from engine.runtime.replay import Replay
 from engine.runtime.reports import add_reports
 from tests.redis_kit import server
 from tests.unit.distribution.hour_kit import write_hour
-from tests.unit.distribution.sharing_kit import ON, Node
+from tests.unit.distribution.sharing_kit import ON, PATIENT, Node
 from tests.unit.distribution.stream_kit import MS, configured
 
 pytestmark = [pytest.mark.replay]
@@ -31,7 +31,7 @@ def test_d17_after_a_takeover_reports_are_those_within_the_process(
 ) -> None:
     with server(tmp_path) as kept:
         monkeypatch.setenv("ENGINE_REDIS_URL", kept.url)
-        sets = (f"bus.shards={shards}", "bus.snapshot_levels=5000", ON)
+        sets = (f"bus.shards={shards}", "bus.snapshot_levels=5000", ON, *PATIENT)
         path = captures / f"{name}.jsonl.gz"
         if name == AN_HOUR:
             path = tmp_path / "hour.jsonl.gz"
