@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -43,7 +44,8 @@ def print_overview(texts: list[bytes]) -> None:
     columns = ("report", "status", "age ms", "last", "spread bps", "imbalance", "net flow", "health", "anomalies")
     rows = []
     for report in map(_DECODER.decode, texts):
-        anomalies = " ".join(f"{one['severity']} {one['type']}" for one in report["anomalies"])
+        found = Counter(f"{one['severity']} {one['type']}" for one in report["anomalies"])
+        anomalies = ", ".join(what if times == 1 else f"{times} x {what}" for what, times in found.items())
         rows.append((
             f"{report['venue']} {report['symbol']}",
             report["ingestion"]["status"],
