@@ -14,7 +14,7 @@ from typing import cast
 import msgspec
 
 from engine.bench.measure import in_turns
-from engine.bench.observed import TRADE_EVERY, Load, Observed, load_of, resident_kib
+from engine.bench.observed import AT_ONCE, TRADE_EVERY, Load, Observed, load_of, resident_kib
 from engine.bench.paired import MIN_PAIRS, Paired, paired_ratio
 from engine.bench.record import Row
 from engine.bench.rig import FRAMES_PER_READ, WrongResultError
@@ -34,6 +34,7 @@ PACED = {FRAMES_PER_READ: 50_000, 1: 4_000}
 ONE_BY_ONE_SHARE = 8
 """One frame a read, paced: so many times fewer frames a cycle, so that it does not take longer."""
 
+BACK_TO_BACK = "back to back"
 FLAT_KIB = 1024
 PAUSE_MS = 600_000
 SWITCH_INTERVAL_S = 0.0005
@@ -180,7 +181,7 @@ def beside(
             off, on = (partial(one.back_to_back, per_read) for one in (alone, observed))
             paired = paired_ratio(off, on, MIN_PAIRS, LIMIT, SLICES)
             yield _added(
-                goal, what, f"{_reads(per_read)}, back to back", paired, alone, "the fan-out and the tap alone"
+                goal, what, f"{_reads(per_read)}, {BACK_TO_BACK}", paired, alone, "the fan-out and the tap alone"
             )
         _in_streams(observed, server)
     for per_read, per_s in PACED.items():
@@ -233,7 +234,7 @@ def away(load: Load, server: StreamServer, sets: tuple[str, ...]) -> Iterator[Ro
             off, on = (partial(one.lasting, per_read) for one in (alone, observed))
             paired = paired_ratio(off, on, MIN_PAIRS, LIMIT, SLICES)
             yield _added(
-                "G11", f"publishing, server {state}", f"{_reads(per_read)}, back to back", paired, alone,
+                "G11", f"publishing, server {state}", f"{_reads(per_read)}, {BACK_TO_BACK}", paired, alone,
                 "the queue is full: books are folded, trades lost",
             )  # fmt: skip
     grown_kib = resident_kib() - before_kib
@@ -248,13 +249,16 @@ def away(load: Load, server: StreamServer, sets: tuple[str, ...]) -> Iterator[Ro
 
 
 def _added(goal: str, what: str, regime: str, paired: Paired, alone: Observed, more: str) -> Row:
-    base_ns = alone.typical_ns
+    base_ns, frames = alone.typical_ns, alone.feeder.count
+    is_short = regime.endswith(BACK_TO_BACK) and frames < AT_ONCE
+    if is_short:
+        more += f"; {frames:,} frames at once are too few, {AT_ONCE:,} are needed: the caches are cold after each pause"
     return Row(
         goal, f"{len(alone.load.corpus.symbols)} symbols, 3 Cython consumers",
         f"{what} on against off, engine's thread", paired.median, "B/A", "within", paired.tolerance, None, "", None,
         min(paired.ratios), max(paired.ratios), regime,
         f"{base_ns:,.0f} ns a frame without, {base_ns * (paired.median - 1):+,.0f} ns; {more}; CPU time; {paired}",
-        paired.verdict == "void", CORES,
+        is_short or paired.verdict == "void", CORES,
     )  # fmt: skip
 
 

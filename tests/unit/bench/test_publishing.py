@@ -51,6 +51,10 @@ def test_every_row_is_there_with_its_limit_and_regime(monkeypatch: pytest.Monkey
     assert sum("killed" in row.subject for row in paired) == 1
     assert (memory.met, nowhere.figure) == (True, 0)
     assert len({row.key for row in rows}) == len(rows)
+    # Too little work to judge is told, and judges nothing.
+    short = [row for row in rows if row.regime.endswith("back to back")]
+    assert len(short) == 7
+    assert all(row.met is None and "4,096 are needed" in row.note for row in short)
 
 
 def test_without_the_server_its_rows_are_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
