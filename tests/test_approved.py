@@ -26,6 +26,7 @@ def reached(root: Path) -> Iterator[str]:
 
 
 @pytest.mark.lint
+@pytest.mark.timeout(30)  # seconds of CPU, on a machine that may be busy
 def test_ordm_04_risk_alone_reaches_the_builder(project_root: Path) -> None:
     assert list(reached(project_root)) == []
 

@@ -71,10 +71,10 @@ def test_a_comparison_in_turns_measures_what_it_says(part: Callable[[float, int]
 
 def test_chk_42_reports_are_asked_for_in_an_open_loop() -> None:
     """How fast is for the bench to say; here every call is answered with what it asked for, or counted as refused."""
-    rows = list(reports.calls(0.5))
+    rows = list(reports.calls(0.5, clients=10, rate=40))  # as many as any machine can bear
     assert [row.goal for row in rows] == ["SLO-05", "SLO-05", "MCP-03", "MCP-03", "SLO-05"]
     for row in rows[:4]:
-        assert not row.voided or "most calls were refused" in row.note, row.note  # late, on a machine that is busy
+        assert not row.voided, row.note
         assert (row.regime, row.cores) == ("profile service", 2)
         assert "open loop, from the instant a call was due: p50 " in row.note
         assert row.figure > 0

@@ -29,7 +29,7 @@ OTHERS_EVERY = 10
 _READY_WITHIN_S = 20.0
 
 
-def calls(seconds: float) -> Iterator[Row]:
+def calls(seconds: float, *, clients: int = CLIENTS, rate: int = RATE) -> Iterator[Row]:
     """The MCP server as a process of its own, then what the engine serves itself.
 
     Raises:
@@ -43,14 +43,14 @@ def calls(seconds: float) -> Iterator[Row]:
         names = _until_there(place, run)
         assert run.reports is not None
         with _lone(place, run.reports) as lone:
-            alone = open_loop(lone, _tools(lone, names), CLIENTS, RATE, asked_s)
-            busy = closed_loop(lone, _tools(lone, names)[:1], CLIENTS, min(CLOSED_S, asked_s))
-        facade = open_loop(run.reports, _paths(run.reports, names), CLIENTS, RATE, asked_s)
-        inside = open_loop(run.reports, _tools(run.reports, names), CLIENTS, RATE, asked_s)
+            alone = open_loop(lone, _tools(lone, names), clients, rate, asked_s)
+            busy = closed_loop(lone, _tools(lone, names)[:1], clients, min(CLOSED_S, asked_s))
+        facade = open_loop(run.reports, _paths(run.reports, names), clients, rate, asked_s)
+        inside = open_loop(run.reports, _tools(run.reports, names), clients, rate, asked_s)
         ended = run.stop()
     made = sum(row["value"] for row in ended.report["metrics"]["engine_report_publish_total"])
     void = "" if made and ended.report["balanced"] else "failed: no reports, or counts that do not balance"
-    case = f"{CLIENTS} clients, {RATE} calls/s, {PEAK_RATE}/s to {len(names)} reports, {asked_s:g} s"
+    case = f"{clients} clients, {rate} calls/s, {PEAK_RATE}/s to {len(names)} reports, {asked_s:g} s"
     told = f"{made:,.0f} reports made meanwhile"
     yield _row("SLO-05", case, "get_report, MCP server of its own, p99", alone["report"], LIMIT_MS, void, told, CALLS)
     others = Called()
@@ -62,7 +62,7 @@ def calls(seconds: float) -> Iterator[Row]:
     yield _row("MCP-03", case, "get_report, MCP server of the engine, p99", inside["report"], LIMIT_MS, void, told)
     took_ns, refused = busy["report"].took_ns, sum(busy["report"].refused.values())
     yield Row(
-        "SLO-05", f"{CLIENTS} clients, each as fast as it is answered", "get_report, MCP server of its own",
+        "SLO-05", f"{clients} clients, each as fast as it is answered", "get_report, MCP server of its own",
         (len(took_ns) - refused) / min(CLOSED_S, asked_s), "1/s", cores=2, regime="profile service, closed loop",
         note=f"{_spread(took_ns)}; {_refused(busy['report'])}",
     )  # fmt: skip
