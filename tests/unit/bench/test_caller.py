@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -30,19 +30,19 @@ class Stalling:
         self._thread.start()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while not self._hangs_up:
-            try:
-                path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
-            except asyncio.IncompleteReadError:
-                break
-            self.count += 1
-            if self.count == self._stall_at:
-                stalled = self._loop.create_future()
-                self._loop.call_later(STALL_S, stalled.set_result, None)
-                await stalled
-            status = b"404 Not Found" if path == b"/none" else b"200 OK"
-            writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
-        writer.close()
+        with closing(writer):
+            while not self._hangs_up:
+                try:
+                    path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+                except asyncio.IncompleteReadError:
+                    break
+                self.count += 1
+                if self.count == self._stall_at:
+                    stalled = self._loop.create_future()
+                    self._loop.call_later(STALL_S, stalled.set_result, None)
+                    await stalled
+                status = b"404 Not Found" if path == b"/none" else b"200 OK"
+                writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -52,6 +52,7 @@ class Stalling:
         for task in tasks:
             task.cancel()
         self._loop.run_until_complete(asyncio.wait(tasks) if tasks else self._server.wait_closed())
+        self._loop.run_until_complete(asyncio.sleep(0))  # what is closed is gone a turn later
         self._loop.close()
 
 

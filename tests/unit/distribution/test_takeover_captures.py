@@ -14,7 +14,7 @@ from engine.runtime.replay import Replay
 from engine.runtime.reports import add_reports
 from tests.redis_kit import server
 from tests.unit.distribution.hour_kit import write_hour
-from tests.unit.distribution.sharing_kit import ON, PATIENT, Node
+from tests.unit.distribution.sharing_kit import ON, PATIENT, Node, keep_leases
 from tests.unit.distribution.stream_kit import MS, configured
 
 pytestmark = [pytest.mark.replay]
@@ -56,6 +56,7 @@ def test_d17_after_a_takeover_reports_are_those_within_the_process(
         owned = {node.worker.node_id: set(node.worker.owned()) for node in nodes}
         assert shards == 1 or min(map(len, owned.values())) >= 1
         assert sum(map(len, owned.values())) == shards * len(pairs)
+        keep_leases(kept)
 
         # Half of it; then the one that has most symbols reads on, and is gone before it has applied what it read.
         replay.engine.start()
@@ -85,6 +86,7 @@ def test_d17_after_a_takeover_reports_are_those_within_the_process(
             for node in rest:
                 node.lead(200)
         assert {key for node in rest for key in node.worker.owned()} == set().union(*owned.values())
+        keep_leases(kept)
 
         for number, record in records[len(records) // 2 :]:
             replay.before(number, record)
