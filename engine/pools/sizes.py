@@ -53,6 +53,9 @@ RESERVES: Mapping[EventType, int] = dict.fromkeys(
 )
 
 
+_OF_ORDERS = (EventType.EXEC_REPORT, EventType.CONTROL_ACK, EventType.CONTROL_RESULT)
+
+
 @dataclass(frozen=True)
 class PoolStatistics:
     """One pool at a moment: slots, use and what became of them since start."""
@@ -95,16 +98,19 @@ class RecyclerStatistics:
 
 
 def capacities(
-    profile: str, peak_use: int, explicit: Mapping[EventType, int] | None = None
+    profile: str, peak_use: int, explicit: Mapping[EventType, int] | None = None, critical_use: int = 0
 ) -> tuple[dict[EventType, int], list[str]]:
     """Slots per type, and warnings for explicit sizes below the computed one.
 
-    *peak_use* is the number of events that mailboxes, reorder buffers and windows can hold at once.
+    *peak_use* is the number of events that mailboxes, reorder buffers and windows can hold at once; *critical_use* the
+    same of reports of orders and answers to commands.
     """
     sizes: dict[EventType, int] = {}
     warnings: list[str] = []
+    held = dict.fromkeys((EventType.BOOK_UPDATE, EventType.TRADE), peak_use)
+    held |= dict.fromkeys(_OF_ORDERS, critical_use)
     for event_type, floor in FLOORS[profile].items():
-        auto = max(floor, HEADROOM * peak_use) if event_type in (EventType.BOOK_UPDATE, EventType.TRADE) else floor
+        auto = max(floor, HEADROOM * held.get(event_type, 0))
         sizes[event_type] = auto
         if explicit and event_type in explicit:
             sizes[event_type] = explicit[event_type]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from engine.config.sections import EngineConfig
 from engine.consumers.runner import Runner
+from engine.orders.journalthread import GROUP_MAX
 from engine.pools.frames import FramePools
 from engine.pools.recycler import Recycler
 from engine.pools.sizes import FLOORS, FRAME_FLOORS, RESERVES, capacities, frame_warnings
@@ -26,7 +27,10 @@ def build_recycler(config: EngineConfig, on_problem: Callable[..., None]) -> tup
     held = sum(consumer.mailbox_capacity for consumer in config.consumers)
     held += config.dispatcher.stream_ordering.max_buffer_size
     held += sum(len(rule.providers) for rule in config.orchestrator.merge_rules)
-    sizes, warnings = capacities(config.profile, held, explicit)
+    trading = any(provider.orders.enabled for provider in config.providers)
+    # A commit's reports wait for it, and then each consumer has room for some beside its mailbox.
+    reports = GROUP_MAX + config.bus.critical_reserve * len(config.consumers) if trading else 0
+    sizes, warnings = capacities(config.profile, held, explicit, reports)
     floors = FRAME_FLOORS[config.profile]
     sized = config.pools.capacities()
     set_frames = {name: size for name in floors if (size := sized[name]) is not None}

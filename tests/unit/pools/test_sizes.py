@@ -30,6 +30,13 @@ def test_mem_02_auto_is_the_floor_or_three_times_the_use(
     assert all(sizes[event_type] >= floor for event_type, floor in FLOORS[profile].items())
 
 
+@pytest.mark.parametrize(("critical_use", "reports"), [(0, 20), (6, 20), (7, 21), (640, 1920)])
+def test_mem_02_what_is_told_of_orders_has_three_times_the_use_as_well(critical_use: int, reports: int) -> None:
+    sizes, _ = capacities("service", 0, None, critical_use)
+    assert {sizes[kind] for kind in (EventType.EXEC_REPORT, EventType.CONTROL_ACK, EventType.CONTROL_RESULT)} == {reports}
+    assert (sizes[EventType.TRADE], sizes[EventType.RISK_CONTROL]) == (300, 20)
+
+
 def test_mem_02_a_smaller_explicit_size_is_taken_and_warned_about() -> None:
     sizes, warnings = capacities("service", 200, {EventType.TRADE: 10, EventType.TICKER: 5000})
     assert (sizes[EventType.TRADE], sizes[EventType.TICKER]) == (10, 5000)
