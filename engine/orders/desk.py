@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,10 +21,11 @@ from typing_extensions import TypeIs
 
 from engine.base.build import planted
 from engine.base.clock import monotonic_now
-from engine.base.errors import ConflictError, JournalError, UnknownSymbolError, VenueError
+from engine.base.errors import ConflictError, EngineError, JournalError, UnknownSymbolError, VenueError
 from engine.orders.ledger import Claim, Ledger, named
 from engine.orders.lifecycle import Track
 from engine.orders.ports import JournalPort, RefusalPort, RiskPort, RoomPort
+from engine.orders.records import Intended
 from engine.orders.wireid import WireIds, canonical
 from engine.schema.enums import wire_name
 from engine.schema.gateway import OrderGateway
@@ -132,7 +133,7 @@ class OrderDesk:
             self.ledger.withdraw(claim)
             answer(self._refused(request, found.reason))
             return
-        self._spawn(self._let_go(claim, found, answer))
+        self._intend(claim, found, answer)
 
     def _answer(self, provider: str, done: Callable[[SubmitReply], None], reply: SubmitReply) -> None:
         counts = self.ledger.counts
@@ -167,36 +168,34 @@ class OrderDesk:
             trace_id=request.trace_id,
         )
 
-    async def _let_go(self, claim: Claim, room: RoomPort, done: Callable[[SubmitReply], None]) -> None:
-        """Journal, ask again, send; whatever happens, the room is freed exactly once and the answer given once."""
+    def _intend(self, claim: Claim, room: RoomPort, done: Callable[[SubmitReply], None]) -> None:
+        """Journal, ask again, send; whatever happens, the room is freed exactly once and the answer given once.
+
+        No turn of the loop lies between those steps but the wait for the disk: each would be a wait for the market data
+        that has come meanwhile.
+        """
         request = claim.request
-        gateway = self._gateways[request.provider]
-        style = gateway.wire_id_style
-        consumer_id, client_id = request.consumer_id, request.client_order_id
-        since_ns = self._now_ns()
-        try:
-            intended = await self._journal.intent(
-                request, lambda use_no: self._wire_ids.encode(consumer_id, client_id, style, use_no)
-            )
-        except JournalError as error:
+        style = self._gateways[request.provider].wire_id_style
+        wire_id_of = partial(self._wire_ids.encode, request.consumer_id, request.client_order_id, style)
+        self._journal.intent(request, wire_id_of, partial(self._intended, claim, room, done, self._now_ns()))
+
+    def _intended(
+        self, claim: Claim, room: RoomPort, done: Callable[[SubmitReply], None], since_ns: int,
+        intended: Intended | EngineError,
+    ) -> None:  # fmt: skip
+        """What the journal has to say of an intent."""
+        request = claim.request
+        if isinstance(intended, EngineError):
             room.release()
             self.ledger.withdraw(claim)
-            breach = Breach.JOURNAL_UNAVAILABLE
-            done(self._refused(request, SubmitReason(code="unavailable", breach=breach, text=error.reason)))
+            done(self._refused(request, _unjournaled(intended)))
             return
-        except ConflictError as error:
-            room.release()
-            self.ledger.withdraw(claim)
-            breach = Breach.ORDER_VALIDATION
-            done(self._refused(request, SubmitReason(code="conflict", breach=breach, text=error.reason)))
-            return
-        now_ns = self._now_ns()
         order = Order(
             request=request,
             wire_order_id=intended.wire_order_id,
             qty_raw=request.qty_raw,
             created_ns=request.created_ns,
-            updated_ns=now_ns,
+            updated_ns=self._now_ns(),
         )
         track = self.ledger.open(claim, order, room)
         refusal = self._held_back(request, since_ns)
@@ -204,7 +203,18 @@ class OrderDesk:
             self.ledger.withdraw(claim)
             done(self._refused(request, refusal))
             return
-        outcome = await self._send(gateway, track, room)
+        self._spawn(self._let_go(claim, track, self._send(track, room), done))
+
+    async def _let_go(
+        self, claim: Claim, track: Track, sending: Awaitable[SendOutcome] | SendOutcome,
+        done: Callable[[SubmitReply], None],
+    ) -> None:  # fmt: skip
+        try:
+            outcome = sending if isinstance(sending, SendOutcome) else await sending
+        except Exception as error:
+            outcome = self._lost(track, error)
+        finally:
+            self._sending.discard(canonical(track.order.wire_order_id))
         done(self._settle(claim, track, outcome))
 
     def _held_back(self, request: OrderRequest, since_ns: int) -> SubmitReason | None:
@@ -216,18 +226,21 @@ class OrderDesk:
             return SubmitReason(code="unavailable", breach=Breach.JOURNAL_UNAVAILABLE, text=text)
         return self._refusal_now(request)
 
-    async def _send(self, gateway: OrderGateway, track: Track, room: RoomPort) -> SendOutcome:
-        wire = canonical(track.order.wire_order_id)
-        self._sending.add(wire)
+    def _send(self, track: Track, room: RoomPort) -> Awaitable[SendOutcome] | SendOutcome:
+        """Hand an order to its gateway: over a connection its bytes leave before this returns."""
+        gateway = self._gateways[track.order.request.provider]
+        self._sending.add(canonical(track.order.wire_order_id))
         self.ledger.counts.send_ns[gateway.provider].add(self._now_ns() - track.order.created_ns)
         try:
-            return await gateway.submit(self._risk.approve(room, track.order.wire_order_id))
+            return gateway.submit(self._risk.approve(room, track.order.wire_order_id))
         except Exception as error:
-            # A bug of ours, or of a gateway: bytes may have left, so nobody knows.
-            log.exception("order %s of %s", track.order.wire_order_id, gateway.provider)
-            return SendOutcome(sent=Sent.UNKNOWN, reason=Reason(code="internal", text=str(error)))
-        finally:
-            self._sending.discard(wire)
+            return self._lost(track, error)
+
+    @staticmethod
+    def _lost(track: Track, error: Exception) -> SendOutcome:
+        """A bug of ours, or of a gateway: bytes may have left, so nobody knows."""
+        log.error("order %s of %s", track.order.wire_order_id, track.order.request.provider, exc_info=error)
+        return SendOutcome(sent=Sent.UNKNOWN, reason=Reason(code="internal", text=str(error)))
 
     def _settle(self, claim: Claim, track: Track, outcome: SendOutcome) -> SubmitReply:
         """Take what is known of an order that was sent."""
@@ -423,6 +436,13 @@ def ref_of(order: Order) -> OrderRef:
 
 def _is_room(found: RoomPort | RefusalPort) -> TypeIs[RoomPort]:
     return hasattr(found, "release")
+
+
+def _unjournaled(error: EngineError) -> SubmitReason:
+    """Why an order is refused whose intent could not be kept."""
+    if isinstance(error, ConflictError):
+        return SubmitReason(code="conflict", breach=Breach.ORDER_VALIDATION, text=error.reason)
+    return SubmitReason(code="unavailable", breach=Breach.JOURNAL_UNAVAILABLE, text=error.reason)
 
 
 def _text(value: object) -> str | None:

@@ -6,19 +6,20 @@ SQLite in WAL mode on a thread of its own. The engine's loop never waits for a d
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.base.clock import Clock
-from engine.base.errors import JournalError
+from engine.base.errors import EngineError, JournalError
 from engine.config.sections_orders import JournalConfig
 from engine.observability.latency import LatencyHistogram
 from engine.orders.journalread import find
 from engine.orders.journalschema import SCHEMA, Schema
 from engine.orders.journalstore import JournalStore, WireIdOf
-from engine.orders.journalthread import NS, Job, JournalThread, Keeping
+from engine.orders.journalthread import NS, Answers, Job, JournalThread, Keeping
 from engine.orders.records import (
     Intended,
     JournalStatistics,
@@ -33,6 +34,7 @@ FILE_NAME = "orders.db"
 ROOM_FOR_THE_REST = 4
 """Reports and the like find room up to so many times queue_max: a venue speaks also while the disk is away."""
 DAY_S = 86_400
+log = logging.getLogger("engine.orders")
 
 
 class Journal:
@@ -146,7 +148,7 @@ class Journal:
         if thread is None:
             return
         ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        thread.put(Job(_nothing, ended))
+        thread.put(Job(_nothing, partial(_settle, ended)))
         try:
             await ended
         except JournalError:
@@ -158,22 +160,24 @@ class Journal:
 
     # --- orders ---------------------------------------------------------------------------------------------
 
-    async def intent(self, request: OrderRequest, wire_id_of: WireIdOf) -> Intended:
-        """Keep an order that is about to be sent; returns once that is committed.
+    def intent(
+        self, request: OrderRequest, wire_id_of: WireIdOf, done: Callable[[Intended | EngineError], None]
+    ) -> None:
+        """Keep an order that is about to be sent; done(found) is called on the loop once that is committed.
 
-        Raises:
-            JournalError: the queue is full or the disk fails: refuse the order as JOURNAL_UNAVAILABLE.
-            ConflictError: its wire id is another order's: refuse it.
+        It gets a JournalError where the queue is full or the disk fails: refuse the order as JOURNAL_UNAVAILABLE; and a
+        ConflictError where its wire id is another order's: refuse it.
         """
-        if not self.is_available:
+        thread = self._thread
+        if not self.is_available or thread is None:
             self._refused += 1
-            raise self._failure or JournalError(self.cause, op="journal.intent")
-        try:
-            found: Intended = await self._ask(lambda store: store.intent(request, wire_id_of))
-        except JournalError:
-            self._refused += 1
-            raise
-        return found
+            done(self._failure or JournalError(self.cause, op="journal.intent"))
+        else:
+            thread.put(Job(lambda store: store.intent(request, wire_id_of), partial(self._intended, done)))
+
+    def _intended(self, done: Callable[[Intended | EngineError], None], found: Intended | EngineError) -> None:
+        self._refused += isinstance(found, JournalError)
+        done(found)
 
     def withdraw(self, wire_order_id: str) -> None:
         """No byte of that order left and none will: its id is free again."""
@@ -222,7 +226,7 @@ class Journal:
         if thread is None or (is_counted and self._failure is not None):
             raise self._failure or JournalError("the journal is closed", op="journal.ask")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        thread.put(Job(work, answer))
+        thread.put(Job(work, partial(_settle, answer)))
         return await answer
 
     def _put(self, work: Callable[[JournalStore], Any], report_no: int = 0) -> None:
@@ -232,21 +236,27 @@ class Journal:
         else:
             thread.put(Job(work, None, report_no))
 
-    def _done(
-        self, answers: list[tuple[asyncio.Future[Any], Any]], failure: JournalError | None, kept_report_no: int
-    ) -> None:
+    def _done(self, answers: Answers, failure: JournalError | None, kept_report_no: int) -> None:
         was, self._failure = self._failure, failure
         if self._on_state is not None and (was is None) != (failure is None):
             self._on_state(failure is None, "" if failure is None else failure.reason)
         for answer, found in answers:
-            if answer.done():
-                continue
-            if isinstance(found, Exception):
-                answer.set_exception(found)
-            else:
-                answer.set_result(found)
+            try:
+                answer(found)
+            except Exception:
+                # A bug of one order ends neither the others nor the engine.
+                log.exception("an order was left as it stands")
         if self._on_kept is not None:
             self._on_kept(kept_report_no)
+
+
+def _settle(waiting: asyncio.Future[Any], found: Any) -> None:
+    if waiting.done():
+        return
+    if isinstance(found, Exception):
+        waiting.set_exception(found)
+    else:
+        waiting.set_result(found)
 
 
 def _report(report_no: int, record: ReportRecord, store: JournalStore) -> None:

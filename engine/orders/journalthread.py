@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from engine.base.clock import Clock, monotonic_now
 from engine.base.errors import EngineError, JournalError
@@ -36,18 +36,22 @@ PURGE_ORDERS = 256
 NS = 1_000_000_000
 PURGE_EVERY_NS = 60 * NS
 
+Answer: TypeAlias = Callable[[Any], None]
+Answers: TypeAlias = list[tuple[Answer, Any]]
+
 
 @dataclass(slots=True)
 class Job:
     """One thing to do with the store.
 
     Attributes:
-        answer: who waits for its commit; then it is not tried twice.
+        answer: called on the loop with what came of it once it is committed, or with the error; a job that has one is
+            not tried twice.
         report_no: of a report: those that are committed are told of by number.
     """
 
     work: Callable[[JournalStore], Any]
-    answer: asyncio.Future[Any] | None = None
+    answer: Answer | None = None
     report_no: int = 0
 
 
@@ -73,7 +77,7 @@ class JournalThread:
     """Runs jobs in order, from its making to stop(); *ended* tells the loop that it has let go of the file.
 
     Args:
-        on_done: called on the loop after each group, as on_done(futures and what they get, what does not work, number
+        on_done: called on the loop after each group, as on_done(answers and what they get, what does not work, number
             of the last report that is committed).
     """
 
@@ -82,7 +86,7 @@ class JournalThread:
         keeping: Keeping,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        on_done: Callable[[list[tuple[asyncio.Future[Any], Any]], JournalError | None, int], None],
+        on_done: Callable[[Answers, JournalError | None, int], None],
     ) -> None:
         self._keeping = keeping
         self._clock = clock
@@ -221,7 +225,7 @@ class JournalThread:
             if not jobs:
                 return True
         started_ns = monotonic_now()
-        answers: list[tuple[asyncio.Future[Any], Any]] = []
+        answers: Answers = []
         try:
             self._commit(jobs, answers)
         except sqlite3.Error as error:
@@ -238,7 +242,7 @@ class JournalThread:
         self._committed(jobs, monotonic_now() - started_ns, answers)
         return True
 
-    def _commit(self, jobs: list[Job], answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _commit(self, jobs: list[Job], answers: Answers) -> None:
         assert self._store is not None
         if self._failure is not None:
             self._store.probe()
@@ -271,7 +275,7 @@ class JournalThread:
 
     def _each_alone(self, jobs: list[Job]) -> None:
         for place, job in enumerate(jobs):
-            answers: list[tuple[asyncio.Future[Any], Any]] = []
+            answers: Answers = []
             started_ns = monotonic_now()
             try:
                 self._commit([job], answers)
@@ -291,7 +295,7 @@ class JournalThread:
             else:
                 self._committed([job], monotonic_now() - started_ns, answers)
 
-    def _committed(self, jobs: list[Job], took_ns: int, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _committed(self, jobs: list[Job], took_ns: int, answers: Answers) -> None:
         self._failure = None
         self.commits += 1
         self._committed_ns = monotonic_now()
@@ -338,7 +342,7 @@ class JournalThread:
             self._purge_at_ns = now_ns + PURGE_EVERY_NS
         return count == PURGE_ORDERS
 
-    def _tell(self, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _tell(self, answers: Answers) -> None:
         self._on_loop(self._on_done, answers, self._failure, self._kept_report_no)
 
     def _on_loop(self, work: Callable[..., None], *arguments: Any) -> None:

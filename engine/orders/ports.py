@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.base.errors import EngineError
 from engine.orders.records import Intended, RecoveredOrder, ReportRecord
 from engine.schema.order import Breach, Fee, OrderRequest, Sent, SubmitReason
 
@@ -69,8 +70,10 @@ class JournalPort(Protocol):
     def is_available(self) -> bool:
         """Whether an order can be taken now."""
 
-    async def intent(self, request: OrderRequest, wire_id_of: Callable[[int], str]) -> Intended:
-        """Keep an order that is about to be sent; returns once that is committed."""
+    def intent(
+        self, request: OrderRequest, wire_id_of: Callable[[int], str], done: Callable[[Intended | EngineError], None]
+    ) -> None:
+        """Keep an order that is about to be sent; done(found) is called once that is committed, or cannot be."""
 
     def withdraw(self, wire_order_id: str) -> None:
         """No byte of that order left and none will."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from engine.base.errors import OutcomeUnknownError, UnavailableError
@@ -56,40 +56,38 @@ class Questions:
         self._last += 1
         return self._last
 
-    async def ask(self, link: OrderLink | None, number: int, frame: bytes, end_s: float) -> Answer:
-        """Send a request and wait for its answer, until *end_s* of the loop's clock.
+    def ask(self, link: OrderLink | None, number: int, frame: bytes, end_s: float) -> Awaitable[Answer]:
+        """Send a request at once; what is returned waits for its answer, until *end_s* of the loop's clock.
 
         Raises:
             UnavailableError: nothing has left.
-            OutcomeUnknownError: it was sent, and no answer came.
+            OutcomeUnknownError: in waiting: it was sent, and no answer came.
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if link is None or not link.post(frame):
             raise UnavailableError("there is no connection to send it over", op=_OP, provider=self._provider)
         self._waiting[number] = _Waiting(link, answer, end_s)
         self._wake_at(end_s)
-        try:
-            return await answer
-        finally:
-            del self._waiting[number]
+        return answer
 
     def answered(self, number: int, message: Answer) -> None:
         """An answer came; nobody waits for one that came too late."""
-        asked = self._waiting.get(number)
+        asked = self._waiting.pop(number, None)
         if asked is not None and not asked.answer.done():
             asked.answer.set_result(message)
 
     async def all_answered(self, link: OrderLink) -> None:
         """Return when nothing that was asked over *link* waits for its answer any more."""
-        if asked := [one.answer for one in self._waiting.values() if one.link is link]:
+        if asked := [one.answer for one in self._waiting.values() if one.link is link and not one.answer.done()]:
             await asyncio.wait(asked)
 
     def lost(self, link: OrderLink, cause: str) -> None:
         """A connection has gone: what was asked over it nobody answers any more."""
-        self._fail([one for one in self._waiting.values() if one.link is link], f"no answer: {cause}")
+        self._fail([number for number, one in self._waiting.items() if one.link is link], f"no answer: {cause}")
 
-    def _fail(self, asked: Iterable[_Waiting], why: str) -> None:
-        for one in asked:
+    def _fail(self, numbers: Iterable[int], why: str) -> None:
+        for number in numbers:
+            one = self._waiting.pop(number)
             if not one.answer.done():
                 one.answer.set_exception(OutcomeUnknownError(why, op=_OP, provider=self._provider))
 
@@ -107,7 +105,6 @@ class Questions:
         """Some may have waited too long; the next one's time is the next moment to look."""
         now_s = asyncio.get_running_loop().time()
         self._sleep()
-        self._fail([one for one in self._waiting.values() if one.end_s <= now_s], "no answer in time")
-        left_s = [one.end_s for one in self._waiting.values() if one.end_s > now_s]
-        if left_s:
-            self._wake_at(min(left_s))
+        self._fail([number for number, one in self._waiting.items() if one.end_s <= now_s], "no answer in time")
+        if self._waiting:
+            self._wake_at(min(one.end_s for one in self._waiting.values()))

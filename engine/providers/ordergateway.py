@@ -269,8 +269,8 @@ class Gateway(ABC):
 
     # -- orders -----------------------------------------------------------------------------------------------
 
-    async def submit(self, approved: ApprovedOrder) -> SendOutcome:
-        """Send an order.
+    def submit(self, approved: ApprovedOrder) -> Awaitable[SendOutcome]:
+        """Send an order; what is returned waits for what comes of it.
 
         Raises:
             MisuseError: *approved* is not what risk built.
@@ -280,15 +280,18 @@ class Gateway(ABC):
         request = approved.request
         loop = asyncio.get_running_loop()
         if not self.is_up:
-            return _not_sent("unavailable", self.halt_cause or "the venue's orders cannot be reached")
+            return _known(_not_sent("unavailable", self.halt_cause or "the venue's orders cannot be reached"))
         instrument = self.ways.instruments().get(request.symbol)
         if instrument is None:
-            return _not_sent("not_found", f"the venue does not list {request.symbol}")
+            return _known(_not_sent("not_found", f"the venue does not list {request.symbol}"))
         if (wait_s := self.pace.wait_s(loop.time(), request.symbol)) > 0.0:
-            return _not_sent("rate_limited", "as many orders as the venue takes", wait_s)
+            return _known(_not_sent("rate_limited", "as many orders as the venue takes", wait_s))
         placing = Placing(request, instrument, approved.wire_order_id, loop.time() + request.timeout_ms / 1e3)
         self.pace.placed(loop.time(), request.symbol)
-        return await self._settled(self._place(placing))
+        try:
+            return self._settled(self._place(placing))
+        except (ValidationError, VenueError) as error:
+            return _known(_outcome_of(error))
 
     async def cancel(self, order: OrderRef) -> SendOutcome:
         """Ask for an order's end; that it has ended comes as a report. REFUSED: the venue has no such open order."""
@@ -296,31 +299,29 @@ class Gateway(ABC):
             return _not_sent("unavailable", "the gateway is closed")
         age_s = max(0, self.ways.clock.now() - order.created_ns) / 1e9
         self.pace.cancelled(asyncio.get_running_loop().time(), order.symbol, age_s)
-        return await self._settled(self._cancel(order))
+        try:
+            return await self._cancel(order)
+        except (ValidationError, VenueError) as error:
+            return _outcome_of(error)
 
     @abstractmethod
-    async def _place(self, placing: Placing) -> SendOutcome:
-        """Send an order.
+    def _place(self, placing: Placing) -> Awaitable[SendOutcome]:
+        """Send an order, over a connection at once; what is returned waits for what comes of it.
 
         Raises:
-            VenueError: what kept it from being sent, or its answer from coming.
-            ValidationError: the answer is none of the venue's.
+            VenueError: here or in waiting: what kept it from being sent, or its answer from coming.
+            ValidationError: the same: the answer is none of the venue's.
         """
 
     @abstractmethod
-    async def _cancel(self, order: OrderRef) -> SendOutcome:
-        """Send a cancel; raises as _place()."""
+    def _cancel(self, order: OrderRef) -> Awaitable[SendOutcome]:
+        """Send a cancel; as _place()."""
 
     async def _settled(self, sending: Awaitable[SendOutcome]) -> SendOutcome:
         try:
             return await sending
-        except ValidationError as error:
-            # An answer came, so bytes went: what it says nobody knows.
-            return SendOutcome(sent=Sent.UNKNOWN, reason=Reason(code="exchange_error", text=error.reason))
-        except VenueError as error:
-            text = error.venue_message or error.reason
-            reason = Reason(code=error.code, venue_code=error.venue_code or "", text=text)
-            return SendOutcome(sent=sent_of(error), reason=reason, retry_after_s=error.retry_after_s)
+        except (ValidationError, VenueError) as error:
+            return _outcome_of(error)
 
     def _judged(
         self, verdict: Verdict, venue_code: str, said: str, retry_after_s: float | None = None
@@ -417,6 +418,19 @@ class Gateway(ABC):
 
 def _not_sent(code: str, text: str, retry_after_s: float | None = None) -> SendOutcome:
     return SendOutcome(sent=Sent.NOT_SENT, reason=Reason(code=code, text=text), retry_after_s=retry_after_s)
+
+
+async def _known(outcome: SendOutcome) -> SendOutcome:
+    return outcome
+
+
+def _outcome_of(error: ValidationError | VenueError) -> SendOutcome:
+    if isinstance(error, ValidationError):
+        # An answer came, so bytes went: what it says nobody knows.
+        return SendOutcome(sent=Sent.UNKNOWN, reason=Reason(code="exchange_error", text=error.reason))
+    text = error.venue_message or error.reason
+    reason = Reason(code=error.code, venue_code=error.venue_code or "", text=text)
+    return SendOutcome(sent=sent_of(error), reason=reason, retry_after_s=error.retry_after_s)
 
 
 def sent_of(error: VenueError) -> Sent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,8 +47,11 @@ class OrderGateway(Protocol):
     def is_up(self) -> bool:
         """Whether orders can be sent and their reports are heard."""
 
-    async def submit(self, approved: ApprovedOrder) -> SendOutcome:
-        """Send an order.
+    def submit(self, approved: ApprovedOrder) -> Awaitable[SendOutcome]:
+        """Send an order; what is returned waits for what comes of it.
+
+        Over a connection that stands its bytes leave before this returns: a task for them would have its turn only
+        after the market data that has come meanwhile.
 
         Raises:
             MisuseError: *approved* is not what risk built.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from engine.base.errors import ProtocolError, RateLimitedError, VenueError
@@ -54,21 +54,21 @@ class BinanceGateway(Gateway):
 
     # -- orders -----------------------------------------------------------------------------------------------
 
-    async def _place(self, placing: Placing) -> SendOutcome:
+    def _place(self, placing: Placing) -> Awaitable[SendOutcome]:
         """``order.place``; once more with a fresh clock, for what was refused so was not placed."""
-        return await self._sent("order.place", _terms(placing), placing.end_s)
+        return self._sent(self._timely("order.place", _terms(placing), placing.end_s), self._taken)
 
-    async def _cancel(self, order: OrderRef) -> SendOutcome:
-        """``order.cancel`` by the order's own id."""
+    def _cancel(self, order: OrderRef) -> Awaitable[SendOutcome]:
+        """``order.cancel`` by the order's own id; what is cancelled is told by the stream as well."""
         params: Params = {"symbol": self._spelling(order.symbol), "origClientOrderId": order.wire_order_id}
-        return await self._sent("order.cancel", params, self._end_s())
+        return self._sent(self._timely("order.cancel", params, self._end_s()), lambda message: None)
 
-    async def _sent(self, method: str, params: Params, end_s: float) -> SendOutcome:
-        message = await self._timely(method, params, end_s)
+    async def _sent(
+        self, answer: Awaitable[Answer], read: Callable[[dict[str, Any]], VenueReport | None]
+    ) -> SendOutcome:
+        message = await answer
         if message["status"] == _OK:
-            # The answer to a cancel is told by the stream as well.
-            report = self._row(message, self._taken) if method == "order.place" else None
-            return SendOutcome(sent=Sent.TAKEN, report=report)
+            return SendOutcome(sent=Sent.TAKEN, report=self._row(message, read))
         self.ways.budget.spend(self._now_s(), manifest.FAILED_ORDER_WEIGHT)
         status, code, said, retry_ms = self._row(message, refusal_of)
         return self._judged(verdict_of(status, code, said), str(code), said, self._retry_after_s(retry_ms))
@@ -126,29 +126,36 @@ class BinanceGateway(Gateway):
 
     # -- details ----------------------------------------------------------------------------------------------
 
-    async def _timely(self, method: str, params: Params, end_s: float) -> Answer:
+    def _timely(self, method: str, params: Params, end_s: float) -> Awaitable[Answer]:
         """Ask; once more after a look at the venue's clock, where that is what it complains of."""
-        message = await self._ask(method, params, end_s)
+        return self._once_more(self._ask(method, params, end_s), method, params, end_s)
+
+    async def _once_more(self, answer: Awaitable[Answer], method: str, params: Params, end_s: float) -> Answer:
+        message = await answer
         if message["status"] != _OK and self._row(message, refusal_of)[1] == CLOCK:
             await self._fresh_clock()
             message = await self._ask(method, params, end_s)
         return message
 
-    async def _ask(self, method: str, params: Params, end_s: float) -> Answer:
+    def _ask(self, method: str, params: Params, end_s: float) -> Awaitable[Answer]:
         budget = self.ways.budget
         if (banned_s := budget.banned_s(self._now_s(), CallClass.ORDERS)) > 0.0:
             # Who carries on is banned for longer.
             raise RateLimitedError("the venue said to wait", op=method, provider=self.provider, retry_after_s=banned_s)
         number = self.questions.next_number()
         frame = self._signer.request_frame(number, method, params, self.ways.venue_now_ns())
-        message = await self.questions.ask(self.ways.link(), number, frame, end_s)
+        return self._heard(method, self.questions.ask(self.ways.link(), number, frame, end_s))
+
+    async def _heard(self, method: str, answer: Awaitable[Answer]) -> Answer:
+        """An answer, and what it says of limits."""
+        message = await answer
         if not isinstance(message.get("status"), int):
             raise ProtocolError("an answer has no status", op=method, provider=self.provider)
         self._note_limits(message)
         if message["status"] in manifest.TOO_MUCH:
             _, code, _, retry_ms = self._row(message, refusal_of)
             if code == TOO_HEAVY:
-                budget.ban(self._now_s(), CallClass.ORDERS, self._retry_after_s(retry_ms) or THROTTLED_S)
+                self.ways.budget.ban(self._now_s(), CallClass.ORDERS, self._retry_after_s(retry_ms) or THROTTLED_S)
         return message
 
     def _note_limits(self, message: Answer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -129,9 +129,13 @@ class KrakenGateway(Gateway):
 
     # -- orders -----------------------------------------------------------------------------------------------
 
-    async def _place(self, placing: Placing) -> SendOutcome:
+    def _place(self, placing: Placing) -> Awaitable[SendOutcome]:
         """``add_order``, which is void where it comes too late; once more with a fresh clock, for it was not placed."""
-        message = await self._ask("add_order", _terms(placing, self.ways.venue_now_ns()), placing.end_s)
+        terms = _terms(placing, self.ways.venue_now_ns())
+        return self._placed(self._ask("add_order", terms, placing.end_s), placing)
+
+    async def _placed(self, answer: Awaitable[Answer], placing: Placing) -> SendOutcome:
+        message = await answer
         if message.get("success") is not True and is_about_clock(_said(message)):
             await self._fresh_clock()
             if self._now_s() < placing.end_s:
@@ -151,9 +155,12 @@ class KrakenGateway(Gateway):
         wait_s = retry_after_s(said, self.ways.venue_now_ns())
         return self._judged(verdict_of(said), said, said, wait_s)
 
-    async def _ask(self, method: str, params: dict[str, Any], end_s: float) -> Answer:
+    def _ask(self, method: str, params: dict[str, Any], end_s: float) -> Awaitable[Answer]:
         """Ask with the connection's token; once more with a new one where the venue has forgotten it."""
-        message = await self._ask_once(method, params, end_s)
+        return self._once_more(self._ask_once(method, params, end_s), method, params, end_s)
+
+    async def _once_more(self, answer: Awaitable[Answer], method: str, params: dict[str, Any], end_s: float) -> Answer:
+        message = await answer
         if message.get("success") is True or not _said(message).startswith(NEW_TOKEN):
             return message
         link = self.ways.link()
@@ -166,14 +173,14 @@ class KrakenGateway(Gateway):
             return message  # what was refused for its token was not placed
         return await self._ask_once(method, params, end_s)
 
-    async def _ask_once(self, method: str, params: dict[str, Any], end_s: float) -> Answer:
+    def _ask_once(self, method: str, params: dict[str, Any], end_s: float) -> Awaitable[Answer]:
         link = self.ways.link()
         if link is None:
             raise UnavailableError("there is no connection", op=method, provider=self.provider)
         assert isinstance(link.stream, KrakenUserStream)
         number = self.questions.next_number()
         body = {"method": method, "params": {**params, "token": link.stream.token}, "req_id": number}
-        return await self.questions.ask(link, number, encode(body), end_s)
+        return self.questions.ask(link, number, encode(body), end_s)
 
     # -- reconciliation ---------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self
 
 from engine.base.clock import ManualClock
-from engine.base.errors import JournalError, NetworkError
+from engine.base.errors import EngineError, JournalError, NetworkError
 from engine.base.workers import TaskScope
 from engine.orders.desk import OrderDesk
 from engine.orders.idempotency import TakenIds
@@ -115,11 +115,25 @@ class Journal:
         self.uses: dict[tuple[str, str], int] = {}
         self.known: dict[str, RecoveredOrder] = {}
         self.on_intent: Callable[[], None] = lambda: None
+        self._tasks: set[asyncio.Future[None]] = set()
 
-    async def intent(self, asked: OrderRequest, wire_id_of: Callable[[int], str]) -> Intended:
-        await self.gate.wait()
+    def intent(
+        self, asked: OrderRequest, wire_id_of: Callable[[int], str], done: Callable[[Intended | EngineError], None]
+    ) -> None:
+        async def later() -> None:
+            await self.gate.wait()
+            done(self._kept(asked, wire_id_of))
+
+        if self.gate.is_set():
+            done(self._kept(asked, wire_id_of))
+            return
+        task = asyncio.ensure_future(later())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _kept(self, asked: OrderRequest, wire_id_of: Callable[[int], str]) -> Intended | EngineError:
         if self.fails:
-            raise JournalError("the disk is full", op="journal.intent")
+            return JournalError("the disk is full", op="journal.intent")
         self.uses[asked.key] = self.uses.get(asked.key, 0) + 1
         wire = wire_id_of(self.uses[asked.key])
         self.rows.append(("intent", wire))
@@ -168,11 +182,14 @@ class Gateway:
         self.while_sending: Callable[[str], None] = lambda wire: None
         self.cancel_outcome = SendOutcome(sent=Sent.TAKEN)
 
-    async def submit(self, approved: Any) -> SendOutcome:
+    def submit(self, approved: Any) -> Awaitable[SendOutcome]:
         wire = approved[1]
         assert ("intent", wire) in self.journal.rows, "it left before it was journaled"
         self.placed.append(wire)
         self.while_sending(wire)
+        return self._answered()
+
+    async def _answered(self) -> SendOutcome:
         await asyncio.sleep(0)
         if isinstance(self.outcome, Exception):
             raise self.outcome

@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.base.errors import JournalError
 from engine.orders.records import KillState
 from engine.schema.order import OrderState, Sent
-from tests.unit.orders.kit import fill, first_wire, journal_in, report, request, wire
+from tests.unit.orders.kit import fill, first_wire, intended, journal_in, report, request, wire
 
 KILL_BEFORE, KILL_WITHIN, NO_SPACE, DELAY = 1, 2, 4, 5
 DISK = ctypes.CDLL(os.environ["LD_PRELOAD"])
@@ -27,7 +27,7 @@ async def life(folder: Path) -> None:
     await journal.open()
     for number in range(3):
         asked = request(f"a{number}")
-        await journal.intent(asked, wire(asked))
+        await intended(journal, asked, wire(asked))
         os.write(acks, f"{asked.client_order_id}\n".encode())
     journal.sent(first_wire(request("a0")), Sent.TAKEN, "v-0")
     journal.report(report(request("a0"), 1, OrderState.ACKED))
@@ -37,7 +37,7 @@ async def life(folder: Path) -> None:
     together = [request(f"b{number}") for number in range(GROUP)]
 
     async def one(number: int) -> None:
-        await journal.intent(together[number], wire(together[number]))
+        await intended(journal, together[number], wire(together[number]))
         os.write(acks, f"b{number}\n".encode())
 
     await asyncio.gather(*(one(number) for number in range(GROUP)))
@@ -80,20 +80,20 @@ async def full(folder: Path) -> None:
 
     journal = journal_in(folder, on_state=on_state)
     await journal.open()
-    await journal.intent(request("before"), wire(request("before")))
+    await intended(journal, request("before"), wire(request("before")))
     back.clear()
     DISK.fault_set(NO_SPACE, 0, 0)
     refused = []
     for name in ("first", "second"):
         try:
-            await journal.intent(request(name), wire(request(name)))
+            await intended(journal, request(name), wire(request(name)))
         except JournalError as error:
             refused.append(error.reason)
     numbers = [journal.report(report(request("before"), seq, OrderState.ACKED)) for seq in range(1, 21)]
     was_available = journal.is_available
     DISK.fault_set(0, 0, 0)
     await asyncio.wait_for(back.wait(), 10)
-    await journal.intent(request("after"), wire(request("after")))
+    await intended(journal, request("after"), wire(request("after")))
     await journal.close()
     print(json.dumps({"refused": refused, "numbers": numbers, "was_available": was_available, "states": states}), flush=True)
 
@@ -104,7 +104,7 @@ async def slow(folder: Path) -> None:
     await journal.open()
     DISK.fault_set(DELAY, 0, 100_000)
     started_s = time.monotonic()
-    waiting = asyncio.ensure_future(journal.intent(request(), wire(request())))
+    waiting = asyncio.ensure_future(intended(journal, request(), wire(request())))
     turns, longest_s, last_s = 0, 0.0, started_s
     for _ in range(10**9):
         await asyncio.sleep(0)

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from engine.base.clock import ManualClock
+from engine.base.errors import EngineError
 from engine.config.sections_orders import JournalConfig
 from engine.orders.journal import Journal
-from engine.orders.records import FillRecord, Recovered, ReportRecord
+from engine.orders.records import FillRecord, Intended, Recovered, ReportRecord
 from engine.schema.enums import Side
 from engine.schema.instrument import OrderType, TimeInForce
 from engine.schema.order import Fee, OrderRequest, OrderState
@@ -46,6 +47,20 @@ def request(client_order_id: str = "mm1-1", **changes: Any) -> OrderRequest:
 def wire(asked: OrderRequest) -> Callable[[int], str]:
     """A wire id of its own for each use of each id."""
     return lambda use_no: f"w-{asked.consumer_id}-{asked.client_order_id}-{use_no}"
+
+
+def intended(journal: Journal, asked: OrderRequest, wire_id_of: Callable[[int], str]) -> asyncio.Future[Intended]:
+    """What the journal says of an intent, to be awaited."""
+    found: asyncio.Future[Intended] = asyncio.get_running_loop().create_future()
+
+    def done(said: Intended | EngineError) -> None:
+        if isinstance(said, EngineError):
+            found.set_exception(said)
+        else:
+            found.set_result(said)
+
+    journal.intent(asked, wire_id_of, done)
+    return found
 
 
 def first_wire(asked: OrderRequest) -> str:

@@ -27,6 +27,17 @@ WIRE = "0000d8336800800089e7dc0d75d75dbc"
 KEY = ("mm1", "mm1-000017")
 
 
+def test_ordm_07_an_order_leaves_in_the_turn_of_the_loop_in_which_its_intent_is_kept() -> None:
+    async def tale(story: Story) -> None:
+        story.submit()
+        assert story.gateway.placed == [WIRE]
+        assert story.replies == []
+        await story.turn()
+        assert [reply.status for reply in story.replies] == [SubmitStatus.SUBMITTED]
+
+    run(tale)
+
+
 def test_an_order_is_journaled_sent_once_and_answered_and_its_reports_come() -> None:
     async def tale(story: Story) -> None:
         reply = await story.placed()

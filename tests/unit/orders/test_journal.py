@@ -25,6 +25,7 @@ from tests.unit.orders.kit import (
     START_NS,
     fill,
     first_wire,
+    intended,
     journal_in,
     opened,
     plain,
@@ -72,7 +73,7 @@ def test_jrn_06_an_order_is_read_back_as_it_was(tmp_path: Path) -> None:
     async def first() -> None:
         async with opened(tmp_path) as (journal, found):
             assert found.orders == ()
-            assert await journal.intent(asked, wire(asked)) == Intended("w-mm1-mm1-1-1", 1)
+            assert await intended(journal, asked, wire(asked)) == Intended("w-mm1-mm1-1-1", 1)
             journal.sent(first_wire(asked), Sent.TAKEN, "v-1")
             journal.report(report(asked, 1, OrderState.ACKED, venue_order_id="v-1"))
             journal.report(report(asked, 2, OrderState.PARTIALLY_FILLED, fill=fill("x1", 50, "0.1"), venue_order_id="v-1"))
@@ -100,7 +101,7 @@ def test_jrn_06_an_order_is_read_back_as_it_was(tmp_path: Path) -> None:
 def test_jrn_05_an_intent_without_a_word_of_its_sending_is_unknown(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
-            await journal.intent(request(), wire(request()))
+            await intended(journal, request(), wire(request()))
         async with opened(tmp_path) as (_, found):
             assert [(order.state, order.sent) for order in found.orders] == [(OrderState.UNKNOWN, None)]
 
@@ -113,7 +114,7 @@ def test_jrn_11_a_replayed_fill_adds_nothing(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
             for each in (asked, other):
-                await journal.intent(each, wire(each))
+                await intended(journal, each, wire(each))
             for seq, exec_id, qty in ((1, "x1", 30), (2, "x2", 70), (3, "x1", 30), (4, "x2", 70)):
                 journal.report(report(asked, seq, OrderState.PARTIALLY_FILLED, fill=fill(exec_id, qty)))
             journal.report(report(other, 1, OrderState.PARTIALLY_FILLED, fill=fill("", 5)))
@@ -131,7 +132,7 @@ def test_jrn_12_reports_without_a_word_of_delivery_come_again_by_consumer_and_in
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
             for each in (mine, theirs):
-                await journal.intent(each, wire(each))
+                await intended(journal, each, wire(each))
             numbers = [journal.report(report(mine, seq, OrderState.ACKED)) for seq in (1, 2, 3)]
             journal.report(report(theirs, 1, OrderState.ACKED))
             assert numbers == [1, 2, 3]
@@ -172,12 +173,12 @@ def test_trd_05_the_next_use_of_a_known_id_is_numbered_and_a_withdrawn_one_is_no
 
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
-            assert (await journal.intent(asked, wire(asked))).use_no == 1
+            assert (await intended(journal, asked, wire(asked))).use_no == 1
             journal.withdraw(first_wire(asked))
-            assert (await journal.intent(asked, wire(asked))).use_no == 1
-            assert await journal.intent(asked, wire(asked)) == Intended("w-mm1-mm1-1-2", 2)
+            assert (await intended(journal, asked, wire(asked))).use_no == 1
+            assert await intended(journal, asked, wire(asked)) == Intended("w-mm1-mm1-1-2", 2)
         async with opened(tmp_path) as (journal, _):
-            assert (await journal.intent(asked, wire(asked))).use_no == 3
+            assert (await intended(journal, asked, wire(asked))).use_no == 3
 
     asyncio.run(story())
 
@@ -187,9 +188,9 @@ def test_trd_06_a_wire_id_that_is_anothers_is_refused_and_the_others_of_its_grou
 
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
-            await journal.intent(request("first"), lambda _: "taken")
+            await intended(journal, request("first"), lambda _: "taken")
             found = await asyncio.gather(
-                *(journal.intent(each, (lambda _: "taken") if each.client_order_id == "2" else wire(each)) for each in asked),
+                *(intended(journal, each, (lambda _: "taken") if each.client_order_id == "2" else wire(each)) for each in asked),
                 return_exceptions=True,
             )
             assert [type(each) for each in found] == [Intended, Intended, ConflictError, Intended, Intended]
@@ -209,7 +210,7 @@ def test_trd_04_an_ended_order_is_known_until_its_id_is_free(tmp_path: Path) -> 
 
     async def story() -> None:
         async with opened(tmp_path, clock) as (journal, _):
-            await journal.intent(asked, wire(asked))
+            await intended(journal, asked, wire(asked))
             journal.report(report(asked, 1, OrderState.CANCELLED))
         clock.advance(59 * 60 * NS)
         assert await known() == [OrderState.CANCELLED]
@@ -224,7 +225,7 @@ def test_ordm_20_a_late_fill_changes_the_end_and_not_when_it_was(tmp_path: Path)
 
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
-            await journal.intent(asked, wire(asked))
+            await intended(journal, asked, wire(asked))
             journal.report(report(asked, 1, OrderState.CANCELLED))
             journal.report(report(asked, 2, OrderState.FILLED, fill=fill("late", 200)))
         async with opened(tmp_path) as (_, found):
@@ -264,7 +265,7 @@ def test_jrn_02_a_submit_waits_for_its_commit_and_the_loop_does_not(tmp_path: Pa
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
             with Stall(tmp_path) as stall:
-                waiting = asyncio.gather(journal.intent(request(), wire(request())))
+                waiting = asyncio.gather(intended(journal, request(), wire(request())))
                 for _ in range(1000):
                     await asyncio.sleep(0)
                 assert not waiting.done()
@@ -278,10 +279,10 @@ def test_jrn_03_what_comes_while_a_commit_lasts_is_one_commit(tmp_path: Path) ->
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
             with Stall(tmp_path) as stall:
-                first = asyncio.gather(journal.intent(request("first"), wire(request("first"))))
+                first = asyncio.gather(intended(journal, request("first"), wire(request("first"))))
                 await taken(journal)
                 before = journal.statistics().commits
-                rest = asyncio.gather(*(journal.intent(request(str(n)), wire(request(str(n)))) for n in range(100)))
+                rest = asyncio.gather(*(intended(journal, request(str(n)), wire(request(str(n)))) for n in range(100)))
                 await asyncio.sleep(0)
                 stall.end()
                 await asyncio.gather(first, rest)
@@ -295,7 +296,7 @@ def test_what_commits_took_is_counted(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path) as (journal, _):
             for name in "abc":
-                await journal.intent(request(name), wire(request(name)))
+                await intended(journal, request(name), wire(request(name)))
             assert journal.commit_ns.count == journal.statistics().commits == 3
             assert 0 < journal.commit_ns.min_ns <= journal.commit_ns.max_ns
         assert journal.statistics().commits == journal.commit_ns.count >= 3          # and is told when it has closed
@@ -309,14 +310,14 @@ def test_jrn_03_a_full_queue_refuses_orders_and_takes_reports(tmp_path: Path) ->
     async def story() -> None:
         async with opened(tmp_path, queue_max=16) as (journal, _):
             with Stall(tmp_path) as stall:
-                first = asyncio.gather(journal.intent(request("first"), wire(request("first"))))
+                first = asyncio.gather(intended(journal, request("first"), wire(request("first"))))
                 await taken(journal)
-                rest = asyncio.gather(*(journal.intent(each, wire(each)) for each in asked))
+                rest = asyncio.gather(*(intended(journal, each, wire(each)) for each in asked))
                 await asyncio.sleep(0)
                 assert not journal.is_available
                 assert journal.cause == "16 writes wait already"
                 with pytest.raises(JournalError, match="16 writes wait already"):
-                    await journal.intent(request("one too many"), wire(request("one too many")))
+                    await intended(journal, request("one too many"), wire(request("one too many")))
                 journal.report(report(asked[0], 1, OrderState.ACKED))
                 stall.end()
                 await asyncio.gather(first, rest)
@@ -332,7 +333,7 @@ def test_jrn_03_a_full_queue_refuses_orders_and_takes_reports(tmp_path: Path) ->
 def test_reports_past_four_times_the_queue_are_counted_and_not_kept(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path, queue_max=16) as (journal, _):
-            await journal.intent(request(), wire(request()))
+            await intended(journal, request(), wire(request()))
             with Stall(tmp_path) as stall:
                 journal.delivered("mm1", 0)
                 await taken(journal)
@@ -352,7 +353,7 @@ def test_a_journal_that_is_not_open_refuses(tmp_path: Path) -> None:
         journal = journal_in(tmp_path)
         assert not journal.is_available
         with pytest.raises(JournalError, match="not open"):
-            await journal.intent(request(), wire(request()))
+            await intended(journal, request(), wire(request()))
         await journal.open()
         with pytest.raises(JournalError, match="open already"):
             await journal.open()
@@ -360,7 +361,7 @@ def test_a_journal_that_is_not_open_refuses(tmp_path: Path) -> None:
         await journal.close()
         assert journal.cause == "the journal is closed"
         with pytest.raises(JournalError, match="closed"):
-            await journal.intent(request(), wire(request()))
+            await intended(journal, request(), wire(request()))
 
     asyncio.run(story())
 
@@ -370,7 +371,7 @@ def test_two_engines_never_share_a_journal(tmp_path: Path) -> None:
         async with opened(tmp_path) as (journal, _):
             with pytest.raises(JournalError, match="another engine's"):
                 await journal_in(tmp_path).open()
-            await journal.intent(request(), wire(request()))
+            await intended(journal, request(), wire(request()))
         async with opened(tmp_path) as (_, found):
             assert len(found.orders) == 1
 
@@ -386,11 +387,11 @@ def test_jrn_13_rows_go_after_their_days_and_the_positions_stay(tmp_path: Path) 
 
     async def story() -> None:
         async with opened(tmp_path, clock, retention_days=30) as (journal, _):
-            await journal.intent(request("open"), wire(request("open")))
+            await intended(journal, request("open"), wire(request("open")))
             journal.report(report(request("open"), 1, OrderState.PARTIALLY_FILLED, fill=fill("open", 1, "0.5", clock.now())))
             for number in range(600):
                 asked = request(str(number), side=sides[number % 3], symbol=("BTC-USD", "ETH-USD")[number % 2])
-                await journal.intent(asked, wire(asked))
+                await intended(journal, asked, wire(asked))
                 ended = report(asked, 1, OrderState.FILLED, fill=fill(f"x{number}", 7 + number, "-0.001"), ts_ns=clock.now())
                 journal.report(ended)
         async with opened(tmp_path, clock, retention_days=30) as (journal, found):
@@ -406,7 +407,7 @@ def test_jrn_13_rows_go_after_their_days_and_the_positions_stay(tmp_path: Path) 
         async with opened(tmp_path, clock, retention_days=30) as (journal, found):
             assert found.positions == before
             assert [order.request.client_order_id for order in found.orders] == ["open"]
-            assert (await journal.intent(request("1"), wire(request("1")))).use_no == 1
+            assert (await intended(journal, request("1"), wire(request("1")))).use_no == 1
         counts = {table: rows(tmp_path, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
         assert counts == {"intent": 2, "sent": 0, "report": 1, "fill": 1, "terminal": 0, "position": 2, "risk_state": 0}
 
@@ -419,7 +420,7 @@ def test_jrn_13_the_file_stays_bounded(tmp_path: Path) -> None:
 
     async def day(journal: Journal, number: int) -> None:
         asked = [request(f"{number}-{each}", created_ns=clock.now()) for each in range(150)]
-        await asyncio.gather(*(journal.intent(each, wire(each)) for each in asked))
+        await asyncio.gather(*(intended(journal, each, wire(each)) for each in asked))
         for each in asked:
             made = fill(each.client_order_id, 1, "0.01", clock.now())
             journal.report(report(each, 1, OrderState.FILLED, fill=made, ts_ns=clock.now()))
@@ -447,7 +448,7 @@ def test_the_same_is_read_twice(tmp_path: Path) -> None:
         async with opened(tmp_path) as (journal, _):
             for number in range(20):
                 asked = request(str(number))
-                await journal.intent(asked, wire(asked))
+                await intended(journal, asked, wire(asked))
                 journal.report(report(asked, 1, OrderState.FILLED if number % 2 else OrderState.ACKED, fill=fill(str(number), 3)))
         async with opened(tmp_path) as (_, first):
             pass
@@ -474,7 +475,7 @@ def test_jrn_13_a_long_life_levels_off(tmp_path: Path) -> None:
         async with opened(tmp_path, clock, retention_days=3, queue_max=2 * A_DAY) as (journal, _):
             for day in range(days):
                 asked = [request(f"{day}-{each}", created_ns=clock.now(), side=Side.SELL if each % 3 else Side.BUY) for each in range(A_DAY)]
-                await asyncio.gather(*(journal.intent(each, wire(each)) for each in asked))
+                await asyncio.gather(*(intended(journal, each, wire(each)) for each in asked))
                 for number, each in enumerate(asked):
                     journal.report(report(each, 1, OrderState.FILLED, fill=fill(each.client_order_id, 1 + number, "0.01", clock.now()), ts_ns=clock.now()))
                     net += Decimal((1 + number) * (-1 if number % 3 else 1)).scaleb(-2)

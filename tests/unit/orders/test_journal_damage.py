@@ -16,7 +16,7 @@ from engine.orders.journalschema import APPLICATION_ID, SCHEMA, Schema
 from engine.orders.records import KillState
 from engine.schema.enums import Side
 from engine.schema.order import OrderState, Sent
-from tests.unit.orders.kit import fill, first_wire, journal_in, opened, plain, report, request, wire
+from tests.unit.orders.kit import fill, first_wire, intended, journal_in, opened, plain, report, request, wire
 
 
 async def write(folder: Path) -> None:
@@ -25,7 +25,7 @@ async def write(folder: Path) -> None:
         journal.risk_state(KillState(is_on=True, operator="anna"))
         for number in range(12):
             asked = request(f"id-{number}", side=(Side.BUY, Side.SELL)[number % 2], consumer_id=("mm1", "mm2")[number // 6])
-            await journal.intent(asked, wire(asked))
+            await intended(journal, asked, wire(asked))
             journal.sent(first_wire(asked), Sent.TAKEN, f"v-{number}")
             journal.report(report(asked, 1, OrderState.ACKED))
             if number % 3 == 0:
@@ -58,7 +58,7 @@ def refused(folder: Path, match: str | None = None) -> None:
             await journal.open()
         assert not journal.is_available
         with pytest.raises(JournalError):
-            await journal.intent(request(), wire(request()))
+            await intended(journal, request(), wire(request()))
 
     asyncio.run(story())
     after = bytes_of(folder)
@@ -118,7 +118,7 @@ def unfinished(tmp_path: Path) -> Path:
         async with opened(live) as (journal, _):
             for number in range(10):
                 asked = request(f"id-{number}")
-                await journal.intent(asked, wire(asked))
+                await intended(journal, asked, wire(asked))
                 await journal.settled()
             shutil.copytree(live, left)
 
@@ -164,12 +164,12 @@ def test_a_wal_in_its_second_use_is_read(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(live) as (journal, _):
             for number in range(30):
-                await journal.intent(request(f"id-{number}"), wire(request(f"id-{number}")))
+                await intended(journal, request(f"id-{number}"), wire(request(f"id-{number}")))
             other = sqlite3.connect(live / "orders.db", isolation_level=None)
             assert other.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0] == 0
             other.close()
             for number in range(30, 33):
-                await journal.intent(request(f"id-{number}"), wire(request(f"id-{number}")))
+                await intended(journal, request(f"id-{number}"), wire(request(f"id-{number}")))
             shutil.copytree(live, left)
 
     asyncio.run(story())
@@ -226,7 +226,7 @@ def test_damage_found_while_running_stops_trading_for_good(folder: Path) -> None
             await asyncio.sleep(0)
             assert not journal.is_available
             with pytest.raises(JournalError, match="damaged"):
-                await journal.intent(request("new"), wire(request("new")))
+                await intended(journal, request("new"), wire(request("new")))
             assert [works for works, _ in states] == [True, False]
 
     asyncio.run(story())
@@ -259,7 +259,7 @@ def test_an_older_journal_is_copied_aside_and_brought_up(tmp_path: Path) -> None
 
     async def story() -> None:
         async with opened(tmp_path, schema=NEW) as (journal, _):
-            await journal.intent(request(), wire(request()))
+            await intended(journal, request(), wire(request()))
             journal.sent(first_wire(request()), Sent.TAKEN, "v")
         async with opened(tmp_path, schema=NEW) as (_, found):
             assert found.orders[0].venue_order_id == "v"

@@ -18,7 +18,7 @@ from engine.base.errors import JournalError
 from engine.orders.records import Recovered
 from engine.schema.order import OrderState
 from tests.unit.orders.faultydisk import compiled
-from tests.unit.orders.kit import fill, journal_in, opened, request, wire
+from tests.unit.orders.kit import fill, intended, journal_in, opened, request, wire
 
 WORLD = "tests.unit.orders.disk_world"
 KILL_BEFORE, KILL_WITHIN = "1", "2"
@@ -129,7 +129,7 @@ def test_jrn_03_where_no_file_can_be_made_the_journal_is_refused(place: str) -> 
         with pytest.raises(JournalError, match="cannot be made"):
             await journal.open()
         with pytest.raises(JournalError):
-            await journal.intent(request(), wire(request()))
+            await intended(journal, request(), wire(request()))
 
     asyncio.run(story())
 
@@ -154,7 +154,7 @@ def test_after_a_refusal_it_can_be_opened_again(tmp_path: Path) -> None:
             await journal.open()
         (tmp_path / "later").mkdir()
         await journal.open()
-        await journal.intent(request(), wire(request()))
+        await intended(journal, request(), wire(request()))
         await journal.close()
 
     asyncio.run(story())

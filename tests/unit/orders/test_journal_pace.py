@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from tests.unit.orders.kit import opened, request, wire
+from tests.unit.orders.kit import intended, opened, request, wire
 
 ORDERS = 12
 LINGER_US = 10_000
@@ -21,7 +21,7 @@ def took_ns(folder: Path, linger_us: int) -> int:
             await journal.settled()
             began_ns = time.monotonic_ns()
             for number in range(ORDERS):
-                await journal.intent(request(f"o{number}"), wire(request(f"o{number}")))
+                await intended(journal, request(f"o{number}"), wire(request(f"o{number}")))
             return time.monotonic_ns() - began_ns
 
     return asyncio.run(story())

@@ -12,7 +12,7 @@ import pytest
 from engine.orders.journal import Journal
 from engine.orders.outbox import KEPT_WITHIN_NS, Outbox
 from engine.schema.order import OrderState
-from tests.unit.orders.kit import opened, report, request, wire
+from tests.unit.orders.kit import intended, opened, report, request, wire
 
 
 class Line:
@@ -77,7 +77,7 @@ def test_jrn_12_the_journal_says_which_reports_are_committed(tmp_path: Path) -> 
     async def story() -> None:
         async with opened(tmp_path, on_kept=lambda number: kept.append((number, looked(journal)))) as (journal, _):
             asked = request("a")
-            await journal.intent(asked, wire(asked))
+            await intended(journal, asked, wire(asked))
             for number, state in enumerate((OrderState.ACKED, OrderState.FILLED), 1):
                 assert journal.report(report(asked, number, state)) == number
             await journal.settled()

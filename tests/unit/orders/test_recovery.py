@@ -15,7 +15,7 @@ from engine.schema.codec import from_json
 from engine.schema.execution import ExecReport
 from engine.schema.order import Fee, OrderState, ReportKind, ReportSource, SubmitStatus
 from tests.unit.orders.desk_kit import Story
-from tests.unit.orders.kit import journal_in
+from tests.unit.orders.kit import intended, journal_in
 from tests.unit.orders.orderkit import request
 
 WIRE = "0000d8336800800089e7dc0d75d75dbc"
@@ -93,7 +93,7 @@ def test_jrn_08_an_intent_without_a_word_of_its_sending_is_looked_up_and_never_s
         async with Story() as story:
             journal: Any = journal_in(tmp_path, story.clock)
             await journal.open()
-            await journal.intent(request(), lambda use_no: WIRE)
+            await intended(journal, request(), lambda use_no: WIRE)
             await journal.close()
             again: Any = journal_in(tmp_path, story.clock)
             found = await again.open()

@@ -53,6 +53,18 @@ def test_an_order_reaches_the_venue_once_and_is_taken_TRD_10(name: str, monkeypa
     run(name, monkeypatch, main)
 
 
+@pytest.mark.parametrize("name", ["binance", "kraken"])
+def test_ordm_07_over_a_connection_an_order_leaves_before_anything_is_waited_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(it: Trading) -> None:
+        outcome = it.gateway.submit(it.order())
+        await reached(lambda: len(it.venue.of(PLACE[name])) == 1)
+        assert (await outcome).sent is Sent.TAKEN
+
+    run(name, monkeypatch, main)
+
+
 @pytest.mark.parametrize("name", VENUES)
 def test_a_cancel_names_the_order_and_is_no_report_ORDM_09(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(it: Trading) -> None:
