@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 
 from engine.base.units cimport prefetch
+from engine.book.levelarray cimport WAYPOINTS, Waypoint
 from engine.schema.market cimport Level
 
 
@@ -16,6 +17,7 @@ cdef struct BookSide:
     uint32_t head              # first used place; cutting the worst levels off only moves it
     uint32_t count
     uint32_t capacity
+    Waypoint[WAYPOINTS] ways   # where deep levels were met last
 
 
 @cython.final
@@ -32,6 +34,7 @@ cdef class Ladder:
     cdef void clear(self) noexcept nogil
     cdef int rescale_side(self, int side, int price_by, int qty_by, bint commit) noexcept
     cdef int _reserve(self, BookSide* side, uint32_t more) except -1
+    cdef void _survey(self, BookSide* side) noexcept nogil
 
 
 cdef inline int64_t key_of(int side, int64_t price_raw) noexcept nogil:
@@ -52,6 +55,8 @@ cdef inline void expect(const BookSide* side, uint32_t change_count, uint32_t de
         prefetch(<const void*>(end - 5 * sizeof(Level)))
         prefetch(<const void*>(end - 8 * sizeof(Level)))
         prefetch(<const void*>(end - depth * sizeof(Level)))
+        prefetch(&side.ways[0])
+        prefetch(&side.ways[WAYPOINTS // 2])
 
 
 cdef inline bint crossed(Ladder book) noexcept nogil:

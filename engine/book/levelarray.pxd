@@ -1,5 +1,5 @@
 """Sorted arrays of levels: finding, merging, moving. Inline only; keys ascending, the best level last."""
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uintptr_t
 from libc.string cimport memmove
 
 from engine.schema.market cimport Level
@@ -20,6 +20,9 @@ cdef extern from *:
 
 cdef enum:
     MOVE_SLACK = 9             # a fixed-size move may touch this many levels behind the last one
+    WAYPOINTS = 8              # of a side
+    FIRST_RANK = 8             # of the first one, at least
+    NEAR_LEVELS = 24           # of so few each is near
 
 
 cdef struct Edit:
@@ -28,30 +31,24 @@ cdef struct Edit:
     uint32_t at
 
 
-cdef inline uint32_t find(const Level* levels, uint32_t count, int64_t key) noexcept nogil:
-    """Place of the first of *count* levels whose key is >= key; count when there is none."""
-    cdef const Level* place
-    cdef uint32_t span = 8
-    cdef uint32_t better, half
-    # The best eight are compared at once, without a branch that depends on where the change falls.
-    if count >= 8:
-        place = levels + count - 8
-        better = ((place[0].price_raw >= key) + (place[1].price_raw >= key) + (place[2].price_raw >= key)
-                  + (place[3].price_raw >= key) + (place[4].price_raw >= key) + (place[5].price_raw >= key)
-                  + (place[6].price_raw >= key) + (place[7].price_raw >= key))
-        if better < 8:
-            return count - better
-        count -= 8
-    # Changes are the rarer the deeper they lie: from the best on, in steps that double, then halving between two,
-    # where either half is as likely: a branch would be guessed wrong every other time.
-    place = levels
-    while count > span:
-        if levels[count - span].price_raw < key:
-            place = levels + count - span + 1
-            count = span - 1
-            break
-        count -= span
-        span += span
+cdef struct Waypoint:
+    # Where a key was met last. It only says where to look first: the book has moved on since.
+    int64_t key
+    uint32_t rank              # levels at or better than it, itself included; 0 = none was met
+
+
+cdef inline uint32_t better_of_eight(const Level* place, int64_t key) noexcept nogil:
+    """How many of eight levels have keys >= key, compared at once: no branch depends on where a change falls."""
+    return ((place[0].price_raw >= key) + (place[1].price_raw >= key) + (place[2].price_raw >= key)
+            + (place[3].price_raw >= key) + (place[4].price_raw >= key) + (place[5].price_raw >= key)
+            + (place[6].price_raw >= key) + (place[7].price_raw >= key))
+
+
+cdef inline uint32_t halve(const Level* levels, uint32_t begin, uint32_t end, int64_t key) noexcept nogil:
+    """Place of the first level of [begin, end) whose key is >= key; end when there is none."""
+    cdef const Level* place = levels + begin
+    cdef uint32_t count = end - begin
+    cdef uint32_t half
     while count > 1:
         half = count >> 1
         place += half * (place[half - 1].price_raw < key)
@@ -59,6 +56,79 @@ cdef inline uint32_t find(const Level* levels, uint32_t count, int64_t key) noex
     if count:
         place += place.price_raw < key
     return <uint32_t>(place - levels)
+
+
+cdef inline uint32_t guess(const Level* levels, uint32_t count, int64_t key, const Waypoint* ways) noexcept nogil:
+    """About where a key stands among *count* levels: between the two waypoints around it, as far as prices say."""
+    cdef int64_t near_key = levels[count - 1].price_raw
+    cdef uint32_t near = 1
+    cdef uint32_t i
+    cdef double share
+    for i in range(WAYPOINTS):
+        if ways[i].rank <= near:
+            continue                       # none was met, or the book has moved on
+        if ways[i].key < key:
+            share = (<double>near_key - <double>key) / (<double>near_key - <double>ways[i].key)
+            near += <uint32_t>(share * (ways[i].rank - near))
+            break
+        near_key = ways[i].key
+        near = ways[i].rank
+    return count - near if near < count else 0
+
+
+cdef inline uint32_t window(const Level* levels, uint32_t count, int64_t key, const Waypoint* ways) noexcept nogil:
+    """Where the eight levels begin, in as few cache lines, among which a key is likely to stand."""
+    cdef uint32_t at = guess(levels, count, key, ways)
+    at = at - 4 if at > 4 else 0
+    cdef uint32_t into_line = <uint32_t>((<uintptr_t>(levels + at) >> 4) & 3)
+    return at - into_line if at >= into_line else 0
+
+
+cdef inline uint32_t find(const Level* levels, uint32_t count, uint32_t end, int64_t key, Waypoint* ways) noexcept nogil:
+    """Place of the first of *end* levels of *count* whose key is >= key; *end* when there is none.
+
+    Most changes are among the best eight, or the eight behind the change before. Deeper ones are looked for where prices
+    put them, and from there on in steps that double: with hundreds of books in turn each level that is looked at on the
+    way is fetched from far, and the next step has to wait for it.
+    """
+    cdef uint32_t better, at, step, place
+    if end >= 8:
+        better = better_of_eight(levels + end - 8, key)
+        if better < 8:
+            return end - better
+        end -= 8
+    if end <= NEAR_LEVELS:
+        return halve(levels, 0, end, key)
+    at = window(levels, count, key, ways)
+    if at > end - 8:
+        at = end - 8
+    better = better_of_eight(levels + at, key)
+    step = 8
+    if better == 8:
+        # It is worse than these.
+        while at > step and levels[at - step].price_raw >= key:
+            at -= step
+            step += step
+        place = halve(levels, at - step if at > step else 0, at, key)
+    elif better:
+        place = at + 8 - better
+    else:
+        at += 8
+        while at + step < end and levels[at + step - 1].price_raw < key:
+            at += step
+            step += step
+        place = halve(levels, at, at + step if at + step < end else end, key)
+    note(ways, count - place, key)
+    return place
+
+
+cdef inline void note(Waypoint* ways, uint32_t rank, int64_t key) noexcept nogil:
+    """A key was met at a rank: each waypoint stands for ranks up to twice as far as the one before."""
+    cdef uint32_t i = 0
+    while i < WAYPOINTS - 1 and rank >> i >= 2 * FIRST_RANK:
+        i += 1
+    ways[i].key = key
+    ways[i].rank = rank
 
 
 cdef inline void move_levels(Level* to, const Level* rows, uint32_t count) noexcept nogil:

@@ -1,11 +1,11 @@
 cimport cython
 from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcpy, memmove, memset
 
 from engine.base.plants cimport planted
 from engine.base.units cimport PARSE_OVERFLOW, PARSE_OK, likely, rescale
-from engine.book.levelarray cimport MOVE_SLACK, Edit, find, move_levels, sort_levels, splice
+from engine.book.levelarray cimport FIRST_RANK, MOVE_SLACK, WAYPOINTS, Edit, find, move_levels, note, sort_levels, splice
 
 cdef enum:
     FIRST_CAPACITY = 64
@@ -101,7 +101,7 @@ cdef uint32_t apply_one(BookSide* side, int side_index, const Level* change, uin
     cdef Level* levels = side.levels + side.head
     cdef int64_t key = key_of(side_index, change.price_raw)
     cdef int64_t qty = change.qty_raw
-    cdef uint32_t at = find(levels, side.count, key)
+    cdef uint32_t at = find(levels, side.count, side.count, key, side.ways)
     cdef uint32_t rank = side.count - at        # levels at or better than this place
     cdef Level* place = levels + at
     if rank and place.price_raw == key:
@@ -154,7 +154,7 @@ cdef uint32_t apply_many(BookSide* side, int side_index, const Level* changes, u
     for i in range(count):
         key = key_of(side_index, changes[i].price_raw)
         qty = changes[i].qty_raw
-        at = find(levels, at, key)
+        at = find(levels, side.count, at, key, side.ways)
         exists = at < side.count and levels[at].price_raw == key
         if exists and qty:
             levels[at].qty_raw = qty
@@ -242,8 +242,19 @@ cdef class Ladder:
                 side.levels[count - 1 - i].price_raw = key_of(side_index, levels[i].price_raw)
                 side.levels[count - 1 - i].qty_raw = levels[i].qty_raw
             side.count = count
-            return 0
-        return self._load_unsorted(side_index, levels, count)
+        else:
+            self._load_unsorted(side_index, levels, count)
+        self._survey(side)
+        return 0
+
+    cdef void _survey(self, BookSide* side) noexcept nogil:
+        """Set the waypoints anew: each in the middle of the ranks that it stands for."""
+        cdef uint32_t i, rank
+        memset(side.ways, 0, sizeof(side.ways))
+        for i in range(WAYPOINTS):
+            rank = (FIRST_RANK + FIRST_RANK // 2) << i
+            if rank <= side.count:
+                note(side.ways, rank, side.levels[side.head + side.count - rank].price_raw)
 
     cdef int _load_unsorted(self, int side_index, const Level* levels, uint32_t count) except -1:
         """As load, for levels in any order."""
@@ -306,6 +317,8 @@ cdef class Ladder:
             if commit:
                 place.price_raw = price
                 place.qty_raw = qty
+        if commit:
+            self._survey(side)
         return PARSE_OK
 
     def levels(self, side: int, limit: int = 0) -> list[tuple[int, int]]:

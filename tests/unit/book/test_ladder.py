@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import accumulate
 from random import Random
 
 import pytest
@@ -154,6 +155,40 @@ def test_random_messages_leave_what_the_twin_has(depth: int, cut: int, seed: int
         else:
             pair.message(sides[BID], sides[ASK])
         pair.check()
+
+
+GAPS: dict[str, Callable[[Random], int]] = {
+    "even": lambda rng: 1,
+    "uneven": lambda rng: 1 + int(rng.expovariate(1 / 40)),
+    "in heaps": lambda rng: 1 if rng.random() < 0.99 else 500_000,
+    "wider and wider": lambda rng: 1 + int(1.01 ** rng.randrange(1500)),
+}
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("gaps", GAPS)
+def test_changes_anywhere_in_a_deep_book_leave_what_the_twin_has(gaps: str, seed: int) -> None:
+    """Where a level lies is guessed from where others were met last: nothing but time depends on the guess."""
+    rng, pair = Random(f"{gaps} {seed}"), Pair(depth=50)
+    offsets = list(accumulate(GAPS[gaps](rng) for _ in range(4000)))
+    known = {BID: [10**9 - by for by in offsets], ASK: [10**9 + by for by in offsets]}
+
+    def some(side: int, most: int, *, gone: float = 0.4) -> Raw:
+        prices = [rng.choice(known[side]) + rng.choice((0, 0, 0, 1, -1)) for _ in range(rng.randrange(most + 1))]
+        return [(price, 0 if rng.random() < gone else rng.randrange(1, 10**9)) for price in prices]
+
+    pair.replace(*([(price, 7) for price in known[side][::2]] for side in (BID, ASK)))
+    for number in range(600):
+        most = 1 if number % 2 else 24
+        bids, asks = some(BID, most), some(ASK, most)
+        if number % 150 == 149:
+            # The best thousand go at once, and later come back: all that was met is elsewhere now.
+            qty = number // 150 % 2 * 9
+            bids, asks = ([(price, qty) for price in known[side][:1000]] for side in (BID, ASK))
+        pair.message(bids, asks)
+        if number % 25 == 24:
+            pair.check()
 
 
 @pytest.mark.property
