@@ -2,6 +2,7 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 
+from engine.base.clock cimport monotonic_ns
 from engine.base.wakeup cimport Wakeup
 from engine.consumers.runner cimport Runner
 from engine.schema.event cimport Event, is_critical
@@ -14,6 +15,9 @@ cdef extern from "Python.h":
     int PyThreadState_SetAsyncExc(unsigned long thread_id, PyObject* error)
 
 cdef int64_t START_WITHIN_NS = 30 * 1_000_000_000
+cdef int64_t DRAIN_WITHIN_NS = 2 * 1_000_000_000
+cdef enum:
+    LAST_BATCH_MAX = 8             # while it stops: a slow callback's next batch is looked at soon
 
 
 class ConsumerInterrupted(BaseException):
@@ -38,6 +42,7 @@ cdef class ThreadRunner(Runner):
         self._rest = Wakeup()
         self._begun = Wakeup()
         self._in_step = in_step
+        self.drain_within_ns = DRAIN_WITHIN_NS
         self._errors = []
 
     def begin(self) -> None:
@@ -69,7 +74,13 @@ cdef class ThreadRunner(Runner):
         return self._thread is None or not self._thread.is_alive()
 
     def ask_to_stop(self) -> None:
-        """Have the thread deliver what is queued, call on_stop(ctx) and end; has_ended tells when it has."""
+        """Have the thread deliver what is queued, call on_stop(ctx) and end; has_ended tells when it has.
+
+        Of a consumer that is slower than that, market data is given back uncalled after *drain_within_ns*, two seconds; reports of
+        orders and answers to commands are still delivered (SHUT-01).
+        """
+        if not self._stopping:
+            self._drain_until_ns = monotonic_ns() + self.drain_within_ns
         self._stopping = True
         self._work.post()
 
@@ -150,18 +161,38 @@ cdef class ThreadRunner(Runner):
 
     cdef int _serve_all(self) except -1:
         """Empty the mailbox into the handler. Whatever a callback raises, SystemExit included, is its failure."""
-        cdef uint32_t count = <uint32_t>self.mailbox.take(self._batch, self._quantum)
+        cdef uint32_t count = self._take()
         while count:
             try:
                 if self._is_interrupted:
                     self.cancelled += count
                     self._pool.release_many(self._batch, count)
-                else:
+                    count = 0
+                elif self._stopping and monotonic_ns() > self._drain_until_ns:
+                    count = self._give_back_market(count)
+                if count:
                     self._serve_batch(count, 0)
             except BaseException as error:
                 forget_locals(error)
                 self.failures += 1
                 if self._on_error is not None:
                     self._on_error(self.consumer_id, error, "", "", self.worker)
-            count = <uint32_t>self.mailbox.take(self._batch, self._quantum)
+            count = self._take()
         return 0
+
+    cdef uint32_t _take(self) except? 0xFFFFFFFF:
+        return <uint32_t>self.mailbox.take(self._batch, min(self._quantum, <uint32_t>LAST_BATCH_MAX) if self._stopping
+                                           else self._quantum)
+
+    cdef uint32_t _give_back_market(self, uint32_t count) except? 0xFFFFFFFF:
+        """Let go of a batch but for what must not be lost; how many that is."""
+        cdef uint32_t i
+        cdef uint32_t kept = 0
+        for i in range(count):
+            if is_critical((<Event>self._batch[i]).s.type):
+                self._batch[kept] = self._batch[i]
+                kept += 1
+            else:
+                self.cancelled += 1
+                self._pool.release(self._batch[i])
+        return kept

@@ -142,6 +142,36 @@ def test_what_is_queued_at_the_stop_is_delivered_first(line: Line) -> None:
     assert blocked.count == 3
 
 
+def test_shut_01_a_consumer_that_is_too_slow_to_empty_its_mailbox_still_gets_what_must_not_be_lost(line: Line) -> None:
+    class Listing(Blocked):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kinds: list[str] = []
+
+        def on_event(self, event: Any, ctx: Any) -> None:
+            super().on_event(event, ctx)
+            self.kinds.append(type(event).__name__)
+
+    handler = Listing()
+    runner = threaded(line, handler, capacity=64)
+    offer(line, 1)
+    assert handler.entered.wait(WITHIN_S)
+    offer(line, *range(2, 31))
+    for _ in range(3):
+        lease = leased(line.pools, EventType.CONTROL_ACK)
+        lease.publish()
+        lease.offer_to(runner)
+    offer(line, *range(31, 41))
+    runner.drain_within_ns = 0
+    runner.ask_to_stop()
+    handler.go.set()
+    runner.stop()
+    assert handler.kinds == ["Trade", *["ControlAck"] * 3]
+    assert runner.state == "stopped"
+    statistics = runner.statistics()
+    assert (statistics["delivered"], statistics["cancelled"], statistics["queued"]) == (4, 39, 0)
+
+
 def test_shut_03_a_callback_that_does_not_return_is_left_behind_as_stalled(line: Line) -> None:
     blocked = Blocked()
     runner = threaded(line, blocked)
