@@ -15,10 +15,13 @@ class ThreadRunner(Runner):
         args, settings: as for :class:`~engine.consumers.runner.Runner`.
 
     Attributes:
+        batch_within_ns: how long a batch is to take at most, which reports of orders wait for; a slow callback gets fewer
+            events at a time, as many as its last batch shows.
         drain_within_ns: so long after it was asked to stop all that is queued is still delivered; then only what must not
             be lost.
     """
 
+    batch_within_ns: int
     drain_within_ns: int
 
     def __init__(self, *args: Any, in_step: bool = False, **settings: Any) -> None: ...

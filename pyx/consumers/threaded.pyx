@@ -16,8 +16,7 @@ cdef extern from "Python.h":
 
 cdef int64_t START_WITHIN_NS = 30 * 1_000_000_000
 cdef int64_t DRAIN_WITHIN_NS = 2 * 1_000_000_000
-cdef enum:
-    LAST_BATCH_MAX = 8             # while it stops: a slow callback's next batch is looked at soon
+cdef int64_t BATCH_WITHIN_NS = 10_000_000
 
 
 class ConsumerInterrupted(BaseException):
@@ -43,6 +42,8 @@ cdef class ThreadRunner(Runner):
         self._begun = Wakeup()
         self._in_step = in_step
         self.drain_within_ns = DRAIN_WITHIN_NS
+        self.batch_within_ns = BATCH_WITHIN_NS
+        self._most = self._quantum
         self._errors = []
 
     def begin(self) -> None:
@@ -171,7 +172,7 @@ cdef class ThreadRunner(Runner):
                 elif self._stopping and monotonic_ns() > self._drain_until_ns:
                     count = self._give_back_market(count)
                 if count:
-                    self._serve_batch(count, 0)
+                    self._serve_timed(count)
             except BaseException as error:
                 forget_locals(error)
                 self.failures += 1
@@ -181,8 +182,22 @@ cdef class ThreadRunner(Runner):
         return 0
 
     cdef uint32_t _take(self) except? 0xFFFFFFFF:
-        return <uint32_t>self.mailbox.take(self._batch, min(self._quantum, <uint32_t>LAST_BATCH_MAX) if self._stopping
-                                           else self._quantum)
+        return <uint32_t>self.mailbox.take(self._batch, self._quantum if self._in_step else self._most)
+
+    cdef int _serve_timed(self, uint32_t count) except -1:
+        """One batch. A report of an order leaves the mailbox first, but not before the batch in hand is done: so that one
+        of a slow callback is short, and grows again by doubling once it is not.
+        """
+        cdef int64_t took_ns = -self.busy_ns
+        try:
+            self._serve_batch(count, 0)
+        finally:
+            took_ns += self.busy_ns
+            if took_ns > self.batch_within_ns:
+                self._most = max(1, <uint32_t>(count * self.batch_within_ns // took_ns))
+            else:
+                self._most = min(self._quantum, 2 * self._most)
+        return 0
 
     cdef uint32_t _give_back_market(self, uint32_t count) except? 0xFFFFFFFF:
         """Let go of a batch but for what must not be lost; how many that is."""

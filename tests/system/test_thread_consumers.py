@@ -78,6 +78,7 @@ def test_a_consumer_that_sleeps_in_its_thread_delays_nobody_CON_04(tmp_path: Pat
     # Equal errors within a second are one line (CON-18).
     assert 1 <= err.count("consumer.error consumer_id=failing error=ValueError: no opinion") <= 5
     assert "asked: True, version" in err
-    # It sleeps past the wait at the end: what it holds is out, and told.
-    assert code == 3, err
-    assert "held by" in err
+    # Of its sixteen events it takes two or three in the two seconds after the stop; the others are given back (SHUT-01).
+    assert 10 <= consumers["asleep"]["skipped"] <= 15
+    assert code == 0, err
+    assert "held by" not in err

@@ -142,6 +142,30 @@ def test_what_is_queued_at_the_stop_is_delivered_first(line: Line) -> None:
     assert blocked.count == 3
 
 
+def test_con_02_a_slow_callback_gets_short_batches_for_reports_to_wait_for_and_longer_ones_once_it_is_not(line: Line) -> None:
+    class Listing(Blocked):
+        def __init__(self) -> None:
+            super().__init__()
+            self.batches: list[int] = []
+
+        def on_batch(self, events: list[Any], ctx: Any) -> None:
+            self.entered.set()
+            assert self.go.wait(WITHIN_S)
+            self.batches.append(len(events))
+            if len(self.batches) == 5:
+                runner.batch_within_ns = 10**12
+
+    handler = Listing()
+    runner = threaded(line, handler, capacity=64, quantum=16)
+    runner.batch_within_ns = 0                               # every callback is too slow for that
+    offer(line, 1)
+    assert handler.entered.wait(WITHIN_S)
+    offer(line, *range(2, 62))
+    handler.go.set()
+    runner.stop()
+    assert handler.batches == [1, 1, 1, 1, 1, 2, 4, 8, 16, 16, 10]
+
+
 def test_shut_01_a_consumer_that_is_too_slow_to_empty_its_mailbox_still_gets_what_must_not_be_lost(line: Line) -> None:
     class Listing(Blocked):
         def __init__(self) -> None:
