@@ -5,6 +5,7 @@ Fixtures that watch the pools live in tests/fixtures_pools.py.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import ipaddress
 import os
@@ -40,6 +41,10 @@ settings.register_profile("engine", deadline=None, derandomize=True, database=No
 # Which lines run is told by few examples, and a traced line takes a hundred times as long.
 settings.register_profile("traced", settings.get_profile("engine"), max_examples=10)
 settings.load_profile("traced" if os.environ.get("ENGINE_COVERAGE_ROOT") else "engine")
+if traced := os.environ.get("ENGINE_COVERAGE_ROOT"):
+    # The tracer looks for a module's source from where its first line runs, once: not from the folder of a test.
+    for built in sorted(Path(traced, "engine").rglob("*.so")):
+        importlib.import_module(".".join(built.relative_to(traced).with_suffix("").parts).partition(".cpython")[0])
 
 
 # --- the wheel is what is tested ----------------------------------------------------------------------------
