@@ -23,7 +23,8 @@ WireIdOf: TypeAlias = Callable[[int], str]
 BUSY_TIMEOUT_S = 2.0
 """For whoever else has the file open (an operator's reader); then the write has failed and is tried again."""
 WAL_LIMIT_BYTES = 16 * 1024 * 1024
-FREE_PAGES_A_TURN = 1024
+FREE_PAGES_A_TURN = 256
+"""More than the rows of one purge fill; moving them takes some 3 ms, for which a submit may have to wait."""
 ORDERS_KEPT = 16384
 """Whose numbers need not be looked up; more than there are writes in one commit."""
 EXACT = Context(prec=200)
@@ -81,6 +82,7 @@ class JournalStore:
         self.connection = connection
         self.looks_up = False
         self._execute = connection.execute
+        self._script = connection.executescript
         self._batch = Batch(connection)
         self._orders: dict[str, _Order] = {}
         """By wire id: those that were asked for last, as they are with what is not written yet."""
@@ -239,7 +241,8 @@ class JournalStore:
 
     def free(self) -> None:
         """Give the file's unused pages back, a bounded number of them."""
-        self._execute(f"PRAGMA incremental_vacuum({FREE_PAGES_A_TURN})").fetchall()
+        # As a script: each step frees one page and yields a row without columns, at which a cursor stops.
+        self._script(f"PRAGMA incremental_vacuum({FREE_PAGES_A_TURN})")
 
     def _fold(self, order_nos: list[int]) -> None:
         marks = ", ".join("?" * len(order_nos))

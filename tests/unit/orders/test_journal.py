@@ -434,6 +434,7 @@ def test_jrn_13_the_file_stays_bounded(tmp_path: Path) -> None:
                 await journal.settled()
                 while journal.statistics().purged < wanted:
                     await journal.settled()
+                assert rows(tmp_path, "PRAGMA freelist_count") == [(0,)]
                 sizes.append(rows(tmp_path, "PRAGMA page_count")[0][0])  # type: ignore[arg-type]
         async with opened(tmp_path, clock, retention_days=2) as (_, found):
             assert found.positions[0].net_qty == Decimal(10 * 150).scaleb(-2)
