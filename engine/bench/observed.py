@@ -185,7 +185,7 @@ class Observed:
         tap = self.tap
         if tap is None:
             return 0
-        return tap.offered - tap.ignored - tap.delivered - tap.queued - tap.coalesced - tap.dropped
+        return tap.offered + tap.tallies - tap.ignored - tap.delivered - tap.queued - tap.coalesced - tap.dropped
 
     def prove(self, *, is_stuck: bool = False) -> None:
         """Check what the runs came to.

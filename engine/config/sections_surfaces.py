@@ -58,7 +58,7 @@ class BusConfig(Section):
     ring_capacity_entries: int = Field(65536, ge=1024)
     queue_max_entries: Annotated[int, at_least("ring_capacity_entries")] = 262144
     publish_batch: int = Field(256, ge=64, le=512, description="larger = throughput, smaller = latency")
-    coalesce_span_ms: int = Field(100, ge=0, le=1000)
+    coalesce_span_ms: int = Field(100, ge=0, le=1000, description="book updates further apart are counted apart")
     snapshot_levels: int = Field(100, ge=50)
     snapshot_interval_ms: int = Field(1000, ge=100, le=60000)
     snapshot_every_deltas: int = Field(1000, ge=1)

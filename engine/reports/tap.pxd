@@ -14,7 +14,8 @@ cdef struct Place:
     # What of an instrument is not queued. While it is behind, one snapshot will stand for its book.
     uint64_t coalesced
     uint64_t dropped
-    uint64_t folded
+    uint64_t folded            # updates since the last that was told of
+    int64_t span_from_ns       # time of the first of them
     int64_t ts_venue_ns
     int64_t ts_recv_ns
     bint is_behind
@@ -33,6 +34,8 @@ cdef class ReportTap(RecordSource):
     cdef Records _taken                # what the taker walks; no offer touches it
     cdef uint32_t _capacity
     cdef uint32_t _books_up_to         # entries from which book updates are folded
+    cdef uint32_t _tallies_up_to       # entries from which the rest of the room is for trades alone
+    cdef int64_t _span_ns
     cdef uint32_t _wake_at
     cdef size_t _bytes_max
     cdef uint32_t _quick_entries       # up to so many, and
@@ -46,6 +49,7 @@ cdef class ReportTap(RecordSource):
     cdef readonly uint64_t ignored     # events that make no entry
     cdef readonly uint64_t delivered   # entries handed to the taker, snapshots made here left aside
     cdef readonly uint64_t coalesced   # book updates and tickers that a later entry stands for
+    cdef readonly uint64_t tallies     # entries made here, in excess of what was offered: how many updates a span had
     cdef readonly uint64_t dropped     # trades lost
 
     cdef int _offer_with_care(self, PyObject* event) except -1
@@ -54,7 +58,8 @@ cdef class ReportTap(RecordSource):
     cdef int _take(self, const Record* record) except -1
     cdef int _shed(self, const Record* record) except -1
     cdef int _fold(self, Place* place, const Record* record) except -1
-    cdef void _add(self, Place* place, uint32_t folded, int64_t ts_venue_ns, int64_t ts_recv_ns) noexcept
+    cdef void _add(self, Place* place, const Record* record) noexcept
+    cdef void _tally(self, Place* place, const Record* latest) noexcept
     cdef int _begin(self, Place* place) except -1
     cdef Place* _place(self, uint32_t instrument_id) except NULL
     cdef int _mend(self, uint32_t instrument_id) except -1

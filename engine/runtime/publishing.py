@@ -45,7 +45,7 @@ class Publishing:
                 hint=f"set {bus.url_env}, as redis://127.0.0.1:6379/0",
             )
         self._engine = engine
-        self.tap = ReportTap(engine.recycler, engine.shelf, engine.timer, bus.queue_max_entries)
+        self.tap = ReportTap(engine.recycler, engine.shelf, engine.timer, bus.queue_max_entries, bus.coalesce_span_ms)
         outgoing = Outgoing(
             self.tap, bus.publish_batch, bus.snapshot_levels, bus.snapshot_interval_ms, bus.snapshot_every_deltas
         )

@@ -92,7 +92,10 @@ class Reporter:
         self.reader = ReportReader(
             self.cache, self._settings, engine.clock, pairs, config.mcp.venue_priority or names
         )
-        self.tap = ReportTap(engine.recycler, engine.shelf, engine.timer, config.bus.ring_capacity_entries)
+        bus = config.bus
+        self.tap = ReportTap(
+            engine.recycler, engine.shelf, engine.timer, bus.ring_capacity_entries, bus.coalesce_span_ms
+        )
         streams = (stream_index(place, int(kind)) for place in self.venues for kind in EVENT_TYPES)
         self._index = engine.bus.add(self.tap)
         engine.reporting.names[self._index] = OBSERVER

@@ -1,6 +1,6 @@
 cimport cython
 from cpython.object cimport PyObject
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
@@ -8,10 +8,11 @@ from engine.base.plants cimport planted
 from engine.base.units cimport likely, unlikely
 from engine.base.wakeup cimport Wakeup
 from engine.observability.stages cimport StageTimer
-from engine.schema.event cimport BOOK_UPDATE, SLOT_PUBLISHED, Event, EventHeader
-from engine.schema.market cimport REASON_DIRTY, REASON_REQUESTED, UPDATE_INVALID, BookEvent
+from engine.schema.event cimport SLOT_PUBLISHED, Event
+from engine.schema.market cimport REASON_DIRTY, REASON_REQUESTED, BookEvent
 from engine.schema.ports cimport ACCEPTED, BookSource, EventPool
-from engine.schema.record cimport RECORD_BREAK, RECORD_DELTAS, RECORD_TICKER, RECORD_TRADE, Record, Records, body_size, records_put, view_of
+from engine.schema.record cimport (RECORD_BREAK, RECORD_DELTAS, RECORD_DEPTH, RECORD_TICKER, RECORD_TRADE, Record, Records,
+                                   body_size, event_time, records_put, view_of)
 
 cdef enum:
     BYTES_AN_ENTRY = 160           # a delta of three levels; snapshots are more, and rare
@@ -21,6 +22,7 @@ cdef enum:
     FEW_LEVELS = 4                 # as most updates have at most
     FEW_BYTES = FEW_LEVELS * 16
     QUICK_BODY = 1024              # bytes of a body that are copied without a look at the room
+    NS_PER_MS = 1_000_000
 
 
 @cython.final
@@ -36,15 +38,19 @@ cdef class ReportTap(RecordSource):
         books: the assembled books.
         timer: of the stages; an event that nobody else gets is followed no further.
         capacity: most entries.
+        span_ms: updates of a book that are folded and lie further apart are counted apart, while there is room to tell it.
     """
 
-    def __init__(self, EventPool pool not None, BookSource books not None, StageTimer timer not None, capacity: int):
+    def __init__(self, EventPool pool not None, BookSource books not None, StageTimer timer not None, capacity: int,
+                 span_ms: int):
         self._pool = pool
         self._books = books
         self._timer = timer
         self.wakeup = Wakeup()
         self._capacity = capacity
         self._books_up_to = capacity * 3 // 4
+        self._tallies_up_to = capacity * 7 // 8
+        self._span_ns = span_ms * NS_PER_MS
         self._wake_at = capacity // 2
         self._bytes_max = max(<size_t>capacity * BYTES_AN_ENTRY, <size_t>BYTES_LEAST)
         self._look()
@@ -90,21 +96,20 @@ cdef class ReportTap(RecordSource):
 
     cdef int _offer_with_care(self, PyObject* event) except -1:
         cdef Record record
-        cdef Place* place
-        cdef EventHeader* h = &(<Event>event).h
-        if (<Event>event).s.type == BOOK_UPDATE and h.instrument_id < self._place_count:
-            place = &self._places[h.instrument_id]
-            if place.is_behind and (<BookEvent>event).b.update_type != UPDATE_INVALID:
-                self._add(place, h.folded_count, h.ts_venue_ns, h.ts_recv_ns)
-                return self._give_back(event)
-        try:
-            if view_of(<Event>event, &record):
+        if not view_of(<Event>event, &record):
+            self.ignored += 1
+        elif (record.kind == RECORD_DELTAS or record.kind == RECORD_DEPTH) and record.instrument_id < self._place_count \
+                and self._places[record.instrument_id].is_behind:
+            self._add(&self._places[record.instrument_id], &record)
+            return self._give_back(event)
+        else:
+            try:
                 self._take(&record)
-            else:
-                self.ignored += 1
-        finally:
-            self._give_back(event)
-            self._look()
+            except BaseException:
+                self._give_back(event)
+                raise
+        self._give_back(event)
+        self._look()
         return ACCEPTED
 
     cdef int _look(self) noexcept:
@@ -155,17 +160,43 @@ cdef class ReportTap(RecordSource):
         """A snapshot will stand for the book as it is when the taker comes."""
         self._begin(place)
         place.is_broken |= record.kind == RECORD_BREAK
-        self._add(place, record.folded, record.ts_venue_ns, record.ts_recv_ns)
+        self._add(place, record)
         return 0
 
-    cdef void _add(self, Place* place, uint32_t folded, int64_t ts_venue_ns, int64_t ts_recv_ns) noexcept:
-        """One more that the snapshot will stand for."""
+    cdef void _add(self, Place* place, const Record* record) noexcept:
+        """One more that the snapshot will stand for; what lies further back than a span is told before it."""
+        cdef int64_t ts_ns = event_time(record)
+        if place.folded == 0:
+            place.span_from_ns = ts_ns
+        elif unlikely(ts_ns - place.span_from_ns > self._span_ns):
+            if self.queued < self._tallies_up_to:
+                self._tally(place, record)
+            place.span_from_ns = ts_ns
         self.coalesced += 1
         place.coalesced += 1
         if not planted(b"tap.forget_number"):
-            place.folded += folded
-        place.ts_venue_ns = max(place.ts_venue_ns, ts_venue_ns)
-        place.ts_recv_ns = max(place.ts_recv_ns, ts_recv_ns)
+            place.folded += record.folded
+        place.ts_venue_ns = max(place.ts_venue_ns, record.ts_venue_ns)
+        place.ts_recv_ns = max(place.ts_recv_ns, record.ts_recv_ns)
+
+    cdef void _tally(self, Place* place, const Record* latest) noexcept:
+        """How many updates a span had, at the time of its last one, so that rates count them where they were (BUS-13).
+
+        An entry without levels: those come with the snapshot.
+        """
+        cdef Record record
+        memset(&record, 0, sizeof(record))
+        record.kind = RECORD_DELTAS
+        record.instrument_id = latest.instrument_id
+        record.price_scale = latest.price_scale
+        record.qty_scale = latest.qty_scale
+        record.folded = <uint32_t>place.folded
+        record.ts_venue_ns = place.ts_venue_ns
+        record.ts_recv_ns = place.ts_recv_ns
+        if self._queued.used + sizeof(Record) <= self._bytes_max and records_put(&self._queued, &record):
+            self.queued += 1
+            self.tallies += 1
+            place.folded = 0
 
     cdef int _begin(self, Place* place) except -1:
         """From here on a snapshot is to stand for this one's book, if none is already."""

@@ -186,6 +186,8 @@ ELSEWHERE = {
     "reports.settle_ms": f"{_REPORTER}ticks_are_taken_by_the_clock_until_it_is_stopped",
     "cache.ttl_s": f"{_REPORTER}a_report_lives_as_long_as_is_set",
     "bus.ring_capacity_entries": "tests/unit/runtime/test_reporttap.py::test_bus_18_a_full_tap_loses_trades_and_the_book_comes_back",
+    "bus.coalesce_span_ms":
+        "tests/unit/runtime/test_reporttap.py::test_bus_13_updates_that_are_folded_count_where_they_were_within_a_span",
     "bus.backend": f"{_STREAMS}a_live_engine_writes_to_the_streams_of_a_configuration_that_has_them",
     "bus.url_env": f"{_STREAMS}a_bus_without_its_address_or_its_package_is_refused_in_one_line",
     "bus.stream_key": f"{_STREAMS}bus_03_one_stream_a_venue_or_one_a_shard",

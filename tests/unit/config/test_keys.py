@@ -184,6 +184,7 @@ READ_NOW = {
     "reports.symbols",
     "reports.settle_ms",
     "bus.ring_capacity_entries",
+    "bus.coalesce_span_ms",
     "cache.backend",
     "bus.backend",
     "bus.url_env",

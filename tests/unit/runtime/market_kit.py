@@ -80,7 +80,7 @@ class Market:
         self.twins[symbol].change(number, bids, asks)
         if is_sent:
             venue = symbol.replace("-", "")
-            data = {"e": "depthUpdate", "E": START_NS // 10**6, "s": venue, "U": number, "u": number, "b": bids, "a": asks}
+            data = {"e": "depthUpdate", "E": self.clock.now() // 10**6, "s": venue, "U": number, "u": number, "b": bids, "a": asks}
             self._frame(f"{venue.lower()}@depth@100ms", data)
 
     def trade(self, symbol: str) -> None:

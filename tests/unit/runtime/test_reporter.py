@@ -270,6 +270,6 @@ def test_slo_33_a_change_of_status_or_book_is_a_line_of_debug_and_of_nothing_abo
         for kind in {line["event_type"] for line in lines}
     }  # fmt: skip
     assert mine == {"ingestion_status_transition": told, "book_state_transition": books}
-    assert [after for _, after, _ in told] == ["ok", "degraded", "down"]
+    assert [after for _, after, _ in told] == ["ok", "degraded", "down", "ok"]
     assert [after for _, after, _ in books] == ["normal"]
     assert {record.levelno for record in caplog.records} == {logging.DEBUG}

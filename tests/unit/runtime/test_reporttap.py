@@ -52,7 +52,7 @@ def shows_the_book(market: Market, reporter: Reporter, symbol: str = SYMBOLS[0])
 
 def balances(reporter: Reporter) -> bool:
     tap = reporter.tap
-    return tap.offered == tap.ignored + tap.delivered + tap.coalesced + tap.dropped + tap.queued
+    return tap.offered + tap.tallies == tap.ignored + tap.delivered + tap.coalesced + tap.dropped + tap.queued
 
 
 def value(found: dict[str, list[Sample]], name: str, **labels: str) -> float:
@@ -82,6 +82,35 @@ def test_chk_47_books_are_folded_and_every_trade_is_there(seed: int) -> None:
         assert report(reporter)["flow"]["book_updates_per_sec"] * 10 == updates
         assert shows_the_book(market, reporter)
         assert balances(reporter)
+
+
+@pytest.mark.parametrize("span_ms", [0, 100, 400, 1000])
+def test_bus_13_updates_that_are_folded_count_where_they_were_within_a_span(span_ms: int) -> None:
+    with watched(1, f"bus.coalesce_span_ms={span_ms}") as (market, reporter):
+        while not reporter.tap.coalesced:
+            market.trade(SYMBOLS[0])
+            if reporter.tap.queued >= CAPACITY * 3 // 4:
+                market.diff(SYMBOLS[1])
+        spans: list[list[int]] = []                 # when the first of it was, when the last, how many
+        for _ in range(20):
+            market.clock.advance(400 * MS)
+            market.diff(SYMBOLS[0])
+            now_ms = market.clock.now() // MS
+            if spans and now_ms - spans[-1][0] <= span_ms:
+                spans[-1][1:] = [now_ms, spans[-1][2] + 1]
+            else:
+                spans.append([now_ms, now_ms, 1])
+        counts = []
+        for _ in range(60):
+            tick(market, reporter)
+            ticked_ms = market.clock.now() // MS // 250 * 250
+            wanted = sum(count for _, last_ms, count in spans if last_ms > ticked_ms - 10_000)
+            assert report(reporter)["flow"]["book_updates_per_sec"] * 10 == wanted
+            counts.append(wanted)
+        assert (counts[0], counts[-1], len(set(counts))) == (20, 0, len(spans) + 1)
+        assert shows_the_book(market, reporter)
+        assert balances(reporter)
+        assert reporter.tap.tallies == len(spans) - 1
 
 
 def test_bus_18_a_full_tap_loses_trades_and_the_book_comes_back() -> None:
