@@ -89,7 +89,7 @@ MODES = {
             "checks",
             # Python's own flags define NDEBUG and -fwrapv; without them a signed overflow traps.
             c_flags=(
-                "-O2",
+                "-O1",
                 "-g1",
                 "-UNDEBUG",
                 "-fno-wrapv",
@@ -119,7 +119,7 @@ MODES = {
             "asan",
             c_flags=(
                 "-O1",
-                "-g",
+                "-g1",                     # lines for the reports: more takes a third of the build
                 "-UNDEBUG",
                 "-fno-omit-frame-pointer",
                 "-fno-wrapv",
@@ -127,7 +127,7 @@ MODES = {
                 "-fno-sanitize-recover=undefined",
             ),
             link_flags=(SANITIZERS,),
-            generated="build/cython-asan",
+            generated="build/cython",      # the release's, whose directives it has
             macros={"ENGINE_CHECKS": "0"},
         ),
     )
@@ -322,7 +322,7 @@ class BuildExtensions(build_ext):
     def _generate(self, mode: Mode) -> None:
         from Cython.Build import cythonize
 
-        stamp = ROOT / mode.build_base / "tool-versions"
+        stamp = ROOT / (mode.generated or mode.build_base) / "tool-versions"
         new_tools = changed(stamp, tool_versions())
         drop_stale(mode)
         generated = cythonize(
