@@ -66,18 +66,21 @@ class Answer(Generic[Found]):
     """What one thread will tell another, once."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
+        # Held until it is told: a lock alone, as each command has one of these and nearly none is waited for.
+        self._untold = threading.Lock()
+        self._untold.acquire()
         self._value: Found | None = None
 
     def give(self, value: Found) -> None:
-        """Tell it; only the first one counts."""
-        if not self._told.is_set():
+        """Tell it, by one thread; only the first one counts, and None is nothing told."""
+        if self._value is None and value is not None:
             self._value = value
-            self._told.set()
+            self._untold.release()
 
     def get(self, timeout_s: float) -> Found | None:
         """Wait for it; None after *timeout_s*."""
-        self._told.wait(timeout_s)
+        if self._untold.acquire(timeout=min(max(timeout_s, 0), threading.TIMEOUT_MAX)):
+            self._untold.release()
         return self._value
 
 

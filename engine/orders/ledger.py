@@ -19,7 +19,8 @@ from engine.orders.idempotency import TakenIds
 from engine.orders.lifecycle import Track, Transition, added, apply
 from engine.orders.ports import JournalPort, RiskPort, RoomPort
 from engine.orders.records import FillRecord, RecoveredOrder, ReportRecord
-from engine.orders.telling import FEES_MAX, Teller
+from engine.orders.reportfields import FEES_MAX
+from engine.orders.telling import Teller
 from engine.orders.tracker import Tracker
 from engine.orders.wireid import canonical
 from engine.schema.codec import from_json

@@ -19,6 +19,7 @@ from enum import IntEnum
 
 import msgspec
 
+from engine.base.decimals import exact_raw
 from engine.schema.order import (
     WIDE_CONTEXT,
     Anomaly,
@@ -301,7 +302,8 @@ def added(fees: tuple[Fee, ...], more: tuple[Fee, ...]) -> tuple[Fee, ...]:
 
 def raw_of(value: Decimal, scale: int, rounding: str = ROUND_DOWN) -> int:
     """A venue's decimal at an order's own scale; digits beyond it are cut off."""
-    return int(WIDE_CONTEXT.scaleb(value, scale).to_integral_value(rounding))
+    raw = exact_raw(value, scale)
+    return int(WIDE_CONTEXT.scaleb(value, scale).to_integral_value(rounding)) if raw is None else raw
 
 
 def price_raw_of(value: Decimal | None, scale: int) -> int | None:

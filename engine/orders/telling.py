@@ -5,32 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from engine.base.errors import InternalError
 from engine.base.ids import instrument_id
-from engine.orders.lifecycle import Transition, price_raw_of
+from engine.orders.lifecycle import Transition
+from engine.orders.reportfields import put_report
 from engine.pools.lease import Lease
 from engine.pools.recycler import Recycler
 from engine.schema.codec import to_json
 from engine.schema.enums import EventFlag, EventType
 from engine.schema.event import Event
 from engine.schema.execution import ExecReport
-from engine.schema.order import (
-    Breach,
-    Reason,
-    ReportKind,
-    ReportSource,
-    RiskControlKind,
-    RiskScope,
-    RiskStatus,
-    VenueReport,
-)
+from engine.schema.order import Breach, RiskControlKind, RiskScope, RiskStatus, VenueReport
 
-FEES_MAX = 16
-"""Of one report, each in another asset: more than any venue takes for one fill."""
-_RECONCILED, _NO_FLAGS = frozenset({EventFlag.RECONCILED}), frozenset[EventFlag]()
-_NO_REASON = Reason(code="exchange_error", text="the venue gave no reason")
 _COPIED = tuple(name for name in ExecReport().as_dict() if name not in (
     "type", "kind", "schema_version", "event_id", "merge_id", "venue_meta", "remaining_qty_raw", "is_open", "flags",
     "provider", "symbol", "seq_provider", "seq_first", "epoch", "ts_emit_ns", "routing_version",
@@ -74,16 +61,18 @@ class Teller:
             goes: called with it when the report goes.
         """
         asked = done.order.request
-        lease = self._lease(EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol))
+        instrument = instrument_id(asked.provider, asked.symbol)
+        lease = self._slot(EventType.EXEC_REPORT)
+        stream = (EventType.EXEC_REPORT, instrument)
+        self._numbers[stream] += 1
         try:
-            lease.fill_all(self._fields(done, told))
-            lease.fill("ts_emit_ns", self._now_ns())
+            put_report(lease, self._numbers[stream], instrument, done, told, self._now_ns())
             body = to_json(lease.event())
             report_no = keep(body)
         except BaseException:
             lease.publish()
             lease.release()
-            self._numbers[EventType.EXEC_REPORT, instrument_id(asked.provider, asked.symbol)] -= 1
+            self._numbers[stream] -= 1
             raise
         lease.publish()
         self._hold(report_no, partial(self._goes, lease, asked.consumer_id, report_no, body, goes))
@@ -94,43 +83,6 @@ class Teller:
         goes(body)
         self.on_told(consumer_id, report_no, body)
         self._offer(lease)
-
-    @staticmethod
-    def _fields(done: Transition, told: VenueReport) -> dict[str, Any]:
-        order, asked = done.order, done.order.request
-        fields = {
-            "ts_venue_ns": told.ts_venue_ns or 0,
-            "ts_recv_ns": told.ts_recv_ns,
-            "folded_count": 0 if told.source is ReportSource.ENGINE else 1,
-            "flags": _RECONCILED if told.source is ReportSource.RECONCILE else _NO_FLAGS,
-            "price_scale": asked.price_scale,
-            "qty_scale": asked.qty_scale,
-            "decision_id": asked.decision_id or None,
-            "client_order_id": asked.client_order_id,
-            "consumer_id": asked.consumer_id,
-            "wire_order_id": order.wire_order_id,
-            "venue_order_id": order.venue_order_id,
-            "exec_id": told.exec_id if done.last_qty_raw else None,
-            "report": done.report,
-            "order_state": order.state,
-            "order_report_seq": order.order_report_seq,
-            "side": asked.side,
-            "order_type": asked.order_type,
-            "tif": asked.tif,
-            "price_raw": asked.price_raw,
-            "qty_raw": order.qty_raw,
-            "filled_qty_raw": order.filled_qty_raw,
-            "last_qty_raw": done.last_qty_raw,
-            "last_price_raw": price_raw_of(done.last_price, asked.price_scale),
-            "cum_notional": order.cum_notional,
-            "avg_fill_price": order.avg_fill_price,
-            "liquidity": told.liquidity,
-            "fees": done.fees[:FEES_MAX],
-            "reason": told.reason or (_NO_REASON if done.report is ReportKind.REJECTED else None),
-            "anomaly": done.anomaly,
-            "source": told.source,
-        }
-        return fields | {"trace_id": asked.trace_id} if asked.trace_id else fields
 
     def again(self, event: Event) -> None:
         """Tell a report again that nobody confirmed before a restart, as it was, marked *reconciled*."""
@@ -169,13 +121,17 @@ class Teller:
         self._go(lease)
 
     def _lease(self, event_type: EventType, instrument: int) -> Lease:
-        lease = self._recycler.acquire_lease(event_type)
-        if lease is None:
-            raise InternalError(f"no slot for a {event_type.class_name}", op="order.tell")
+        lease = self._slot(event_type)
         stream = (event_type, instrument)
         self._numbers[stream] += 1
         number = self._numbers[stream]
         lease.fill_all({"instrument_id": instrument, "seq_provider": number, "seq_first": number, "epoch": 1})
+        return lease
+
+    def _slot(self, event_type: EventType) -> Lease:
+        lease = self._recycler.acquire_lease(event_type)
+        if lease is None:
+            raise InternalError(f"no slot for a {event_type.class_name}", op="order.tell")
         return lease
 
     def _go(self, lease: Lease) -> None:

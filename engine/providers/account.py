@@ -173,7 +173,10 @@ class Account:
 
     def open_link(self) -> Link | None:
         """The connection that logged in last."""
-        return next((one for one in reversed(self._links) if one.is_open.is_set()), None)
+        for one in reversed(self._links):
+            if one.is_open.is_set():
+                return one
+        return None
 
     def is_heard(self, link: Link) -> bool:
         """Whether the account's stream is taken from *link*: from the last one that logged in."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
 
 from engine.base.decimals import to_raw
 from engine.providers.userstream import Holding
 from engine.schema.enums import BalanceCause
 
 
-@dataclass(frozen=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True, gc=False):
     """One asset of an account; raws at *scale*, see :class:`~engine.schema.account.BalanceUpdate`."""
 
     account: str
@@ -29,6 +30,14 @@ class Balance:
     ts_recv_ns: int
 
 
+class _Known(NamedTuple):
+    """What was told of an asset; the raw at *scale*."""
+
+    holding: Holding
+    total_raw: int
+    scale: int
+
+
 class BalanceSheet:
     """The balances of one account. An asset's scale only ever grows.
 
@@ -38,8 +47,7 @@ class BalanceSheet:
 
     def __init__(self, account: str) -> None:
         self._account = account
-        self._held: dict[str, Holding] = {}
-        self._scales: dict[str, int] = {}
+        self._known: dict[str, _Known] = {}
         self._epoch = 0
         self._number = 0
         self._told: set[str] = set()
@@ -64,7 +72,8 @@ class BalanceSheet:
             ScaleOverflowError: an amount does not fit 64 bits.
         """
         for told in holdings:
-            before = self._held.get(told.asset)
+            known = self._known.get(told.asset)
+            before = None if known is None else known.holding
             total, held = _complete(told, before)
             if total is None:
                 continue
@@ -73,15 +82,15 @@ class BalanceSheet:
                 continue
             if before is None and not total and not held:
                 continue
-            self._held[holding.asset] = holding
+            total_text, held_text = f"{total:f}", f"{held:f}"
+            scale = max(0 if known is None else known.scale, _decimals(total_text), _decimals(held_text))
+            total_raw, held_raw = to_raw(total_text, scale), to_raw(held_text, scale)
+            delta_raw = None
+            if known is not None and cause is not BalanceCause.SNAPSHOT:
+                delta_raw = total_raw - known.total_raw * 10 ** (scale - known.scale)
+            self._known[holding.asset] = _Known(holding, total_raw, scale)
             self._told.add(holding.asset)
             self._number += 1
-            scale = max(self._scales.get(holding.asset, 0), _decimals(total), _decimals(held))
-            self._scales[holding.asset] = scale
-            total_raw, held_raw = _raw(total, scale), _raw(held, scale)
-            delta_raw = None
-            if before is not None and before.total is not None and cause is not BalanceCause.SNAPSHOT:
-                delta_raw = total_raw - _raw(before.total, scale)
             yield Balance(self._account, told.asset, scale, total_raw, total_raw - held_raw, held_raw, delta_raw,
                           cause, self._epoch, self._number, ts_venue_ns, ts_recv_ns)  # fmt: skip
 
@@ -97,10 +106,5 @@ def _complete(told: Holding, before: Holding | None) -> tuple[Decimal | None, De
     return total, held
 
 
-def _decimals(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
-def _raw(value: Decimal, scale: int) -> int:
-    return to_raw(f"{value:f}", scale)
+def _decimals(text: str) -> int:
+    return len(text.partition(".")[2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar, Protocol
 
@@ -19,8 +18,7 @@ CHECK_HINT = "engine-run check --online asks the venue about the key alone"
 _OP = "account.open"
 
 
-@dataclass(frozen=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """What an account has of one asset, as plain decimals. What a message does not tell is None, and stays what it was.
 
     Attributes:

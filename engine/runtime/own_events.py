@@ -55,6 +55,8 @@ class OwnEvents:
         self._timer = timer
         self._post = post
         self._before_added = before_added
+        self._is_posted = False
+        """A delivery of what was made is on its way."""
 
     def acknowledge(self, ack: Ack) -> None:
         """Hand an acknowledgement to the consumer that gave the command."""
@@ -106,6 +108,11 @@ class OwnEvents:
         """Let an event go that no read brings: nobody may read for long, so it is delivered by itself."""
         self._timer.begin_made()
         lease.offer_to(self._first)
-        post = self._post()
+        post = None if self._is_posted else self._post()
         if post is not None:
-            post(self._first.deliver)
+            self._is_posted = True
+            post(self._deliver_made)
+
+    def _deliver_made(self) -> None:
+        self._is_posted = False
+        self._first.deliver()

@@ -24,6 +24,7 @@ from engine.schema.enums import (
     UpdateType,
     wire_name,
 )
+from engine.schema.execution import ExecReport
 from engine.schema.instrument import Instrument, OrderType, TimeInForce
 from engine.schema.merged import MergedEvent
 from engine.schema.order import (
@@ -39,6 +40,7 @@ from engine.schema.order import (
     RiskScope,
     RiskStatus,
 )
+from engine.schema.reporttext import report_text
 
 _OP = "event.decode"
 INSTANTS = frozenset({
@@ -86,6 +88,8 @@ def json_name(field: str) -> str:
 
 def to_json(event: Event) -> bytes:
     """One event as a JSON object, every field present."""
+    if type(event) is ExecReport and (text := report_text(event)) is not None:
+        return text
     return msgspec.json.encode(to_object(event))
 
 

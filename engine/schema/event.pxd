@@ -103,6 +103,7 @@ cdef class Event:
     cdef int guard(self) except -1
     cdef object own_fields(self)
     cdef int fill_own(self, str name, object value) except -1
+    cdef int _fill_base(self, int number, object value) except -1
     cdef int copy_own(self, Event source) except -1
     cdef int take_ident(self, str ident) except -1
 

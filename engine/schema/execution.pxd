@@ -70,3 +70,8 @@ cdef struct ReportData:
 @cython.final
 cdef class ExecReport(Event):
     cdef ReportData r
+
+
+# An exact decimal, with its decimals as they are written; None = there is none.
+cdef int put_wide(Wide* place, object value) except -1
+cdef int put_fees(ReportData* r, object fees) except -1

@@ -5,6 +5,9 @@ from engine.base.plants cimport ENGINE_CHECKS
 from engine.base.units cimport (PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, SCALE_MAX, format_decimal, parse_decimal,
                                 parse_decimal_slow)
 
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* length) except NULL
+
 from decimal import Decimal
 from operator import index
 
@@ -49,6 +52,26 @@ def to_raw(str text not None, int scale) -> int:
             raise ValidationError(f"{text} needs {needed} decimals, the scale has {scale}", op="decimals.to_raw",
                                   hint=f"use scale {needed}")
     raise ScaleOverflowError(f"{text} does not fit 64 bits at scale {scale}", op="decimals.to_raw")
+
+
+def exact_raw(value not None, int scale):
+    """A Decimal times 10^scale, where that is a whole number of 64 bits and takes no exponent to write; else None.
+
+    Raises:
+        ValidationError: *scale* is outside 0..18.
+    """
+    cdef char[FLOOR + TEXT_MAX] place
+    cdef const char* first = place + FLOOR
+    cdef Py_ssize_t length = 0
+    cdef object text = str(value)
+    cdef const char* encoded = PyUnicode_AsUTF8AndSize(text, &length)
+    cdef int64_t raw = 0
+    check_scale(scale)
+    if length > TEXT_MAX:
+        return None
+    memset(place, c'9', FLOOR)
+    memcpy(place + FLOOR, encoded, length)
+    return raw if parse_checked(place, first, first + length, scale, &raw) == PARSE_OK else None
 
 
 cdef int parse_checked(const char* place, const char* first, const char* end, int scale, int64_t* out) except -1:

@@ -105,7 +105,7 @@ cdef class Lease:
             MisuseError: the lease has ended.
         """
         self._need("pools.publish")
-        (<Event>self._event).h.ordering = OrderingMode(ordering)
+        (<Event>self._event).h.ordering = ordering if type(ordering) is OrderingMode else OrderingMode(ordering)
         publish(self._event)
 
     def retain(self) -> None:

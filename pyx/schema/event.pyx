@@ -20,6 +20,35 @@ BASE_FIELDS = (
     "folded_count", "price_scale", "qty_scale", "venue_meta")
 _DERIVED_FIELDS = frozenset({"type", "kind", "schema_version", "event_id", "merge_id", "venue_meta",
                              "source_providers", "is_complete", "remaining_qty_raw", "is_open"})
+cdef enum BaseField:
+    SET_INSTRUMENT_ID
+    SET_PROVIDER
+    SET_SYMBOL
+    SET_TRACE_ID
+    SET_DECISION_ID
+    SET_FLAGS
+    SET_SEQ_PROVIDER
+    SET_SEQ_FIRST
+    SET_EPOCH
+    SET_TS_VENUE_NS
+    SET_TS_RECV_NS
+    SET_TS_EMIT_NS
+    SET_ROUTING_VERSION
+    SET_FOLDED_COUNT
+    SET_PRICE_SCALE
+    SET_QTY_SCALE
+
+
+cdef dict _FIELD_NUMBERS = {
+    "instrument_id": SET_INSTRUMENT_ID, "provider": SET_PROVIDER, "symbol": SET_SYMBOL, "trace_id": SET_TRACE_ID,
+    "decision_id": SET_DECISION_ID, "flags": SET_FLAGS, "seq_provider": SET_SEQ_PROVIDER, "seq_first": SET_SEQ_FIRST,
+    "epoch": SET_EPOCH, "ts_venue_ns": SET_TS_VENUE_NS, "ts_recv_ns": SET_TS_RECV_NS, "ts_emit_ns": SET_TS_EMIT_NS,
+    "routing_version": SET_ROUTING_VERSION, "folded_count": SET_FOLDED_COUNT, "price_scale": SET_PRICE_SCALE,
+    "qty_scale": SET_QTY_SCALE,
+}
+cdef tuple _TYPES = tuple([EventType(number) if number in EventType._value2member_map_ else None
+                          for number in range(TYPE_COUNT)])      # a look-up, where calling the class would search
+cdef dict _OWN_FIELDS = {}                 # names by class, for finding
 cdef dict _FLAG_SETS = {}                  # by their bits: most events have none, and few combinations ever come
 _DECIMAL_FIELDS = frozenset({"cum_notional", "avg_fill_price"})
 
@@ -84,13 +113,13 @@ cdef class Event:
     def type(self):
         """EventType."""
         self.guard()
-        return EventType(self.s.type)
+        return _TYPES[self.s.type]
 
     @property
     def kind(self):
         """EventKind, which follows from the type."""
         self.guard()
-        return KIND_OF_TYPE[EventType(self.s.type)]
+        return KIND_OF_TYPE[_TYPES[self.s.type]]
 
     @property
     def is_critical(self) -> bool:
@@ -290,47 +319,58 @@ cdef class Event:
         self.guard()
         if self.s.state != SLOT_DETACHED:
             raise AttributeError(f"{type(self).__name__}.{name} is read-only; detach() gives a copy you may change")
-        if hasattr(value, "__int__") and not hasattr(value, "__index__") and not (
-                type(value) is Decimal and name in _DECIMAL_FIELDS):
+        cdef object kind = type(value)
+        if kind is not int and kind is not str and hasattr(value, "__int__") and not hasattr(value, "__index__") and not (
+                kind is Decimal and name in _DECIMAL_FIELDS):
             # A float or Decimal would be cut to an integer without a word.
-            raise TypeError(f"{type(self).__name__}.{name} takes no {type(value).__name__}")
-        if name == "provider":
-            self.h.instrument_id = instrument_id(value, self.symbol)
-        elif name == "symbol":
-            self.h.instrument_id = instrument_id(self.provider, value)
-        elif name == "trace_id":
-            self.h.trace_hi, self.h.trace_lo = parse_uuid(value)
-        elif name == "decision_id":
-            self.h.decision_hi, self.h.decision_lo = parse_uuid(value) if value is not None else (0, 0)
-        elif name == "flags":
-            self.h.flags = sum({int(EventFlag(flag)) for flag in value}) if value else 0
-        elif name == "seq_provider":
-            self.h.seq_provider = value
-        elif name == "seq_first":
-            self.h.seq_first = value
-        elif name == "epoch":
-            self.h.epoch = value
-        elif name == "ts_venue_ns":
-            self.h.ts_venue_ns = value
-        elif name == "ts_recv_ns":
-            self.h.ts_recv_ns = value
-        elif name == "ts_emit_ns":
-            self.h.ts_emit_ns = value
-        elif name == "routing_version":
-            self.h.routing_version = value
-        elif name == "folded_count":
-            self.h.folded_count = value
-        elif name == "price_scale":
-            self.h.price_scale = value
-        elif name == "qty_scale":
-            self.h.qty_scale = value
-        elif name == "instrument_id":
+            raise TypeError(f"{type(self).__name__}.{name} takes no {kind.__name__}")
+        cdef object found = _FIELD_NUMBERS.get(name)
+        if found is not None:
+            self._fill_base(found, value)
+            return
+        found = _OWN_FIELDS.get(type(self))
+        if found is None:
+            found = _OWN_FIELDS[type(self)] = frozenset(self.own_fields())
+        if name not in <frozenset>found:
+            raise AttributeError(f"{type(self).__name__} has no field {name!r} to set")
+        self.fill_own(name, value)
+
+    cdef int _fill_base(self, int number, object value) except -1:
+        """Found by its number: comparing one name after the other takes longer than all the rest of a fill."""
+        if number == SET_INSTRUMENT_ID:
             instrument_key(value)
             self.h.instrument_id = value
-        elif name in self.own_fields():
-            self.fill_own(name, value)
+        elif number == SET_PROVIDER:
+            self.h.instrument_id = instrument_id(value, self.symbol)
+        elif number == SET_SYMBOL:
+            self.h.instrument_id = instrument_id(self.provider, value)
+        elif number == SET_TRACE_ID:
+            self.h.trace_hi, self.h.trace_lo = parse_uuid(value)
+        elif number == SET_DECISION_ID:
+            self.h.decision_hi, self.h.decision_lo = parse_uuid(value) if value is not None else (0, 0)
+        elif number == SET_FLAGS:
+            self.h.flags = sum({int(EventFlag(flag)) for flag in value}) if value else 0
+        elif number == SET_SEQ_PROVIDER:
+            self.h.seq_provider = value
+        elif number == SET_SEQ_FIRST:
+            self.h.seq_first = value
+        elif number == SET_EPOCH:
+            self.h.epoch = value
+        elif number == SET_TS_VENUE_NS:
+            self.h.ts_venue_ns = value
+        elif number == SET_TS_RECV_NS:
+            self.h.ts_recv_ns = value
+        elif number == SET_TS_EMIT_NS:
+            self.h.ts_emit_ns = value
+        elif number == SET_ROUTING_VERSION:
+            self.h.routing_version = value
+        elif number == SET_FOLDED_COUNT:
+            self.h.folded_count = value
+        elif number == SET_PRICE_SCALE:
+            self.h.price_scale = value
         else:
-            raise AttributeError(f"{type(self).__name__} has no field {name!r} to set")
+            self.h.qty_scale = value
+        return 0
 
     def __setattr__(self, str name, value) -> None:
         self.fill(name, value)

@@ -1,8 +1,12 @@
 cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from engine.schema.event cimport EXEC_REPORT, Event
 from engine.schema.texts cimport cut_text, put_text
+
+cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* length) except NULL
 
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
@@ -36,12 +40,49 @@ cdef inline int number_of(object kind, object value) except -1:
     return value if type(value) is kind else kind(value)
 
 
+cdef extern from *:
+    """
+    /* A decimal text without an exponent, of up to 38 digits, as a 128-bit mantissa and its decimals; 0 = it is not. */
+    static int engine_wide_of(const char *text, Py_ssize_t length, int64_t *high, uint64_t *low, uint8_t *scale) {
+        unsigned __int128 value = 0;
+        Py_ssize_t i = length && text[0] == '-', digits = 0, point = -1;
+        int is_negative = (int)i;
+        for (; i < length; i++) {
+            if (text[i] == '.' && point < 0) { point = digits; continue; }
+            if (text[i] < '0' || text[i] > '9') return 0;
+            value = value * 10 + (uint64_t)(text[i] - '0');
+            if (++digits > 38) return 0;
+        }
+        if (!digits) return 0;
+        if (is_negative) value = -value;
+        *high = (int64_t)(uint64_t)(value >> 64);
+        *low = (uint64_t)value;
+        *scale = (uint8_t)(point < 0 ? 0 : digits - point);
+        return 1;
+    }
+    """
+    bint wide_of "engine_wide_of"(const char* text, Py_ssize_t length, int64_t* high, uint64_t* low, uint8_t* scale) noexcept
+
+
 cdef int put_wide(Wide* place, object value) except -1:
-    """An exact decimal, with its decimals as they are written."""
+    cdef const char* text
+    cdef Py_ssize_t length
     memset(place, 0, sizeof(Wide))
     if value is None:
         return 0
-    if type(value) is not Decimal or not value.is_finite():
+    if type(value) is not Decimal:
+        raise TypeError(f"{value!r} is no decimal")
+    text = PyUnicode_AsUTF8AndSize(str(value), &length)
+    if wide_of(text, length, &place.high, &place.low, &place.scale) and place.scale <= WIDE_SCALE_MAX:
+        place.is_known = True
+        return 0
+    return put_any_wide(place, value)
+
+
+cdef int put_any_wide(Wide* place, object value) except -1:
+    """Also of more digits, and in scientific notation."""
+    memset(place, 0, sizeof(Wide))
+    if not value.is_finite():
         raise TypeError(f"{value!r} is no decimal")
     exponent = min(value.as_tuple().exponent, 0)
     if -exponent > WIDE_SCALE_MAX or value.adjusted() >= WIDE_DIGITS or not -_WIDE_END < (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.base.decimals import to_decimal, to_raw, to_text
+from engine.base.decimals import exact_raw, to_decimal, to_raw, to_text
 from engine.base.errors import ScaleOverflowError, ValidationError
 from tests.twins.decimal_twin import MAX_RAW, Outcome, format_raw, parse_text
 
@@ -209,3 +209,23 @@ def test_arc_19_prices_are_exact_in_order_and_one_level_however_spelled() -> Non
     for beyond in ("9223372036854775808", "-9223372036854775808"):
         with pytest.raises(ScaleOverflowError):
             to_raw(beyond, 0)
+
+
+# --- decimals whose raw is exact ----------------------------------------------------------------------------
+
+
+@pytest.mark.property
+@given(st.integers(-(10**22), 10**22), st.integers(-24, 4), SCALES)
+def test_ins_04_a_decimal_s_raw_is_exact_or_none(digits: int, exponent: int, scale: int) -> None:
+    value = Decimal(digits).scaleb(exponent)
+    raw = value.scaleb(scale)
+    is_whole = raw == raw.to_integral_value() and abs(raw) <= MAX_RAW
+    # With an exponent in its text it is left to those that read any: 1E+3, 0E-7, 1E-9.
+    assert exact_raw(value, scale) == (int(raw) if is_whole and "E" not in str(value) and len(str(value)) <= 40 else None)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-sNaN", "1E+3", "0.123", "9223372036854775808"])
+def test_ins_04_what_has_no_raw_has_none(value: str) -> None:
+    assert exact_raw(Decimal(value), 2) is None
+    with pytest.raises(ValidationError):
+        exact_raw(Decimal(1), 19)
