@@ -65,14 +65,16 @@ cdef extern from *:
 
 
 cdef int put_wide(Wide* place, object value) except -1:
-    cdef const char* text
+    cdef object told
+    cdef const char* text              # of told, and as long as that
     cdef Py_ssize_t length
     memset(place, 0, sizeof(Wide))
     if value is None:
         return 0
     if type(value) is not Decimal:
         raise TypeError(f"{value!r} is no decimal")
-    text = PyUnicode_AsUTF8AndSize(str(value), &length)
+    told = str(value)
+    text = PyUnicode_AsUTF8AndSize(told, &length)
     if wide_of(text, length, &place.high, &place.low, &place.scale) and place.scale <= WIDE_SCALE_MAX:
         place.is_known = True
         return 0
