@@ -197,14 +197,13 @@ cdef class BinanceDecoder:
             code = next_key(c, &key, &length)
             if code != WIRE_OK:
                 return code
-            if length == 1:
+            if length == 1 and c'A' <= key[0] <= c'z':
                 letter = key[0]
-                if c'A' <= letter <= c'z':
-                    if self._seen & bit(letter):
-                        self.error_field = key
-                        return WIRE_DUPLICATE_KEY
-                    self._seen |= bit(letter)
-                    self._token[letter - 64] = c.i
+                if self._seen & bit(letter):
+                    self.error_field = key
+                    return WIRE_DUPLICATE_KEY
+                self._seen |= bit(letter)
+                self._token[letter - 64] = c.i
                 if token(c) == c'"':
                     c.i += 1
                 elif token(c) == c'[' and letter == c'b':

@@ -299,6 +299,19 @@ def test_what_is_no_json_is_refused(text: str) -> None:
     assert kit.books["AB-USDT"].updates_published == 0
 
 
+@pytest.mark.parametrize("kind", ["depthUpdate", "lepthUpdate"])
+def test_a_field_that_nobody_reads_is_json_whatever_it_is_called_BOOK_09(kind: str) -> None:
+    for key in [*map(chr, range(32, 127)), "", "55", "data5", "uu"]:
+        name = json.dumps(key)
+        if f"{name}:" in TEXT or key == "k":           # one that is read, as what it has to be
+            continue
+        for value in ("4=5", "4x", "-", "tru", "[1", '{"5":x}'):
+            kit = synced()
+            kit.feed(TEXT.replace("depthUpdate", kind).replace('"U":', f'{name}:{value},"U":'))
+            assert [code for code, _ in kit.rejects] == ["not_json"], (key, value)
+            assert kit.books["AB-USDT"].updates_published == 0
+
+
 def test_bad_utf_8_is_refused() -> None:
     kit = synced()
     kit.feed(TEXT.encode().replace(b"ABUSDT", b"AB\xff\xfe"))
