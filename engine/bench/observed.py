@@ -95,7 +95,8 @@ class Observed:
     def report(self) -> None:
         """Make reports of what passes."""
         self.reporter = Reporter(self.rig.engine, [self.rig.provider()])
-        self.tap = self.reporter.tap
+        (lane,) = self.reporter.lanes
+        self.tap = lane.tap
         self.reporter.start()
         self.settle()
 
@@ -206,9 +207,10 @@ class Observed:
         if not is_stuck and (tap.coalesced > self._folded or tap.dropped):
             raise WrongResultError(f"{tap.coalesced - self._folded} entries were folded, {tap.dropped} lost")
         if self.reporter is not None:
-            counts = self.reporter.worker.statistics().values()
+            (lane,) = self.reporter.lanes
+            counts = lane.worker.statistics().values()
             applied = sum(one["trades"] + one["books"] for one in counts)
-            if applied < fed - self._folded or not self.reporter.writes["ok"]:
+            if applied < fed - self._folded or not lane.writes["ok"]:
                 raise WrongResultError(f"{applied} entries of {fed} are in the reports")
 
     def close(self) -> None:

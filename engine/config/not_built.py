@@ -51,7 +51,6 @@ NOT_BUILT: Mapping[str, NotBuilt | None] = MappingProxyType({
     "pools.ApprovedOrder": NotBuilt(_PLAIN),
     "pools.LevelBlock": NotBuilt("the choice of this pool's size"),
     "consumers[].mode": NotBuilt("consumers outside this process", only=("process", "websocket")),
-    "reports.workers": NotBuilt("several report workers", off=(1,)),
     "telemetry": NotBuilt("the metrics endpoint and traces"),
     "telemetry.trace_sampling": None,
     "telemetry.otlp_endpoint": NotBuilt("the export of traces", off=(None,)),

@@ -126,7 +126,7 @@ class ReportsConfig(Section):
     """The analytics behind the reports."""
 
     enabled: bool = True
-    workers: int = Field(1, ge=1, le=64)
+    workers: int = Field(1, ge=1, le=64, description="threads of the engine's own process that share the symbols")
     symbols: ReportSymbols = "all"
     fast_period_ms: int = Field(250, ge=100, le=1000)
     slow_period_ms: Annotated[int, multiple_of("fast_period_ms")] = Field(2000, ge=1000)

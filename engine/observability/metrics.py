@@ -227,7 +227,7 @@ class Reading:
         values[key] = values.get(key, 0) + value
 
     def times(self, name: str, histogram: LatencyHistogram, *labels: object) -> None:
-        """Set a histogram of durations; kept in ns, told in seconds, or in ms where its name says so."""
+        """Add a histogram of durations in ns, told in s, or in ms where its name says so. Equal labels sum up."""
         metric = BY_NAME[name]
         unit = _MS if name.endswith("_ms") else NS
         counts = histogram.buckets()
@@ -237,7 +237,7 @@ class Reading:
         self._set(metric, labels, edges, histogram.count, histogram.mean_ns() * histogram.count / unit)
 
     def sizes(self, name: str, counts: Mapping[int, int], *labels: object) -> None:
-        """Set a histogram of small numbers, given as number -> how often."""
+        """Add a histogram of small numbers, given as number -> how often; as times()."""
         metric = BY_NAME[name]
         edges = [(float(edge), sum(times for size, times in counts.items() if size <= edge)) for edge in metric.edges]
         total = sum(size * times for size, times in counts.items())
@@ -249,8 +249,12 @@ class Reading:
         key = tuple(map(str, labels))
         if len(key) != len(metric.labels) or metric.kind != "histogram":
             raise ValueError(f"{metric.name} has the labels {metric.labels} and is a {metric.kind}")
-        sample = Sample(labels=dict(zip(metric.labels, key, strict=True)), count=count, sum=total, buckets=edges)
-        self._histograms.setdefault(metric.name, {})[key] = sample
+        rows = self._histograms.setdefault(metric.name, {})
+        known = rows.get(key)
+        if known is not None:
+            edges = [(edge, below + more) for (edge, below), (_, more) in zip(known["buckets"], edges, strict=True)]
+            count, total = known["count"] + count, known["sum"] + total
+        rows[key] = Sample(labels=dict(zip(metric.labels, key, strict=True)), count=count, sum=total, buckets=edges)
 
     def samples(self) -> dict[str, list[Sample]]:
         """Every metric that has a value, in the order of the table."""

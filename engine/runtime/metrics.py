@@ -243,8 +243,9 @@ def _of_process(reading: Reading, engine: Engine) -> None:
 
 
 def _of_reports(reading: Reading, reporter: Reporter) -> None:
-    add_analytics(reading, reporter.worker, reporter.writes, reporter.errors, reporter.resyncs)
-    _of_tap(reading, reporter.tap, reporter.venues)
+    for lane in reporter.lanes:
+        add_analytics(reading, lane.worker, lane.writes, lane.errors, lane.resyncs)
+        _of_tap(reading, lane.tap, lane.venues)
 
 
 def add_analytics(

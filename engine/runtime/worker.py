@@ -69,6 +69,11 @@ class StreamWorker:
                 "a worker reads streams, and bus.backend is inprocess", op="worker.start",
                 hint="set bus.backend redis here and for the engine",
             )  # fmt: skip
+        if config.reports.workers > 1:
+            raise ConfigError(
+                f"reports.workers is {config.reports.workers}: those of an engine's own process", op="worker.start",
+                hint="leave it out here, and start `engine-run worker` so often",
+            )  # fmt: skip
         self._clock = clock or SystemClock()
         self._settings = ReportSettings.of(config.reports)
         self._settle_ms = SETTLE_MS if config.reports.settle_ms == "auto" else config.reports.settle_ms

@@ -182,6 +182,7 @@ ELSEWHERE = {
     "risk.kill_switch.cancel_open":
         f"{_CONTROLS}rsk_09_the_kill_switch_latches_after_breakers_opened_and_only_a_command_clears_it",
     "reports.enabled": f"{_REPORTER}a_live_engine_has_reports_while_it_runs_unless_they_are_off",
+    "reports.workers": f"{_REPORTER}d17_the_same_reports_however_many_share_the_symbols",
     "reports.symbols": f"{_REPORTER}only_symbols_that_are_chosen_have_a_report",
     "reports.settle_ms": f"{_REPORTER}ticks_are_taken_by_the_clock_until_it_is_stopped",
     "cache.ttl_s": f"{_REPORTER}a_report_lives_as_long_as_is_set",

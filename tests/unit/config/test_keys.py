@@ -182,6 +182,7 @@ READ_NOW = {
     "reports.health.rate_full",
     "reports.enabled",
     "reports.symbols",
+    "reports.workers",
     "reports.settle_ms",
     "bus.ring_capacity_entries",
     "bus.coalesce_span_ms",
@@ -251,6 +252,7 @@ NAMES_OF_SECRETS = {
 """Shown masked, for somebody may have put the secret itself there."""
 # A right value that is no default, where one cannot be made from the kind of the key.
 OTHER_VALUES: dict[str, Any] = {
+    "reports.workers": 2,
     "schema_version": 1,
     "profile": "throughput",
     "journal.path": "orders.db",

@@ -372,6 +372,8 @@ def test_slo_33_a_report_whose_status_changes_is_told_when_asked_for(
 def test_a_worker_without_a_bus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="a worker reads streams, and bus"):
         StreamWorker(configured("bus.backend=inprocess"))
+    with pytest.raises(ConfigError, match=r"reports\.workers is 2"):
+        StreamWorker(configured("reports.workers=2"))
     monkeypatch.delenv("ENGINE_REDIS_URL", raising=False)
     with pytest.raises(ConfigError, match="the environment variable ENGINE_REDIS_URL is not set"):
         StreamWorker(configured())

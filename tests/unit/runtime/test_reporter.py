@@ -18,6 +18,7 @@ from engine.reports.settings import ReportSettings
 from engine.reports.worker import ReportWorker
 from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
+from engine.runtime.metrics import metrics
 from engine.runtime.reporter import Reporter
 from engine.schema.enums import EventType
 from tests.unit.config.configs import assignment
@@ -65,7 +66,7 @@ def lived(seed: int, steps: int) -> tuple[list[Any], Written, Reporter]:
                 note(written, reporter.cache.get("binance", SYMBOL))
         reporter.tick(market.clock.now() // MS)
         note(written, reporter.cache.get("binance", SYMBOL))
-        assert reporter.errors == {}
+        assert reporter.lanes[0].errors == {}
     return events.kept, written, reporter
 
 
@@ -99,12 +100,46 @@ def test_d17_batches_of_one_and_of_a_thousand_give_what_was_written_live(seed: i
         assert [now for now in sorted(shared) if written[now] != told[now]] == []
 
 
+def shared_out(seed: int, workers: int) -> tuple[list[dict[str, bytes]], Reporter, dict[str, list[Any]]]:
+    """All reports after each tick of a market of three symbols, what made them, and the metrics at the end."""
+    bases = ("BTC", "ETH", "SOL")
+    provider = {"name": "binance", "venue": "binance", "symbols": [f"{base}-USDT" for base in bases]}
+    sets = (*UNLIMITED, assignment("providers", [provider]), f"reports.workers={workers}")
+    found = []
+    with Market(seed, bases, sets=sets) as market:
+        reporter = Reporter(market.engine)
+        for step in range(120):
+            market.clock.advance(market.rng.randrange(1, 400) * MS)
+            (market.trade if step % 3 else market.diff)(f"{bases[step % 7 % 3]}-USDT")
+            reporter.tick(market.clock.now() // MS)
+            found.append(reporter.read_all())
+        return found, reporter, metrics(market.engine, None, reporter)
+
+
+@pytest.mark.parametrize("workers", [2, 3, 64])
+def test_d17_the_same_reports_however_many_share_the_symbols(workers: int) -> None:
+    """``reports.workers``: each symbol is one lane's alone, and nothing but who computes it changes."""
+    alone, one, told_alone = shared_out(7, 1)
+    shared, reporter, told = shared_out(7, workers)
+    assert shared == alone
+    assert len(alone[-1]) == 3
+    (own,) = one.lanes
+    assert len(reporter.lanes) == min(workers, 3)
+    assert sum(len(lane.venues) for lane in reporter.lanes) == len(own.venues) == 3
+    assert {place for lane in reporter.lanes for place in lane.venues} == set(own.venues)
+    assert all(lane.tap.delivered > 20 for lane in reporter.lanes)
+    for name in ("engine_events_processed_total", "engine_report_publish_total", "engine_cache_writes_total"):
+        assert told[name] == told_alone[name]
+    (lag,), (lag_alone,) = told["engine_stream_lag_ms"], told_alone["engine_stream_lag_ms"]
+    assert (lag["count"], lag["buckets"]) == (lag_alone["count"], lag_alone["buckets"])
+
+
 def test_a_reader_gets_what_was_written_with_its_age() -> None:
     _, written, reporter = lived(5, 40)
     found = json.loads(reporter.reader.get("BTCUSDT").body)
     assert (found["venue"], found["symbol"], found["resolved"]["rule"]) == ("binance", SYMBOL, "joined")
     assert found["generated_at"] == max(written)
-    assert reporter.worker.statistics()["binance", SYMBOL]["books"] > 5
+    assert reporter.lanes[0].worker.statistics()["binance", SYMBOL]["books"] > 5
 
 
 def test_bus_04_the_first_provider_of_a_venue_feeds_its_symbol() -> None:
@@ -131,7 +166,7 @@ def test_only_symbols_that_are_chosen_have_a_report() -> None:
     with Market(1, ("BTC", "ETH"), sets=(*SETS, assignment("reports.symbols", ["binance:ETH-USDT"]))) as market:
         reporter = Reporter(market.engine)
         reporter.tick(START_NS // MS + 250)
-        assert reporter.worker.known() == [("binance", "ETH-USDT")]
+        assert reporter.lanes[0].worker.known() == [("binance", "ETH-USDT")]
         assert json.loads(reporter.reader.get(SYMBOL).body)["error"] == "symbol_not_indexed"
 
 
@@ -158,7 +193,7 @@ def test_rpt_02_a_symbol_has_its_report_before_its_first_entry() -> None:
         reporter.tick(clock.now() // MS + 250)
         report = json.loads(reporter.cache.get("binance", SYMBOL) or b"{}")
         assert (report["book_state"], report["data_age_ms"], report["slow_as_of"]) == ("resyncing", None, None)
-        assert reporter.worker.statistics()["binance", SYMBOL]["reports"] == 1
+        assert reporter.lanes[0].worker.statistics()["binance", SYMBOL]["reports"] == 1
 
 
 def test_a_report_lives_as_long_as_is_set() -> None:
@@ -213,15 +248,15 @@ class Stumbling:
 def test_rpt_17_a_cycle_that_fails_is_counted_and_the_next_one_comes() -> None:
     with Market(1, ("BTC",), sets=(*SETS, "reports.fast_period_ms=100")) as market:
         reporter = Reporter(market.engine)
-        stumbling: Any = Stumbling(reporter.worker)
-        reporter.worker = stumbling
+        stumbling: Any = Stumbling(reporter.lanes[0].worker)
+        reporter.lanes[0].worker = stumbling
         reporter.start()
         deadline_s = time.monotonic() + 10
         while reporter.cache.get("binance", SYMBOL) is None and time.monotonic() < deadline_s:
             market.clock.advance(50 * MS)
             Answer[bool]().get(0.01)
         reporter.stop()
-        assert reporter.errors == {("all", "cycle"): 2}
+        assert reporter.lanes[0].errors == {("all", "cycle"): 2}
         assert reporter.cache.get("binance", SYMBOL) is not None
 
 

@@ -51,7 +51,7 @@ def shows_the_book(market: Market, reporter: Reporter, symbol: str = SYMBOLS[0])
 
 
 def balances(reporter: Reporter) -> bool:
-    tap = reporter.tap
+    tap = reporter.lanes[0].tap
     return tap.offered + tap.tallies == tap.ignored + tap.delivered + tap.coalesced + tap.dropped + tap.queued
 
 
@@ -63,19 +63,19 @@ def value(found: dict[str, list[Sample]], name: str, **labels: str) -> float:
 @pytest.mark.parametrize("seed", range(3))
 def test_chk_47_books_are_folded_and_every_trade_is_there(seed: int) -> None:
     with watched(seed) as (market, reporter):
-        before = reporter.worker.statistics()["binance", SYMBOLS[0]]
+        before = reporter.lanes[0].worker.statistics()["binance", SYMBOLS[0]]
         updates = trades = 0
-        while reporter.tap.queued < CAPACITY - 10:
+        while reporter.lanes[0].tap.queued < CAPACITY - 10:
             if market.rng.random() < 0.6:
                 market.diff(SYMBOLS[0])
                 updates += 1
             else:
                 market.trade(SYMBOLS[0])
                 trades += 1
-        assert reporter.tap.coalesced > 100
-        assert reporter.tap.dropped == 0
+        assert reporter.lanes[0].tap.coalesced > 100
+        assert reporter.lanes[0].tap.dropped == 0
         tick(market, reporter)
-        after = reporter.worker.statistics()["binance", SYMBOLS[0]]
+        after = reporter.lanes[0].worker.statistics()["binance", SYMBOLS[0]]
         assert after["trades"] - before["trades"] == trades
         assert after["gaps"] == before["gaps"]
         # What was folded is in the sum of n all the same (BUS-13).
@@ -87,9 +87,9 @@ def test_chk_47_books_are_folded_and_every_trade_is_there(seed: int) -> None:
 @pytest.mark.parametrize("span_ms", [0, 100, 400, 1000])
 def test_bus_13_updates_that_are_folded_count_where_they_were_within_a_span(span_ms: int) -> None:
     with watched(1, f"bus.coalesce_span_ms={span_ms}") as (market, reporter):
-        while not reporter.tap.coalesced:
+        while not reporter.lanes[0].tap.coalesced:
             market.trade(SYMBOLS[0])
-            if reporter.tap.queued >= CAPACITY * 3 // 4:
+            if reporter.lanes[0].tap.queued >= CAPACITY * 3 // 4:
                 market.diff(SYMBOLS[1])
         spans: list[list[int]] = []                 # when the first of it was, when the last, how many
         for _ in range(20):
@@ -110,7 +110,7 @@ def test_bus_13_updates_that_are_folded_count_where_they_were_within_a_span(span
         assert (counts[0], counts[-1], len(set(counts))) == (20, 0, len(spans) + 1)
         assert shows_the_book(market, reporter)
         assert balances(reporter)
-        assert reporter.tap.tallies == len(spans) - 1
+        assert reporter.lanes[0].tap.tallies == len(spans) - 1
 
 
 def test_bus_18_a_full_tap_loses_trades_and_the_book_comes_back() -> None:
@@ -118,10 +118,10 @@ def test_bus_18_a_full_tap_loses_trades_and_the_book_comes_back() -> None:
         for _ in range(CAPACITY + 300):
             market.trade(SYMBOLS[0])
         market.diff(SYMBOLS[0])
-        assert (reporter.tap.queued, reporter.tap.dropped, reporter.tap.coalesced) == (CAPACITY, 300, 1)
-        assert reporter.tap.peak <= CAPACITY
+        assert (reporter.lanes[0].tap.queued, reporter.lanes[0].tap.dropped, reporter.lanes[0].tap.coalesced) == (CAPACITY, 300, 1)
+        assert reporter.lanes[0].tap.peak <= CAPACITY
         tick(market, reporter)
-        counts = reporter.worker.statistics()["binance", SYMBOLS[0]]
+        counts = reporter.lanes[0].worker.statistics()["binance", SYMBOLS[0]]
         assert (counts["trades"], counts["gaps"]) == (CAPACITY, 1)
         assert shows_the_book(market, reporter)
         market.diff(SYMBOLS[1])
@@ -139,16 +139,16 @@ def test_bus_16_nothing_of_the_engine_is_held() -> None:
         for _ in range(3 * CAPACITY):
             market.diff(SYMBOLS[0])
             market.trade(SYMBOLS[1])
-        assert reporter.tap.queued > CAPACITY // 2
+        assert reporter.lanes[0].tap.queued > CAPACITY // 2
         assert market.engine.recycler.statistics().out() == {}
-        assert reporter.tap.wakeup.wait_for(0)  # its thread was told before it was full
+        assert reporter.lanes[0].tap.wakeup.wait_for(0)  # its thread was told before it was full
 
 
 @pytest.mark.parametrize("levels", [0, 1, 2, 3, 12])
 def test_an_update_of_any_size_is_in_the_book_and_in_the_rates(levels: int) -> None:
     """None, as many as are copied without a look at their number, and more."""
     with watched() as (market, reporter):
-        tap = reporter.tap
+        tap = reporter.lanes[0].tap
         before = tap.queued
         for _ in range(40):
             market.diff(SYMBOLS[0], 5)
@@ -162,7 +162,7 @@ def test_an_update_of_any_size_is_in_the_book_and_in_the_rates(levels: int) -> N
 
 def test_a_book_that_is_void_while_it_is_folded_is_told_as_missing_until_its_snapshot() -> None:
     with watched() as (market, reporter):
-        while not reporter.tap.coalesced:
+        while not reporter.lanes[0].tap.coalesced:
             market.diff(SYMBOLS[0])
         market.diff(SYMBOLS[0], is_sent=False)
         market.diff(SYMBOLS[0])                     # shows the gap: the book is void
@@ -182,7 +182,7 @@ def test_bus_24_a_chain_that_is_broken_has_the_book_asked_for() -> None:
         tick(market, reporter)
         tick(market, reporter)
         assert shows_the_book(market, reporter)
-        assert reporter.worker.statistics()["binance", SYMBOLS[0]]["gaps"] == 1
+        assert reporter.lanes[0].worker.statistics()["binance", SYMBOLS[0]]["gaps"] == 1
 
 
 def test_slo_31_metrics_of_the_reports_are_what_happened() -> None:
