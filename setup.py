@@ -28,6 +28,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -317,7 +318,20 @@ class BuildExtensions(build_ext):
         with (ROOT / "build" / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._generate(chosen_mode())
-            super().run()
+            with ThreadPoolExecutor(1) as beside:
+                # Beside the modules: alone it would keep all processors but one waiting.
+                self._simdjson = [
+                    beside.submit(self._simdjson_object, extension)
+                    for extension in self.extensions
+                    if extension.name == SIMDJSON_OWNER
+                ]
+                super().run()
+
+    def build_extension(self, extension: Extension) -> None:
+        """As ever; the owner of simdjson waits for it."""
+        if extension.name == SIMDJSON_OWNER:
+            extension.extra_objects = [compiled.result() for compiled in self._simdjson]
+        super().build_extension(extension)
 
     def _generate(self, mode: Mode) -> None:
         from Cython.Build import cythonize
@@ -336,8 +350,6 @@ class BuildExtensions(build_ext):
         by_name = {extension.name: extension for extension in generated}
         for extension in self.extensions:
             extension.sources = by_name[extension.name].sources
-            if extension.name == SIMDJSON_OWNER:
-                extension.extra_objects = [self._simdjson_object(extension)]
 
     def _simdjson_object(self, extension: Extension) -> str:
         """Compile the amalgamated simdjson, unless this mode's object of this version is there already."""

@@ -108,18 +108,26 @@ make_venv() {
 
 # install_wheel FOLDER EXTRAS: build the wheel of the current sources in the environment's tools and install it there.
 install_wheel() {
-    local venv="$1" extras="$2" wheels
+    local venv="$1" extras="$2" wheels extra needs
+    local -a wanted
     wheels="$venv/wheel"
     rm -rf "$wheels"
+    mapfile -t wanted < <(
+        requirements project dependencies
+        for extra in ${extras//,/ }; do requirements project optional-dependencies "$extra"; done
+    )
+    # While it compiles: half of it is waiting for the network.
+    step "installing what it needs" \
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${wanted[@]}" &
+    needs=$!
     step "compiling (a first build takes some minutes)" \
         "$venv/bin/python" -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
         --wheel-dir "$wheels" "$ROOT"
     local wheel
     wheel="$(echo "$wheels"/engine-*.whl)"
+    wait "$needs" || exit 1
     step "installing the wheel" \
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheel"
-    step "installing what it needs" \
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel${extras:+[$extras]}"
 }
 
 # set_up [EXTRAS]: .venv holds the wheel of the current sources; nothing is done when it already does.

@@ -55,8 +55,8 @@ class OwnEvents:
         self._timer = timer
         self._post = post
         self._before_added = before_added
-        self._is_posted = False
-        """A delivery of what was made is on its way."""
+        self._posted: Callable[[Callable[[], None]], object] | None = None
+        """What a delivery is on its way by; one loop's never arrives on the next."""
 
     def acknowledge(self, ack: Ack) -> None:
         """Hand an acknowledgement to the consumer that gave the command."""
@@ -108,11 +108,11 @@ class OwnEvents:
         """Let an event go that no read brings: nobody may read for long, so it is delivered by itself."""
         self._timer.begin_made()
         lease.offer_to(self._first)
-        post = None if self._is_posted else self._post()
-        if post is not None:
-            self._is_posted = True
+        post = self._post()
+        if post is not None and post is not self._posted:
+            self._posted = post
             post(self._deliver_made)
 
     def _deliver_made(self) -> None:
-        self._is_posted = False
+        self._posted = None
         self._first.deliver()

@@ -69,6 +69,28 @@ def test_trd_22_the_owner_gets_its_reports_without_subscribing_and_others_only_i
     assert desk.engine.recycler.statistics().balanced
 
 
+def test_what_one_turn_makes_goes_by_one_call_and_by_the_loop_that_runs() -> None:
+    with Desk() as desk:
+        one, first, second = track(), list[Any](), list[Any]()
+
+        def make(told: Any) -> None:
+            desk.teller.report(apply(one, told, 11), told, lambda body: 1, lambda body: None)
+
+        desk.engine.post = first.append
+        make(ACK)
+        make(PARTIAL)
+        assert (len(first), desk.owner.events) == (1, [])
+        first.pop()()
+        assert len(desk.owner.events) == 2
+        make(FILLED)
+        desk.engine.post = second.append                # the loop before ended with a call on its way
+        make(report(ReportKind.CANCELLED))
+        second.pop()()
+        assert len(desk.owner.events) == 4
+        desk.engine.post = None
+    assert desk.engine.recycler.statistics().balanced
+
+
 def test_a_report_of_an_owner_that_has_left_is_counted_and_goes_back() -> None:
     with Desk() as desk:
         desk.engine.remove_consumer("mm1")
