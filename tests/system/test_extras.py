@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
 
 WITHOUT = "import sys\nfor name in ('redis', 'mcp', 'starlette', 'uvicorn'): sys.modules[name] = None\nfrom engine.cli.main import main\nsys.exit(main())"
 COMMAND = (sys.executable, "-c", WITHOUT)
-RUN = (*COMMAND, "run", "--simulated-providers", "--json", "--set", "api.enabled=false", "--set", "mcp.port=0")
+RUN = (*COMMAND, "run", "--simulated-providers", "--json", "--log-level", "debug", "--set", "api.enabled=false", "--set", "mcp.port=0")
 DESK = "class Desk:\n    def on_event(self, event, ctx):\n        pass\n"
 CONFIG = {
     "schema_version": 1,
@@ -28,15 +28,23 @@ def test_an_engine_without_any_extra_computes_its_reports_and_says_that_it_serve
     (tmp_path / "engine.yaml").write_text(json.dumps(CONFIG))
     with subprocess.Popen(RUN, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         ready = json.loads(process.stdout.readline())["ready"]
+        told = []
+        for line in process.stderr:
+            told.append(line)
+            if "a report went from" in line:
+                break
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
+    assert process.returncode == 0, (told, err)
     assert ready["reports"] is None
-    lines = [line for line in err.splitlines() if "serving reports needs the package mcp" in line]
+    lines = [line for line in (*told, *err.splitlines()) if "serving reports needs the package mcp" in line]
     assert len(lines) == 1
     assert "pip install 'engine[mcp]'" in lines[0]
-    assert json.loads(out)["metrics"]["engine_ticks_skipped_total"]
+    metrics = json.loads(out)["metrics"]
+    assert metrics["engine_report_publish_total"]
+    assert metrics["engine_ticks_skipped_total"]
 
 
 @pytest.mark.parametrize(

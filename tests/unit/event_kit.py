@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -212,10 +212,10 @@ def fields_of(event_type: EventType) -> tuple[str, ...]:
     return tuple(name for name in cls().as_dict() if name not in DERIVED)
 
 
-def recycler(slots: int = 4, reserve: int = 0, **options: Any) -> Recycler:
-    """A Recycler with *slots* of every built type and *reserve* more of the critical ones."""
-    critical = [event_type for event_type in BUILT if KIND_OF_TYPE[event_type] in CRITICAL_KINDS]
-    return Recycler(dict.fromkeys(BUILT, slots), dict.fromkeys(critical, reserve), **options)
+def recycler(slots: int = 4, reserve: int = 0, types: Iterable[EventType] = BUILT, **options: Any) -> Recycler:
+    """A Recycler with *slots* of every one of *types* and *reserve* more of the critical ones."""
+    critical = [event_type for event_type in types if KIND_OF_TYPE[event_type] in CRITICAL_KINDS]
+    return Recycler(dict.fromkeys(types, slots), dict.fromkeys(critical, reserve), **options)
 
 
 def fill_all(lease: Lease, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:

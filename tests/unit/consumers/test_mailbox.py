@@ -85,7 +85,7 @@ def test_bp_07_bp_08_critical_entries_are_never_refused_and_never_the_victim() -
     quantum=st.integers(1, 10),
 )
 def test_con_02_against_two_plain_queues(rounds: list[list[EventType]], capacity: int, reserve: int, quantum: int) -> None:
-    pools, blocked = recycler(256), Blocked()
+    pools, blocked = recycler(256, types=(TRADE, ACK)), Blocked()
     runner = runner_of(pools, blocked, capacity=capacity, critical_reserve=reserve, quantum=quantum)
     expected: list[tuple[str, int]] = []
 

@@ -20,6 +20,8 @@ MODES = {
     Mode.MONOTONIC: OrderingMode.MONOTONIC,
     Mode.NONE: OrderingMode.NONE,
 }
+TYPES = [EventType.TRADE, EventType.BOOK_UPDATE, EventType.CONTROL_ACK]
+"""What streams may carry: two of market data and a critical one, which is delivered late too."""
 COUNTERS = {
     "duplicates": "duplicates",
     "late_dropped": "late_dropped",
@@ -78,7 +80,7 @@ class Drive:
 
     def __post_init__(self) -> None:
         self.line = Line(
-            pools=recycler(2048), rules={"buffer_max": self.buffer_max, "horizon_ids": self.horizon_ids}
+            pools=recycler(2048, types=TYPES), rules={"buffer_max": self.buffer_max, "horizon_ids": self.horizon_ids}
         )
         self.watcher = Watcher()
         self.line.add(self.watcher, (), capacity=4096)

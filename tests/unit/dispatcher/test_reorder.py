@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 
 from engine.schema.enums import EventType, OrderingMode
 from tests.twins.reorder_twin import MS, Arrival, Mode
-from tests.unit.dispatcher.drive import Drive
+from tests.unit.dispatcher.drive import TYPES, Drive
 
 pytestmark = pytest.mark.property
 
 NUMBERED = [Mode.CONTIGUOUS, Mode.RANGE, Mode.MONOTONIC]
-TYPES = [EventType.TRADE, EventType.BOOK_UPDATE, EventType.CONTROL_ACK]
-"""Two of market data and a critical one, which is delivered late too."""
 
 
 # --- against the twin ---------------------------------------------------------------------------------------
