@@ -51,15 +51,9 @@ cdef enum Numbering:
 
 
 cdef struct Record:
-    uint64_t seq
-    uint64_t prev_seq          # no_link() = not told
+    # In memory it ends behind what its kind has: see head_size. So most are one or two cache lines with their levels.
     int64_t ts_recv_ns         # 0 = not told: the running maximum of venue time stands in
     int64_t ts_venue_ns        # 0 = unknown
-    int64_t price_raw          # of a trade
-    int64_t qty_raw
-    uint64_t trade_id
-    int64_t change_raw         # of a ticker, in 10^-4 percent
-    const void* body           # Levels or a TickerData; DANGER: of records in memory only while they are walked
     uint32_t instrument_id
     uint32_t folded
     uint32_t bid_count
@@ -71,6 +65,13 @@ cdef struct Record:
     uint8_t qty_scale
     uint8_t numbering
     uint8_t tells_scales       # its text says how many decimals prices and quantities have
+    const void* body           # Levels or a TickerData; DANGER: of records in memory only while they are walked
+    int64_t price_raw          # of a trade
+    int64_t qty_raw
+    uint64_t trade_id
+    int64_t change_raw         # of a ticker, in 10^-4 percent
+    uint64_t seq
+    uint64_t prev_seq          # no_link() = not told
 
 
 cdef struct Records:
@@ -137,17 +138,34 @@ cdef inline bint view_of(Event event, Record* record) noexcept nogil:
     return True
 
 
+cdef inline size_t head_size(const Record* record) noexcept nogil:
+    """Bytes of a record that are kept in memory, before its body."""
+    if record.numbering != NUMBER_HERE:
+        return sizeof(Record)
+    if record.kind == RECORD_TRADE:
+        return <size_t>(<const char*>&record.change_raw - <const char*>record)
+    if record.kind == RECORD_TICKER:
+        return <size_t>(<const char*>&record.seq - <const char*>record)
+    return <size_t>(<const char*>&record.body - <const char*>record)
+
+
 cdef inline size_t body_size(const Record* record) noexcept nogil:
-    """Bytes that follow a record in memory."""
+    """Bytes that follow it."""
     if record.kind == RECORD_TICKER:
         return sizeof(TickerData)
     return (<size_t>record.bid_count + record.ask_count) * sizeof(Level)
 
 
+cdef inline size_t kept_size(const Record* record) noexcept nogil:
+    """Bytes of both."""
+    return head_size(record) + body_size(record)
+
+
 cdef inline bint records_put(Records* records, const Record* record) noexcept nogil:
     """Add a copy of a record and of its body; False = there is no memory."""
+    cdef size_t head = head_size(record)
     cdef size_t size = body_size(record)
-    cdef size_t needed = records.used + sizeof(Record) + size
+    cdef size_t needed = records.used + head + size
     cdef size_t room = records.room if records.room else FIRST_ROOM
     cdef char* grown
     if needed > records.room:
@@ -158,15 +176,20 @@ cdef inline bint records_put(Records* records, const Record* record) noexcept no
             return False
         records.bytes = grown
         records.room = room
-    memcpy(records.bytes + records.used, record, sizeof(Record))
+    memcpy(records.bytes + records.used, record, head)
     if size:
-        memcpy(records.bytes + records.used + sizeof(Record), record.body, size)
+        memcpy(records.bytes + records.used + head, record.body, size)
     records.used = needed
     return True
 
 
-cdef inline Record* record_at(const Records* records, size_t place) noexcept nogil:
-    """The record at *place*, its body with it. DANGER: dies with the next one that is added."""
-    cdef Record* record = <Record*>(records.bytes + place)
-    record.body = records.bytes + place + sizeof(Record)
-    return record
+cdef inline size_t record_at(const Records* records, size_t place, Record* record) noexcept nogil:
+    """Fill what is kept of the record at *place*, and return the place of the next one.
+
+    DANGER: its body dies with the next one that is added.
+    """
+    cdef const char* kept = records.bytes + place
+    cdef size_t head = head_size(<const Record*>kept)
+    memcpy(record, kept, head)
+    record.body = kept + head
+    return place + head + body_size(record)

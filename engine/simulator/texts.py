@@ -11,9 +11,11 @@ def fixed_text(value_raw: int, scale: int) -> str:
     """*value_raw* x 10^-*scale* with exactly *scale* decimals (``1.10`` at scale 2)."""
     if scale == 0:
         return str(value_raw)
-    sign = "-" if value_raw < 0 else ""
-    whole, part = divmod(abs(value_raw), POWERS[scale])
-    return f"{sign}{whole}.{part:0{scale}d}"
+    digits = str(value_raw)
+    if value_raw < 0 or len(digits) <= scale:
+        sign = "-" if value_raw < 0 else ""
+        digits = sign + str(abs(value_raw)).rjust(scale + 1, "0")
+    return f"{digits[:-scale]}.{digits[-scale:]}"
 
 
 def trimmed_text(value_raw: int, scale: int) -> str:

@@ -22,6 +22,8 @@ from engine.simulator.venue import Venue
 # A client that lets this much pile up is dropped, as the venues drop slow readers.
 _SLOW_READER_BYTES = 64 * 1024 * 1024
 _ABNORMAL = 1006
+_FRAMES_AT_ONCE = 8
+"""Frames in one write at most: the first of them waits for the last."""
 _DRAIN_LOOK_S = 0.001
 
 
@@ -36,22 +38,34 @@ class Connection(WSListener):
         self._transport: WSTransport | None = None
         self._session: Session | None = None
         self._is_congested = False
+        self._waiting: list[bytes] = []
         self._tape: Tape | None = None
         self._changed = asyncio.Event()
 
     # --- what the venue calls ---
 
     def send(self, frame: bytes) -> None:
-        """Send one text frame; a reader that has fallen far behind is dropped."""
-        transport = self._transport
-        if transport is None:
+        """Send one text frame, with what else this turn of the loop sends; a reader that falls far behind is cut."""
+        if self._transport is None:
             return
         if self._tape is not None:
             self._tape.append((self._venue.timeline.now_us, text_frame(frame)))
             return
-        if transport.underlying_transport.is_closing():
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._write_waiting)
+        self._waiting.append(text_frame(frame))
+        if len(self._waiting) == _FRAMES_AT_ONCE:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        if not self._waiting:
             return
-        transport.send(WSMsgType.TEXT, frame)
+        wire_bytes = b"".join(self._waiting)
+        self._waiting.clear()
+        transport = self._transport
+        if transport is None or transport.underlying_transport.is_closing():
+            return
+        transport.underlying_transport.write(wire_bytes)
         if self._is_congested and self._buffered_bytes(transport) > _SLOW_READER_BYTES:
             transport.disconnect(graceful=False)
 
@@ -85,7 +99,8 @@ class Connection(WSListener):
             transport.disconnect()
 
     def _standing(self) -> WSTransport | None:
-        """The transport if it takes anything: a socket has often ended for a while before we are told so."""
+        """The transport, if it takes anything, after what waits: a socket has often ended long before we know."""
+        self._write_waiting()
         transport = self._transport
         return None if transport is None or transport.underlying_transport.is_closing() else transport
 
@@ -139,6 +154,7 @@ class Connection(WSListener):
         elif frame.msg_type == WSMsgType.PONG:
             self._venue.pong_received(session, frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
+            self._write_waiting()
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
 

@@ -102,15 +102,14 @@ cdef class Outgoing:
             now_ns: monotonic time.
         """
         cdef bytes trim = b"%d-0" % oldest_ms
-        cdef Record* record
+        cdef Record record
         cdef Chain chain
         trim = b"$%d\r\n%s\r\n$1\r\n*\r\n$4\r\ndata\r\n" % (len(trim), trim)
         self._out.length = 0
         self._sent = []
         self.count = 0
         while self._records != NULL and self._at < self._records.used and self.count < self._batch:
-            record = record_at(self._records, self._at)
-            self._at += sizeof(Record) + body_size(record)
+            self._at = record_at(self._records, self._at, &record)
             chain = self._chains[record.instrument_id] if record.instrument_id < <uint32_t>len(self._chains) else None
             if chain is None:
                 continue
@@ -118,7 +117,7 @@ cdef class Outgoing:
                 chain.is_broken = True
                 chain.has_book = False
                 continue
-            self._write(chain, record, trim, now_ns)
+            self._write(chain, &record, trim, now_ns)
         return PyBytes_FromStringAndSize(self._out.text, self._out.length) if self.count else b""
 
     cdef int _write(self, Chain chain, const Record* source, bytes trim, int64_t now_ns) except -1:

@@ -12,10 +12,10 @@ from engine.schema.event cimport SLOT_PUBLISHED, Event
 from engine.schema.market cimport REASON_DIRTY, REASON_REQUESTED, BookEvent
 from engine.schema.ports cimport ACCEPTED, BookSource, EventPool
 from engine.schema.record cimport (RECORD_BREAK, RECORD_DELTAS, RECORD_DEPTH, RECORD_TICKER, RECORD_TRADE, Record, Records,
-                                   body_size, event_time, records_put, view_of)
+                                   body_size, event_time, head_size, kept_size, records_put, view_of)
 
 cdef enum:
-    BYTES_AN_ENTRY = 160           # a delta of three levels; snapshots are more, and rare
+    BYTES_AN_ENTRY = 96            # a delta of three levels; snapshots are more, and rare
     BYTES_LEAST = 4 << 20          # room for the largest book a venue sends
     KEPT_BYTES = 1 << 18           # a piece of memory larger than this is given back once it is little used
     FIRST_PLACES = 16
@@ -65,6 +65,7 @@ cdef class ReportTap(RecordSource):
     cdef int offer(self, PyObject* event) except -1:
         """Nearly all are written where they stay: nobody is behind, and the room is there."""
         cdef Record* record
+        cdef char* behind
         cdef size_t size
         self.offered += 1
         if self._timer.waiting and (<Event>event).s.refs == 1:
@@ -78,11 +79,13 @@ cdef class ReportTap(RecordSource):
             size = body_size(record)
             if unlikely(size > QUICK_BODY):
                 return self._offer_with_care(event)
+            # The body takes the place of what this kind does not have, where it is read from among it.
+            behind = <char*>record + head_size(record)
+            self._queued.used += head_size(record) + size
             if likely(record.kind == RECORD_DELTAS and 0 < size <= FEW_BYTES and (<BookEvent>event).b.capacity >= FEW_LEVELS):
-                memcpy(record + 1, record.body, FEW_BYTES)      # of a size that is known: no call
+                memcpy(behind, record.body, FEW_BYTES)      # of a size that is known: no call
             elif size:
-                memcpy(record + 1, record.body, size)
-            self._queued.used += sizeof(Record) + size
+                memcpy(behind, record.body, size)
             self.queued += 1
         return self._give_back(event)
 
@@ -129,7 +132,7 @@ cdef class ReportTap(RecordSource):
             place = self._place(record.instrument_id)
             if place.is_behind and record.kind != RECORD_TRADE and record.kind != RECORD_TICKER:
                 return self._fold(place, record)
-        if unlikely(self.queued >= self._books_up_to or self._queued.used + sizeof(Record) + body_size(record) > self._bytes_max):
+        if unlikely(self.queued >= self._books_up_to or self._queued.used + kept_size(record) > self._bytes_max):
             return self._shed(record)
         if not records_put(&self._queued, record):
             return self._shed(record)
@@ -193,7 +196,7 @@ cdef class ReportTap(RecordSource):
         record.folded = <uint32_t>place.folded
         record.ts_venue_ns = place.ts_venue_ns
         record.ts_recv_ns = place.ts_recv_ns
-        if self._queued.used + sizeof(Record) <= self._bytes_max and records_put(&self._queued, &record):
+        if self._queued.used + kept_size(&record) <= self._bytes_max and records_put(&self._queued, &record):
             self.queued += 1
             self.tallies += 1
             place.folded = 0

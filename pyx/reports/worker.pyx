@@ -11,7 +11,7 @@ from engine.reports.tap cimport ReportTap
 from engine.reports.text cimport ReportText
 from engine.schema.busentry cimport HeldEntry
 from engine.schema.event cimport Event
-from engine.schema.record cimport RECORD_BREAK, Record, Records, body_size, record_at, records_put, view_of
+from engine.schema.record cimport RECORD_BREAK, Record, Records, record_at, records_put, view_of
 
 from functools import partial
 
@@ -229,28 +229,31 @@ cdef class ReportWorker:
         self.events += tap.delivered - before
 
     cdef int _walk(self, const Records* records, int64_t now_ns) except -1:
+        cdef Record record
         cdef size_t place = 0
         while place < records.used:
             with nogil:
                 place = self._run(records, place, now_ns)
             if place < records.used:
-                self._prepare(record_at(records, place))
+                record_at(records, place, &record)
+                date(<PyObject*>self._states[record.instrument_id], &record)
+                self._prepare(&record)
         return 0
 
     cdef size_t _run(self, const Records* records, size_t place, int64_t now_ns) except? 1 nogil:
         """Apply records without the interpreter's lock, up to one that needs it first; answers where that is."""
-        cdef Record* record
+        cdef Record record
         cdef PyObject* found
+        cdef size_t next_place
         while place < records.used:
-            record = record_at(records, place)
+            next_place = record_at(records, place, &record)
             found = self._by_place[record.instrument_id] if record.instrument_id < self._place_count else NULL
             if found != NULL:
-                if record.ts_recv_ns == 0:
-                    record.ts_recv_ns = max(record.ts_venue_ns, (<SymbolAnalytics>found).last_recv_ns)
-                if record.kind != RECORD_BREAK and needs_care(found, record):
+                date(found, &record)
+                if record.kind != RECORD_BREAK and needs_care(found, &record):
                     return place
-                apply(found, record, now_ns)
-            place += sizeof(Record) + body_size(record)
+                apply(found, &record, now_ns)
+            place = next_place
         return place
 
     cdef int _prepare(self, const Record* record) except -1:
@@ -408,6 +411,12 @@ cdef class ReportWorker:
     def lags(self) -> dict:
         """How long entries waited until they were applied, by venue."""
         return dict(self._lags)
+
+
+cdef inline void date(PyObject* found, Record* record) noexcept nogil:
+    """When one was received that does not tell it: no earlier than those before."""
+    if record.ts_recv_ns == 0:
+        record.ts_recv_ns = max(record.ts_venue_ns, (<SymbolAnalytics>found).last_recv_ns)
 
 
 cdef inline bint needs_care(PyObject* found, const Record* record) noexcept nogil:

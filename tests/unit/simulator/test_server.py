@@ -19,7 +19,7 @@ import pytest
 
 import engine.simulator
 from engine.simulator.server import Simulator
-from engine.simulator.wires import Connection
+from engine.simulator.wires import Connection, text_frame
 from tests.unit.simulator.clients import (
     BinanceBook,
     CoinbaseBooks,
@@ -214,10 +214,10 @@ def test_a_client_that_leaves_takes_its_subscriptions_along() -> None:
 
 
 class FullSocket:
-    """A transport whose reader has stopped; each frame stays in its buffer."""
+    """A transport whose reader has stopped; each write stays in its buffer."""
 
     def __init__(self) -> None:
-        self.buffered_bytes = 0
+        self.writes: list[bytes] = []
         self.is_dropped = False
 
     @property
@@ -225,28 +225,59 @@ class FullSocket:
         return self
 
     def get_write_buffer_size(self) -> int:
-        return self.buffered_bytes
+        return sum(map(len, self.writes))
 
     def is_closing(self) -> bool:
         return self.is_dropped
 
-    def send(self, kind: object, frame: bytes) -> None:
-        self.buffered_bytes += len(frame)
+    def write(self, wire_bytes: bytes) -> None:
+        self.writes.append(wire_bytes)
 
     def disconnect(self, graceful: bool) -> None:
         assert not graceful, "a graceful end would wait for the reader"
         self.is_dropped = True
 
 
-def test_a_reader_that_falls_64_mb_behind_is_dropped() -> None:
-    connection, socket = Connection(make_venue("kraken"), "/v2", {}), FullSocket()
+def socket_of(connection: Connection) -> FullSocket:
+    socket = FullSocket()
     connection.on_ws_connected(cast(picows.WSTransport, socket))
-    connection.pause_writing()
-    for _ in range(63):
+    return socket
+
+
+def test_what_a_turn_of_the_loop_sends_leaves_at_its_end_in_few_writes_and_in_order() -> None:
+    async def main() -> None:
+        connection = Connection(make_venue("kraken"), "/v2", {})
+        socket = socket_of(connection)
+        await asyncio.sleep(0)
+        socket.writes.clear()  # the venue's greeting
+        for number in range(19):
+            connection.send(b"%d" % number)
+        assert len(socket.writes) == 2
+        await asyncio.sleep(0)
+        assert len(socket.writes) == 3
+        connection.send(b"19")
+        connection.write(b"behind it")
+        assert b"".join(socket.writes) == b"".join(text_frame(b"%d" % number) for number in range(20)) + b"behind it"
+        await asyncio.sleep(0)
+        assert len(socket.writes) == 5
+
+    asyncio.run(main())
+
+
+def test_a_reader_that_falls_64_mb_behind_is_dropped() -> None:
+    async def main() -> None:
+        connection = Connection(make_venue("kraken"), "/v2", {})
+        socket = socket_of(connection)
+        connection.pause_writing()
+        for _ in range(63):
+            connection.send(b"x" * 1024 * 1024)
+        await asyncio.sleep(0)
+        assert not socket.is_dropped
         connection.send(b"x" * 1024 * 1024)
-    assert not socket.is_dropped
-    connection.send(b"x" * 1024 * 1024)
-    assert socket.is_dropped
+        await asyncio.sleep(0)
+        assert socket.is_dropped
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
