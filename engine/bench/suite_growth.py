@@ -1,17 +1,22 @@
 """G10: what more streams and more consumers cost, in paired runs of CPU time."""
-from collections.abc import Iterator
+from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.bench.children import sending
 from engine.bench.data.corpus import Corpus
 from engine.bench.data.looping import loop
-from engine.bench.data.plainbook import opening_books
+from engine.bench.data.plainbook import opening_books, replay
 from engine.bench.data.spread import spread
 from engine.bench.endless import endless
 from engine.bench.measure import cpu_ns
 from engine.bench.paired import Paired, paired_ratio
 from engine.bench.record import Row
 from engine.bench.rig import Rig, cython_consumers
-from engine.bench.sources import Sources, one_symbol
+from engine.bench.sources import Played, Sources, one_symbol
 from engine.bench.suite_micro import EVENTS_PER_BURST, Fan
+from engine.bench.suite_socket import Receiver
 
 STREAMS = 450
 CONSUMERS = 50
@@ -22,11 +27,15 @@ SLICES = 7
 
 BURSTS = 4000
 
+FEW = 10
+LIVE_RATE_PER_S = 20_000
+
 
 def run(sources: Sources, streams: int = STREAMS, consumers: int = CONSUMERS) -> Iterator[Row]:
-    """Both rows."""
+    """Every row."""
     one = one_symbol(sources.spot().once)
     yield row_of_streams(one, streams)
+    yield row_of_live_streams(one, streams, min(FEW, streams))
     yield row_of_consumers(consumers)
 
 
@@ -69,6 +78,30 @@ class _Endless:
         opening = {symbol: book.top() for symbol, book in opening_books(self._rig.corpus).items()}
         self._rig.prove(self._feeder.count * self._cycles, opening)
         self._rig.close()
+
+
+def row_of_live_streams(one: Corpus, streams: int, few: int = FEW, rate: int = LIVE_RATE_PER_S) -> Row:
+    """The same over a socket at a rate that one core bears: what a frame costs with all that brings it.
+
+    Raises:
+        WrongResultError: frames are missing, or books are wrong.
+    """
+    (symbol,) = one.symbols
+    wide = spread(one, symbol, streams)
+    narrow = loop(spread(one, symbol, few), streams // few)
+    with _receiving(narrow, rate) as first, _receiving(wide, rate) as second:
+        paired = paired_ratio(first.full, second.full, PAIRS, LIMIT)
+        reads = second.reads / second.frames
+        late = first.late + second.late
+    note = f"{rate} frames a second offered by a process of its own, {late} late; {reads:.3f} reads a frame; CPU time"
+    return _row("the same frames over N symbols, over a socket", f"{streams} streams against {few}", paired, note)
+
+
+@contextmanager
+def _receiving(corpus: Corpus, rate: int) -> Iterator[Receiver]:
+    tops = {symbol: book.top() for symbol, book in replay(corpus).items()}
+    with sending(corpus.frames, rate, 1 + 3 * PAIRS) as (url, answers):
+        yield Receiver(Played(corpus, corpus, tops, "once through"), len(corpus.frames), url, answers)
 
 
 def row_of_consumers(consumers: int) -> Row:

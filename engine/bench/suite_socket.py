@@ -38,11 +38,18 @@ def run(sources: Sources, seconds: float, rate: int = RATE_PER_S) -> Iterator[Ro
     runs = RUNS_PER_ROUND * SLICES * MIN_PAIRS + 2
     count = min(len(played.corpus.frames), int(rate * max(0.125, seconds / 4 / SLICES)))
     with sending(played.corpus.frames[:count], rate, runs) as (url, answers):
-        yield _row(_Receiver(played, count, url, answers), rate)
+        yield _row(Receiver(played, count, url, answers), rate)
 
 
-class _Receiver:
-    """This process's end: every call is one connection and all its frames."""
+class Receiver:
+    """This process's end: every call is one connection and all its frames.
+
+    Args:
+        played: books before and after.
+        count: frames of it that are sent.
+        url: where they come from.
+        answers: the sender says there, after each connection, how many went late.
+    """
 
     def __init__(self, played: Played, count: int, url: str, answers: IO[str]) -> None:
         self._played = played
@@ -98,7 +105,7 @@ class _Receiver:
         self.reads += reads
 
 
-def _row(receiver: _Receiver, rate: int) -> Row:
+def _row(receiver: Receiver, rate: int) -> Row:
     receiver.bare()
     receiver.full()
     bare: list[float] = []

@@ -128,6 +128,14 @@ def test_growth_rows_prove_their_books() -> None:
     assert "A/A spread" in row.note
 
 
+def test_growth_over_a_socket_takes_each_frame_into_books_that_are_right() -> None:
+    one = one_symbol(generated_spot(FRAMES))
+    row = suite_growth.row_of_live_streams(replace(one, frames=one.frames[:5]), 6, few=2, rate=50_000)
+    assert (row.goal, row.subject) == ("G10", "6 streams against 2")
+    assert row.figure > 0
+    assert "reads a frame" in row.note
+
+
 def test_a_delivery_more_costs_no_more(no_captures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite_growth, "BURSTS", 8)
     assert suite_growth.row_of_consumers(4).figure > 0
