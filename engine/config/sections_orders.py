@@ -36,7 +36,8 @@ class JournalConfig(Section):
         "process", description="power = a disk sync per commit: survives a power cut, slower orders"
     )
     commit_linger_us: int = Field(
-        500, ge=0, le=10000, description="between commits; larger = more orders a commit, more latency"
+        500, ge=0, le=10000,
+        description="between commits, unless an order waits for one; larger = fewer commits, later reports",
     )
     queue_max: int = Field(4096, ge=16, le=1048576)
     retention_days: int = Field(30, ge=1, le=3650)

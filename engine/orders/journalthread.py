@@ -62,7 +62,7 @@ class Keeping:
     Attributes:
         ids_kept_ns: how long an ended order's id stays taken.
         rows_kept_ns: how long its rows stay.
-        linger_ns: from one commit to the next, at least.
+        linger_ns: from one commit to the next, at least, unless somebody waits for it.
     """
 
     path: Path
@@ -96,6 +96,7 @@ class JournalThread:
         self._wakeup = Wakeup()
         self._hurry = Wakeup()
         self._is_ending = False
+        self._is_asked = False
         self._is_damaged = False
         self._failure: JournalError | None = None
         self._purge_at_ns = 0
@@ -118,8 +119,10 @@ class JournalThread:
     def put(self, job: Job) -> None:
         """Queue a job; never waits."""
         self._jobs.append(job)
+        if job.answer is not None:
+            self._is_asked = True
         self._wakeup.wake()
-        if len(self._jobs) >= GROUP_MAX:
+        if self._is_asked or len(self._jobs) >= GROUP_MAX:
             self._hurry.wake()
 
     def stop(self) -> None:
@@ -197,9 +200,13 @@ class JournalThread:
         self._on_loop(_set, self.ended)
 
     def _linger(self) -> None:
-        """Let more come for one commit where the last one was just now; what comes after a pause goes at once."""
+        """Let more come for one commit where the last one was just now, unless somebody waits for one.
+
+        What comes after a pause goes at once. Orders that come while a commit is on its way share the next one.
+        """
         left_ns = self._committed_ns + self._keeping.linger_ns - monotonic_now()
-        if left_ns > 0 and len(self._jobs) < GROUP_MAX and not self._is_ending and self._failure is None:
+        in_no_hurry = not (self._is_asked or self._is_ending) and self._failure is None
+        if left_ns > 0 and len(self._jobs) < GROUP_MAX and in_no_hurry:
             self._hurry.wait_for(left_ns / NS)
 
     def _turn(self, woken: bool) -> None:
@@ -219,6 +226,7 @@ class JournalThread:
 
     def _group(self) -> bool:
         """One commit of what is queued, or of a probe; whether it worked."""
+        self._is_asked = False  # before they are taken: one that comes meanwhile is in this commit, or hurries the next
         jobs = [self._jobs.popleft() for _ in range(min(len(self._jobs), GROUP_MAX))]
         if self._store is None:
             jobs = self._before_open(jobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from engine.base.errors import ConfigError
+from engine.base.heap import keep_heap
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
 from engine.observability.metrics import Reading, as_prometheus
@@ -100,6 +101,7 @@ class LoneSite:
 
     def start(self) -> None:
         """Answer from now on."""
+        keep_heap()
         self._site.start(self._answers, self._metrics)
 
     def close(self) -> None:
@@ -121,6 +123,7 @@ async def serve_stdio(config: EngineConfig, url: str | None) -> None:
     answers = lone_answers(config, url)
     try:
         await answers.is_there()  # whoever asks first does not wait for what is made once
+        keep_heap()
         async with TaskScope() as scope:
             await scope.start(mcp_server(answers).run_stdio_async())
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import sys
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.base.heap import keep_heap, release_heap
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
 from engine.observability.metrics import Sample
@@ -150,7 +150,7 @@ class Service:
         async with AsyncExitStack() as stack:
             if self._has_surface or self._has_journal:
                 stack.enter_context(taken(Path(self._config.engine.state_dir)))
-            stack.callback(gc.unfreeze)
+            stack.callback(release_heap)
             surface = Surface(self._config) if self._has_surface else None
             if surface is not None:
                 stack.push_async_callback(surface.close)
@@ -204,9 +204,7 @@ class Service:
         # Books become valid in many places, on the hot path; only the start waits for them.
         while time.monotonic() < deadline_s and not all(one.is_settled for one in _reports(live)):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY_S)
-        # What is there now lives as long as the run: walking it now and then would only make frames late.
-        gc.collect()
-        gc.freeze()
+        keep_heap()
         self._on_ready(ReadyReport(self._config.profile, tuple(live.engine.runners), _reports(live), api, reports))
 
     async def _drained(self, engine: Engine, since_s: float) -> dict[str, int]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from engine.base.errors import ConfigError
+from engine.base.heap import keep_heap
 from engine.base.jsontext import encode
 from engine.observability.logs import set_common
 from engine.observability.metrics import as_prometheus
@@ -60,6 +61,7 @@ class WorkerService:
                 if self._worker.coordinator is not None:
                     self._worker.coordinator.membership.metrics_url = f"{url}/metrics"
                 self._worker.start()
+                keep_heap()
                 on_ready(url)
                 await stopped.wait()
         finally:

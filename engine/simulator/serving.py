@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable
 from typing import Protocol
 
+from engine.base.heap import keep_heap
 from engine.base.workers import TaskScope
 
 
@@ -32,9 +32,7 @@ async def serve(served: Served, ready: Callable[[dict[str, dict[str, str]]], Non
     What its work raises ends it.
     """
     await served.start()
-    # What is there now lives as long as the process: walking it now and then would only make frames late.
-    gc.collect()
-    gc.freeze()
+    keep_heap()
     try:
         ready(served.endpoints)
         async with TaskScope() as scope:
