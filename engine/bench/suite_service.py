@@ -24,6 +24,7 @@ PARTS: tuple[Callable[[float], Iterator[Row]], ...] = (
     lambda seconds: sustained.sustained(_each(seconds)),
     lambda seconds: asked.clients(_each(seconds)),
     reports.calls,
+    reports.stored,
     pressure.fairness,
     fanout.one_at_a_time,
     fanout.efficiency,

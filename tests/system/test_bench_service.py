@@ -82,6 +82,14 @@ def test_chk_42_reports_are_asked_for_in_an_open_loop() -> None:
     assert rows[4].figure > 0
 
 
+def test_slo_05_reports_are_asked_for_through_a_server_too() -> None:
+    (row,) = reports.stored(0.5, clients=10, rate=40)
+    assert not row.voided, row.note
+    assert (row.goal, row.limit, row.regime) == ("SLO-05", 150, "profile service")
+    assert "none refused" in row.note
+    assert row.figure > 0
+
+
 def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
     short = "from engine.bench import suite_service as s; s.PARTS = s.PARTS[-2:-1]; from engine.cli.main import main; main()"
     command = [sys.executable, "-c", short, "bench", "--suite", "service", "--seconds", "0.5", "--out", "rows.json"]
@@ -93,4 +101,4 @@ def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "rows.json").read_text())
     assert document["details"]["profile"] == "service"
     assert [row["goal"] for row in document["rows"]] == ["SC-35"]
-    assert len(suite_service.PARTS) == 21
+    assert len(suite_service.PARTS) == 22

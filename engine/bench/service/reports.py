@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import msgspec
 
+from engine.base.errors import ConfigError
 from engine.bench.children import ProcessFailedError, surroundings
 from engine.bench.record import Row
 from engine.bench.service.caller import Call, Called, closed_loop, get, open_loop, tool_call
 from engine.bench.service.figures import PEAK_RATE, percentile, row
 from engine.bench.service.load import watchers
-from engine.bench.service.world import THREE, Run, World, engine_on, world
+from engine.bench.service.world import CONFIG, THREE, World, asked, engine_on, world
+from engine.bench.streamserver import StreamServer, missing
 from engine.runtime.reportextra import need_packages
 
 CLIENTS, RATE = 100, 250
@@ -27,6 +30,7 @@ OTHERS_EVERY = 10
 """One call in so many is a listing, and one /health."""
 
 _READY_WITHIN_S = 20.0
+_LOOK_EVERY_S = 0.25
 
 
 def calls(seconds: float, *, clients: int = CLIENTS, rate: int = RATE) -> Iterator[Row]:
@@ -40,9 +44,9 @@ def calls(seconds: float, *, clients: int = CLIENTS, rate: int = RATE) -> Iterat
     asked_s = max(seconds, 0.5)
     sections: dict[str, Any] = {"reports": {"enabled": True}, "mcp": {"port": 0}}
     with world(PEAK_RATE, SYMBOLS, THREE) as place, engine_on(place, watchers(place, 1), **sections) as run:
-        names = _until_there(place, run)
         assert run.reports is not None
-        with _lone(place, run.reports) as lone:
+        names = _until_there(place, run.reports)
+        with _lone(place, "--url", run.reports) as lone:
             alone = open_loop(lone, _tools(lone, names), clients, rate, asked_s)
             busy = closed_loop(lone, _tools(lone, names)[:1], clients, min(CLOSED_S, asked_s))
         facade = open_loop(run.reports, _paths(run.reports, names), clients, rate, asked_s)
@@ -66,6 +70,39 @@ def calls(seconds: float, *, clients: int = CLIENTS, rate: int = RATE) -> Iterat
         (len(took_ns) - refused) / min(CLOSED_S, asked_s), "1/s", cores=2, regime="profile service, closed loop",
         note=f"{_spread(took_ns)}; {_refused(busy['report'])}",
     )  # fmt: skip
+
+
+def stored(seconds: float, *, clients: int = CLIENTS, rate: int = RATE) -> Iterator[Row]:
+    """The MCP server again, where a worker writes the reports into a server of streams; each in a process of its own.
+
+    Raises:
+        ConfigError: a package that it needs is not installed.
+        ProcessFailedError: a process did not start, or hung up.
+        ServerFailedError: the server of the streams does not start.
+    """
+    need_packages()
+    lacking = missing()
+    if lacking:
+        raise ConfigError(f"reports through a server of streams need {lacking}", op="bench.reports",
+                          hint="pip install 'engine[bench]'")  # fmt: skip
+    asked_s = max(seconds, 0.5)
+    sections: dict[str, Any] = {"bus": {"backend": "redis"}, "cache": {"backend": "redis"}, "mcp": {"enabled": False}}
+    with ExitStack() as stack:
+        place = stack.enter_context(world(PEAK_RATE, SYMBOLS, THREE))
+        server = StreamServer(place.folder).start()
+        stack.callback(server.kill)
+        known = {"ENGINE_REDIS_URL": server.url}
+        run = stack.enter_context(engine_on(place, watchers(place, 1), variables=known, **sections))
+        words = ("worker", "--config", CONFIG, "--metrics-port", "0", "--log-level", "warning")
+        stack.enter_context(_beside(place, words, known))
+        lone = stack.enter_context(_lone(place, "--config", CONFIG, variables=known))
+        names = _until_there(place, lone)
+        found = open_loop(lone, _tools(lone, names), clients, rate, asked_s)
+        ended = run.stop()
+    void = "" if ended.report["balanced"] else "failed: counts do not balance"
+    case = f"through Redis, {clients} clients, {rate} calls/s, {PEAK_RATE}/s to {len(names)} reports, {asked_s:g} s"
+    told = "five processes beside who calls"
+    yield _row("SLO-05", case, "get_report, MCP server of its own, p99", found["report"], LIMIT_MS, void, told, CALLS)
 
 
 def _row(
@@ -100,41 +137,48 @@ def _refused(found: Called) -> str:
 
 
 @contextmanager
-def _lone(place: World, reports: str) -> Iterator[str]:
-    """``engine-run mcp`` on the reports of an engine: its URL."""
-    words = "mcp --transport http --port 0 --log-level warning --url"
-    command = [sys.executable, "-m", "engine", *words.split(), reports]
+def _beside(place: World, words: Sequence[str], variables: Mapping[str, str]) -> Iterator[str]:
+    """A verb of ``engine-run`` in a process of its own: the line with which it is ready."""
+    command = [sys.executable, "-m", "engine", *words]
+    env = {**surroundings(), **variables}
     with ExitStack() as stack:
         process = subprocess.Popen(
-            command, env=surroundings(), cwd=place.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command, env=env, cwd=place.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         stack.enter_context(process)
         stack.callback(process.kill)
         assert process.stdout is not None
-        told = process.stdout.readline().split()
-        if told[:2] != ["ready:", "reports"]:
-            raise ProcessFailedError("engine-run mcp did not start")
-        yield told[2]
+        line = process.stdout.readline()
+        if not line.startswith("ready: "):
+            raise ProcessFailedError(f"engine-run {words[0]} did not start")
+        yield line
 
 
-def _until_there(place: World, run: Run) -> list[str]:
-    """``venue:SYMBOL`` of every report, once all are there.
+@contextmanager
+def _lone(place: World, *source: str, variables: Mapping[str, str] | None = None) -> Iterator[str]:
+    """``engine-run mcp`` on the reports that the words *source* tell: its URL."""
+    words = ("mcp", "--transport", "http", "--port", "0", "--log-level", "warning", *source)
+    with _beside(place, words, variables or {}) as line:
+        yield line.split()[2]
+
+
+def _until_there(place: World, url: str) -> list[str]:
+    """``venue:SYMBOL`` of every report at *url*, once all are there.
 
     Raises:
         ProcessFailedError: that does not come.
     """
-    assert run.reports is not None
     wanted = sum(map(len, place.symbols.values()))
     left_s = _READY_WITHIN_S
     while True:
-        found = run.ask_reports("/api/symbols")["symbols"]
+        found = asked(f"{url}/api/symbols").get("symbols", [])
         names = [f"{one['venue']}:{one['symbol']}" for one in found if one["generated_at"]]
         if len(names) == wanted:
             return names
         if left_s <= 0:
             raise ProcessFailedError(f"{len(names)} reports of {wanted} are there after {_READY_WITHIN_S:g} s")
-        run.pause(0.25)
-        left_s -= 0.25
+        time.sleep(_LOOK_EVERY_S)
+        left_s -= _LOOK_EVERY_S
 
 
 def _paths(url: str, names: Sequence[str]) -> list[Call]:

@@ -25,6 +25,8 @@ PLAIN = ("simulated",)
 TRADERS = ("Trader", "TradingChanger")
 _DESK, _TRADER = "engine.bench.service.desk", "engine.bench.service.trader"
 _TOKEN = "the token of a measurement"
+CONFIG = "engine.yaml"
+"""Of a run, in the folder of its world."""
 _END_WITHIN_S = 60
 _OPEN_WITHIN_S = 30
 FREE = {
@@ -171,7 +173,8 @@ class Ended:
         return [callback_ns - sent_ns for sent_ns, callback_ns in rows if self.began_ns <= sent_ns <= self.ended_ns]
 
 
-def _answer(request: urllib.request.Request) -> Any:
+def asked(request: urllib.request.Request | str) -> Any:
+    """What a server answers, refusals as well."""
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return msgspec.json.decode(answer.read())
@@ -233,11 +236,7 @@ class Run:
         """A call to the operator's surface; what it answers, refusals as well."""
         data = None if body is None else msgspec.json.encode(body)
         headers = {"Authorization": f"Bearer {_TOKEN}"}
-        return _answer(urllib.request.Request(f"{self._api}{path}", data, headers, method=method))
-
-    def ask_reports(self, path: str) -> Any:
-        """What the server of the reports answers, refusals as well."""
-        return _answer(urllib.request.Request(f"{self.reports}{path}"))
+        return asked(urllib.request.Request(f"{self._api}{path}", data, headers, method=method))
 
     def kill(self) -> None:
         """End it without warning, as a crash would."""
@@ -277,6 +276,7 @@ def engine_on(
     *,
     symbols: Mapping[str, Sequence[str]] | None = None,
     trading: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
     **sections: Any,
 ) -> Iterator[Run]:
     """An engine on the venues of *place*, ready; killed at the end if it still runs.
@@ -287,6 +287,7 @@ def engine_on(
         symbols: by venue; None = all.
         trading: venues at which orders are enabled; then no limit of ours is in the way of a measurement, and the
             operator's surface is there.
+        variables: of its environment, further ones.
         sections: further sections of the configuration.
 
     Raises:
@@ -297,7 +298,7 @@ def engine_on(
          "rest_endpoint": place.endpoints[venue]["rest"]}
         for venue, wanted in (symbols or place.symbols).items()
     ]  # fmt: skip
-    env = {**surroundings(), "BENCH_API_TOKEN": _TOKEN}
+    env = {**surroundings(), "BENCH_API_TOKEN": _TOKEN, **(variables or {})}
     for row, venue in zip(providers, symbols or place.symbols, strict=True):
         if venue in trading:
             more, keys = trading_at(venue)
@@ -310,8 +311,8 @@ def engine_on(
         "consumers": list(consumers), "api": {"enabled": False}, "reports": {"enabled": False}, **sections,
     }  # fmt: skip
     (place.folder / "letters").unlink(missing_ok=True)
-    (place.folder / "engine.yaml").write_bytes(msgspec.json.encode(config))
-    command = [sys.executable, "-m", "engine", "run", "--json", "--config", "engine.yaml"]
+    (place.folder / CONFIG).write_bytes(msgspec.json.encode(config))
+    command = [sys.executable, "-m", "engine", "run", "--json", "--config", CONFIG]
     with (place.folder / "log").open("w") as log, ExitStack() as stack:
         process = subprocess.Popen(
             command, env=env, cwd=place.folder, stdout=subprocess.PIPE, stderr=log, text=True
