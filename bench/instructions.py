@@ -35,6 +35,7 @@ from engine.bench.record import Row, document, save_dated
 from engine.bench.rig import Rig, cython_consumers
 from engine.bench.sources import one_symbol
 from engine.bench.suite_growth import LIMIT, STREAMS
+from engine.bench.suite_publishing import LIMIT as OBSERVED_LIMIT
 from engine.bench.suite_socket import LIMIT_NS, STRETCH_NS
 
 CYCLES = (3, 9)
@@ -143,6 +144,22 @@ def growth_rows(streams: int = STREAMS, few: int = FEW) -> Iterator[Row]:
                   costs[streams] / costs[fewer], "B/A", "within", LIMIT, note=note)  # fmt: skip
 
 
+def observed_rows() -> Iterator[Row]:
+    """G11 and SLO-09 in instructions: what the tap of the streams and of the reports adds to the engine's thread.
+
+    Raises:
+        ValgrindMissingError: there is no valgrind.
+    """
+    it = prepared(corpus_of("spot"))
+    ids = count("callgrind", jobs.ids.__name__, it)
+    alone = count("callgrind", jobs.full.__name__, it) - ids
+    beside = count("callgrind", jobs.observed.__name__, it) - ids
+    for goal, what in (("G11", "publishing"), ("SLO-09", "reports")):
+        yield Row(goal, "spot, 3 Cython consumers", f"{what} on against off, engine's thread, instructions",
+                  beside / alone, "B/A", "within", OBSERVED_LIMIT,
+                  note=f"{beside:,.0f} against {alone:,.0f} instructions a message: the tap is the same; {NOTE}")  # fmt: skip
+
+
 def added_rows() -> Iterator[Row]:
     """G8 in instructions: what the engine adds to a bare picows listener, one frame a read over loopback.
 
@@ -188,6 +205,7 @@ COUNTS: dict[str, Callable[[], Iterator[Row]]] = {
     "python": lambda: path_rows("spot", in_python=True),
     "growth": growth_rows,
     "added": added_rows,
+    "observed": observed_rows,
 }
 """By the name the command line has for them."""
 

@@ -6,6 +6,7 @@ Frames are prepared outside, in FILE: what is done to make them would take valgr
 The messages of one cycle are printed.
 """
 import asyncio
+import os
 import pickle
 import socket
 import sys
@@ -24,6 +25,13 @@ from engine.bench.feeder import Feeder
 from engine.bench.rig import FRAMES_PER_READ, Rig, WrongResultError, cython_consumers, python_consumers
 from engine.bench.sender import framed, shake_hands
 from engine.providers.listener import FrameListener
+from engine.runtime.publishing import Publishing
+
+COPIES_MAX = 1 << 20
+ROOMS = ("queue_max_entries", "maxlen_cap")
+"""Keys of `bus`; with so much room nothing is folded."""
+NOWHERE = "redis://127.0.0.1:1/0"
+"""Nothing is written."""
 
 LISTENED = 150
 """Frames of a cycle that come over a socket."""
@@ -60,8 +68,11 @@ def listened(corpus: Corpus, cycles: int) -> Corpus:
 
 
 def _play(it: Prepared, cycles: int, handlers: list[object], frames_per_read: int = FRAMES_PER_READ) -> int:
+    return _played(it, cycles, Rig(it.corpus, handlers), frames_per_read)
+
+
+def _played(it: Prepared, cycles: int, rig: Rig, frames_per_read: int = FRAMES_PER_READ) -> int:
     feeder = it.feeder
-    rig = Rig(it.corpus, handlers)
     for _ in range(cycles):
         rig.play(feeder, frames_per_read)
         feeder.next_cycle()
@@ -81,6 +92,17 @@ def python(it: Prepared, cycles: int) -> int:
 def single(it: Prepared, cycles: int) -> int:
     """Bytes to three Cython consumers, one frame a read."""
     return _play(it, cycles, cython_consumers(), 1)
+
+
+def observed(it: Prepared, cycles: int) -> int:
+    """Bytes to three Cython consumers, and a copy of each event for streams or reports, which nobody takes."""
+    rig = Rig(it.corpus, cython_consumers(), sets=[f"bus.{name}={COPIES_MAX}" for name in ROOMS])
+    os.environ[rig.engine.config.bus.url_env] = NOWHERE
+    tap = Publishing(rig.engine, [rig.provider()]).tap
+    count = _played(it, cycles, rig)
+    if tap.queued != count * cycles:
+        raise WrongResultError(f"{tap.queued} copies of {count * cycles} messages")
+    return count
 
 
 def ids(it: Prepared, cycles: int) -> int:
@@ -154,7 +176,7 @@ def _accept(server: socket.socket) -> socket.socket:
 
 
 JOBS: dict[str, Callable[..., int]] = {
-    job.__name__: job for job in (full, python, single, ids, walk, bare, listener)
+    job.__name__: job for job in (full, python, single, observed, ids, walk, bare, listener)
 }
 
 

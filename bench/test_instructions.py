@@ -50,6 +50,15 @@ def test_growth_is_judged_on_as_many_messages_of_each_width(monkeypatch, few_fra
     assert "3,600 against 3,000" in one.note
 
 
+def test_what_the_tap_adds_is_judged_for_streams_and_reports(monkeypatch, few_frames):
+    counting(monkeypatch, {"full": 4000, "observed": 4300, "ids": 1000})
+    rows = list(instructions.observed_rows())
+    assert [row.goal for row in rows] == ["G11", "SLO-09"]
+    assert all((round(row.figure, 6), row.met) == (1.1, True) for row in rows)
+    counting(monkeypatch, {"full": 4000, "observed": 4400, "ids": 1000})
+    assert not any(row.met for row in instructions.observed_rows())
+
+
 def test_what_the_engine_adds_is_told_in_instructions_and_marked_where_it_is_computed(monkeypatch, few_frames):
     counting(monkeypatch, {"bare": 20_000, "listener": 24_000, "single": 5500, "ids": 500})
     monkeypatch.setattr(instructions, "native_ns", lambda it: 400.0)
@@ -59,7 +68,7 @@ def test_what_the_engine_adds_is_told_in_instructions_and_marked_where_it_is_com
     assert computed.note.startswith("computed, not timed")
 
 
-@pytest.mark.parametrize("job", ["full", "python", "single", "ids", "walk"])
+@pytest.mark.parametrize("job", ["full", "python", "single", "observed", "ids", "walk"])
 def test_a_job_answers_the_messages_of_a_cycle(job, few_frames):
     it = jobs.prepared(generated_spot(FRAMES))
     assert jobs.JOBS[job](it, 2) == len(it.cycle)
