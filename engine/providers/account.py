@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Literal
 
 from engine.base.clock import Clock
-from engine.base.errors import AuthError, NetworkError, ScaleOverflowError, ValidationError, VenueError
+from engine.base.errors import AuthError, EngineError, NetworkError, ValidationError, VenueError
 from engine.base.workers import TaskScope
 from engine.providers.backoff import Backoff
 from engine.providers.balances import BalanceSheet
@@ -96,7 +96,7 @@ class Account:
         """Reports of orders that no consumer of ours can have sent."""
         self.gateway: Gateway | None = None
         """The way to the venue's orders, where they are enabled."""
-        self.sheet = BalanceSheet(feed.provider)
+        self.sheet = BalanceSheet(feed.provider, self._unfit)
         self._links: list[Link] = []
         self._numbers = 0
         self._has_retried = False
@@ -250,12 +250,15 @@ class Account:
         self, holdings: Sequence[Holding], cause: BalanceCause, ts_venue_ns: int, ts_recv_ns: int
     ) -> None:
         """Publish what is new of it."""
-        try:
-            for balance in self.sheet.take(holdings, cause, ts_venue_ns, ts_recv_ns):
-                self.feed.ports.on_balance(balance)
-        except ScaleOverflowError as error:
-            log.error("%s", error)
+        for balance in self.sheet.take(holdings, cause, ts_venue_ns, ts_recv_ns):
+            self.feed.ports.on_balance(balance)
         self.feed.stream.read_end()
+
+    def _unfit(self, asset: str, error: EngineError) -> None:
+        """A balance that cannot be told: the last one stands for it, a dead letter and a line of the log say so."""
+        provider = self.feed.provider
+        log.error("%s balance of %s is not told: %s", provider, asset, error.reason)
+        self.feed.ports.on_reject(provider, "overflow", f"balance of {asset}", b"", 0)
 
     def take_order(self, venue_order_id: str, frame: bytes) -> None:
         """An order of somebody else on the account: kept as a dead letter, and told (ORDM-22)."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
 from engine.base.decimals import to_raw
+from engine.base.errors import EngineError, ScaleOverflowError, ValidationError
 from engine.providers.userstream import Holding
 from engine.schema.enums import BalanceCause
 
@@ -43,10 +44,14 @@ class BalanceSheet:
 
     Args:
         account: whose.
+        on_unfit: called as on_unfit(asset, error) with an amount that no 64 bits hold, once until one of that asset
+            does; what was told of it before stands.
     """
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: str, on_unfit: Callable[[str, EngineError], None]) -> None:
         self._account = account
+        self._on_unfit = on_unfit
+        self._unfit: set[str] = set()
         self._known: dict[str, _Known] = {}
         self._epoch = 0
         self._number = 0
@@ -66,11 +71,7 @@ class BalanceSheet:
     def take(
         self, holdings: Sequence[Holding], cause: BalanceCause, ts_venue_ns: int, ts_recv_ns: int
     ) -> Iterator[Balance]:
-        """What is new in *holdings*; a whole snapshot tells each asset that is or was there, once an epoch.
-
-        Raises:
-            ScaleOverflowError: an amount does not fit 64 bits.
-        """
+        """What is new in *holdings*; a whole snapshot tells each asset that is or was there, once an epoch."""
         for told in holdings:
             known = self._known.get(told.asset)
             before = None if known is None else known.holding
@@ -82,9 +83,15 @@ class BalanceSheet:
                 continue
             if before is None and not total and not held:
                 continue
-            total_text, held_text = f"{total:f}", f"{held:f}"
-            scale = max(0 if known is None else known.scale, _decimals(total_text), _decimals(held_text))
-            total_raw, held_raw = to_raw(total_text, scale), to_raw(held_text, scale)
+            least = 0 if known is None else known.scale
+            try:
+                total_raw, held_raw, scale = _raws(total, held, least)
+            except (ScaleOverflowError, ValidationError) as error:
+                if told.asset not in self._unfit:
+                    self._unfit.add(told.asset)
+                    self._on_unfit(told.asset, error)
+                continue
+            self._unfit.discard(told.asset)
             delta_raw = None
             if known is not None and cause is not BalanceCause.SNAPSHOT:
                 delta_raw = total_raw - known.total_raw * 10 ** (scale - known.scale)
@@ -104,6 +111,17 @@ def _complete(told: Holding, before: Holding | None) -> tuple[Decimal | None, De
         known = Decimal(0) if before is None or before.held is None else before.held
         held = known if total is None else min(known, max(total, Decimal(0)))
     return total, held
+
+
+def _raws(total: Decimal, held: Decimal, least_scale: int) -> tuple[int, int, int]:
+    """Both at the scale that they need, and that scale.
+
+    Raises:
+        ScaleOverflowError, ValidationError: one does not fit 64 bits, or needs more than eighteen decimals.
+    """
+    total_text, held_text = f"{total:f}", f"{held:f}"
+    scale = max(least_scale, _decimals(total_text), _decimals(held_text))
+    return to_raw(total_text, scale), to_raw(held_text, scale), scale
 
 
 def _decimals(text: str) -> int:

@@ -96,4 +96,5 @@ class BinanceUserStream(UserStream):
 
 
 def _holdings(rows: list[dict[str, Any]], asset: str, free: str, locked: str) -> list[Holding]:
-    return [Holding(row[asset], amount(row[free]) + amount(row[locked]), amount(row[locked])) for row in rows]
+    held = [amount(row[locked]) for row in rows]
+    return [Holding(row[asset], amount(row[free]) + own, own) for row, own in zip(rows, held, strict=True)]

@@ -9,6 +9,7 @@ import pytest
 from engine.base.errors import NotPermittedError
 from engine.config.load import default_config
 from engine.consumers.subscriptions import Subscription
+from engine.observability.dlq import DlqReason
 from engine.providers.account import ASK_AGAIN_S
 from engine.runtime.assembly import Engine
 from engine.schema.enums import BalanceCause
@@ -203,6 +204,35 @@ def test_a_consumer_that_begins_to_take_balances_is_told_those_that_are_known_EV
             await reached(lambda: len(late) == 3)
             assert (late[2].asset, late[2].total_raw, late[2].delta_raw, late[2].seq_provider) == ("EUR", 6, 1, 3)
             assert len(it.events) == 3
+
+    in_virtual_time(main())
+
+
+def test_an_amount_that_no_64_bits_hold_hides_no_other_asset_INS_01(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with PrivateVenue("binance") as venue, held(venue, monkeypatch) as it:
+            venue.balances = {"BTC": ("1.50", "0"), "PEPE": ("1" + "0" * 11 + ".00000001", "0"), "EUR": ("5", "0")}
+            await reached(lambda: len(it.events) == 2)
+            assert [event.asset for event in it.events] == ["BTC", "EUR"]
+            client = await client_of(venue)
+
+            async def tell(amount: str, cents: str) -> None:
+                rows = [{"a": "PEPE", "f": amount, "l": "0"}, {"a": "EUR", "f": cents, "l": "0"}]
+                client.send({"subscriptionId": 0, "event": {"e": "outboundAccountPosition", "E": 1, "B": rows}})
+
+            for number in range(1, 6):  # told once, however often it comes
+                await tell("1" + "0" * 11 + ".00000001", f"5.0{number}")
+                await reached(lambda count=2 + number: len(it.events) == count)  # type: ignore[misc]
+            (letter,) = it.engine.dlq.records()
+            assert (letter.reason, letter.count) == (DlqReason.SCALE_OVERFLOW, 1)
+            assert "balance of PEPE" in letter.message
+            await tell("7", "5.05")
+            await reached(lambda: len(it.events) == 8)
+            assert (it.events[7].asset, it.events[7].total_raw) == ("PEPE", 7)
+            await tell("0." + "1" * 19, "5.06")  # more decimals than there can be
+            await reached(lambda: len(it.events) == 9)
+            assert it.account.is_up
+            assert sum(one.count for one in it.engine.dlq.records()) == 2
 
     in_virtual_time(main())
 
