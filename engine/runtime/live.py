@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from engine.runtime.reporter import Reporter
 
 Result = TypeVar("Result")
+NS_PER_MS = 1_000_000
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Who signals a process and its whole group, as timeout(1) does, means it once.
 _SAME_SIGNAL_S = 0.25
@@ -111,17 +112,22 @@ class DeadlineTimer:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
+        self._at_ns = 0
         stage.on_deadline = self.arm
 
     def arm(self) -> None:
         """Wait for the stage's next deadline, whichever stood before."""
+        deadline_ns = self._stage.next_deadline_ns
         if self._handle is not None:
+            if deadline_ns is not None and deadline_ns >= self._at_ns:
+                return  # it fires before, and looks again
             self._handle.cancel()
             self._handle = None
-        deadline_ns = self._stage.next_deadline_ns
         if deadline_ns is not None:
-            left_s = max(0, deadline_ns - self._clock.now()) / 1e9
-            self._handle = self._loop.call_at(self._loop.time() + left_s, self._fire)
+            # The loop counts in whole milliseconds: told of less, it would turn without a rest until then.
+            left_ms = -(-max(0, deadline_ns - self._clock.now()) // NS_PER_MS)
+            self._at_ns = deadline_ns
+            self._handle = self._loop.call_later(left_ms / 1e3, self._fire)
 
     def close(self) -> None:
         """Wake nobody any more."""

@@ -8,8 +8,9 @@ import signal
 from typing import Any
 
 import pytest
+import uvloop
 
-from engine.base.clock import ManualClock
+from engine.base.clock import ManualClock, SystemClock
 from engine.base.errors import InternalError
 from engine.runtime.live import DeadlineTimer, run_on_loop, stopping
 from tests.unit.providers.socket_kit import on_loop
@@ -66,6 +67,58 @@ def test_a_nearer_deadline_takes_the_place_of_the_one_that_stood() -> None:
         dispatcher.hold(NOW_NS + 1_000_000)
         await dispatcher.done.wait()
         assert dispatcher.delivered_ns == [NOW_NS + 1_000_000]
+        timer.close()
+
+    on_loop(main())
+
+
+class Waiting:
+    """One deadline that moves on whenever it has come; how often it was looked for in vain."""
+
+    def __init__(self) -> None:
+        self.clock = SystemClock()
+        self.on_deadline: Any = None
+        self.next_deadline_ns: int | None = None
+        self.in_vain = 0
+        self.due = asyncio.Event()
+
+    def deliver(self) -> None:
+        assert self.next_deadline_ns is not None
+        if self.clock.now() < self.next_deadline_ns:
+            self.in_vain += 1
+            return
+        self.next_deadline_ns = None
+        self.due.set()
+
+
+@pytest.mark.parametrize("left_ns", [300_000, 1_400_000, 2_600_000])
+def test_a_fraction_of_a_millisecond_is_slept_through(left_ns: int) -> None:
+    async def main() -> None:
+        stage = Waiting()
+        timer = DeadlineTimer(stage, stage.clock)  # type: ignore[arg-type]
+        for _ in range(10):
+            stage.due.clear()
+            stage.next_deadline_ns = stage.clock.now() + left_ns
+            stage.on_deadline()
+            await stage.due.wait()
+        timer.close()
+        # The loop's own clock may be a millisecond behind, once each time.
+        assert stage.in_vain <= 10
+
+    uvloop.run(main())
+
+
+def test_a_later_deadline_leaves_the_timer_that_stands() -> None:
+    async def main() -> None:
+        dispatcher = Dispatcher(ManualClock(NOW_NS))
+        timer = DeadlineTimer(dispatcher, dispatcher.clock)  # type: ignore[arg-type]
+        dispatcher.hold(NOW_NS + 1_000_000)
+        stood = timer._handle
+        for number in range(2, 100):
+            dispatcher.hold(NOW_NS + number * 1_000_000)
+        assert timer._handle is stood
+        await dispatcher.done.wait()
+        assert dispatcher.delivered_ns == [NOW_NS + 99_000_000]
         timer.close()
 
     on_loop(main())
