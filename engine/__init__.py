@@ -203,7 +203,8 @@ __all__ = [
 def __getattr__(name: str) -> typing.Any:
     home = _HOME_OF.get(name)
     if home is not None:
-        return pkgutil.resolve_name(f"{home}:{name}")
+        found = globals()[name] = pkgutil.resolve_name(f"{home}:{name}")
+        return found  # looked for once: a callback may ask for it at each event
     if name == "__version__":
         from engine.base.version import engine_version
 

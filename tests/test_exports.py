@@ -48,6 +48,11 @@ def test_each_public_name_exists_once(engine: ModuleType) -> None:
     assert [name for name in engine.__all__ if not hasattr(engine, name)] == []
 
 
+def test_a_name_is_looked_for_once(engine: ModuleType) -> None:
+    for name in engine.__all__:
+        assert getattr(engine, name) is vars(engine)[name]
+
+
 def test_nothing_is_public_by_accident(engine: ModuleType) -> None:
     extra = {
         name
