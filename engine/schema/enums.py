@@ -199,6 +199,12 @@ class OfferResult(IntEnum):
     FULL = 2
 
 
+def by_number(kind: type[IntEnum]) -> tuple[IntEnum | None, ...]:
+    """Members by number, None where there is none: a look-up at each reading of an event, where a call would search."""
+    known = {int(member): member for member in kind}
+    return tuple(known.get(number) for number in range(max(known) + 1))
+
+
 def wire_name(member: IntEnum) -> str:
     """JSON spelling of an enum member (``n/a`` for a checksum that does not apply)."""
     if isinstance(member, EventType):

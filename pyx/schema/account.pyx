@@ -3,8 +3,10 @@ cimport cython
 from engine.schema.event cimport BALANCE_UPDATE, Event
 from engine.schema.texts cimport put_text
 
-from engine.schema.enums import BalanceCause
+from engine.schema.enums import BalanceCause, by_number
 from engine.schema.event import register_class
+
+cdef tuple _CAUSES = by_number(BalanceCause)
 
 
 @cython.final
@@ -87,7 +89,7 @@ cdef class BalanceUpdate(Event):
     def cause(self):
         """BalanceCause: what changed it, as far as the venue says."""
         self.guard()
-        return BalanceCause(self.a.cause) if self.a.cause else None
+        return _CAUSES[self.a.cause]
 
 
 register_class(BalanceUpdate, BALANCE_UPDATE)

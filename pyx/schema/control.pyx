@@ -5,10 +5,11 @@ from engine.schema.texts cimport cut_text
 
 import msgspec
 
-from engine.schema.enums import InstrumentChange
+from engine.schema.enums import InstrumentChange, by_number
 from engine.schema.event import register_class
 from engine.schema.instrument import Instrument
 
+cdef tuple _CHANGES = by_number(InstrumentChange)
 cdef list _records = []                     # instrument records that events refer to, never changed
 
 
@@ -167,7 +168,7 @@ cdef class InstrumentUpdate(Event):
     def change(self):
         """InstrumentChange: what happened."""
         self.guard()
-        return InstrumentChange(self.d.change) if self.d.change else None
+        return _CHANGES[self.d.change]
 
     @property
     def changed_fields(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ cdef extern from "Python.h":
 
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
-from engine.schema.enums import Side
+from engine.schema.enums import Side, by_number
 from engine.schema.event import register_class
 from engine.schema.instrument import OrderType, TimeInForce
 from engine.schema.order import Anomaly, Fee, Liquidity, OrderState, Reason, ReportKind, ReportSource
@@ -19,20 +19,14 @@ _LOW = 2**64 - 1
 _WIDE_END = 2**127
 _EXACT = Context(prec=80, traps=[Inexact, InvalidOperation])
 
-
-def _by_number(kind):
-    """Its members by number, None where there is none: a look-up, where calling the class would search."""
-    return tuple([kind(number) if number in kind._value2member_map_ else None for number in range(max(kind) + 1)])
-
-
-cdef tuple _SIDES = _by_number(Side)
-cdef tuple _TYPES = _by_number(OrderType)
-cdef tuple _TIFS = _by_number(TimeInForce)
-cdef tuple _REPORTS = _by_number(ReportKind)
-cdef tuple _STATES = _by_number(OrderState)
-cdef tuple _ANOMALIES = _by_number(Anomaly)
-cdef tuple _SOURCES = _by_number(ReportSource)
-cdef tuple _LIQUIDITIES = _by_number(Liquidity)
+cdef tuple _SIDES = by_number(Side)
+cdef tuple _TYPES = by_number(OrderType)
+cdef tuple _TIFS = by_number(TimeInForce)
+cdef tuple _REPORTS = by_number(ReportKind)
+cdef tuple _STATES = by_number(OrderState)
+cdef tuple _ANOMALIES = by_number(Anomaly)
+cdef tuple _SOURCES = by_number(ReportSource)
+cdef tuple _LIQUIDITIES = by_number(Liquidity)
 
 
 cdef inline int number_of(object kind, object value) except -1:

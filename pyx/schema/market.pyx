@@ -11,9 +11,13 @@ from engine.base.units cimport format_decimal
 from engine.schema.event cimport (BOOK_SNAPSHOT, BOOK_UPDATE, SLOT_DETACHED, SLOT_ESCAPED, SLOT_POISONED, TRADE,
                                   Event)
 
-from engine.schema.enums import BookReason, ChecksumState, Side, UpdateType
+from engine.schema.enums import BookReason, ChecksumState, Side, UpdateType, by_number
 from engine.schema.event import register_class
 
+cdef tuple _CHECKSUM_STATES = by_number(ChecksumState)
+cdef tuple _REASONS = by_number(BookReason)
+cdef tuple _UPDATES = by_number(UpdateType)
+cdef tuple _SIDES = by_number(Side)
 _BOOK_FIELDS = ("bids", "asks", "first_update_id", "final_update_id", "checksum", "checksum_state",
                 "verified_through_id")
 
@@ -206,7 +210,7 @@ cdef class BookEvent(Event):
     def checksum_state(self):
         """ChecksumState: VERIFIED only when a checksum was compared and agreed."""
         self.guard()
-        return ChecksumState(self.b.verified)
+        return _CHECKSUM_STATES[self.b.verified]
 
     @property
     def verified_through_id(self) -> int:
@@ -235,7 +239,7 @@ cdef class BookSnapshot(BookEvent):
     def reason(self):
         """BookReason: why it was published."""
         self.guard()
-        return BookReason(self.b.reason)
+        return _REASONS[self.b.reason]
 
 
 @cython.final
@@ -252,13 +256,13 @@ cdef class BookUpdate(BookEvent):
     def update_type(self):
         """UpdateType: DELTA, FULL or INVALID."""
         self.guard()
-        return UpdateType(self.b.update_type) if self.b.update_type else None
+        return _UPDATES[self.b.update_type]
 
     @property
     def invalid_reason(self):
         """BookReason on INVALID, else None."""
         self.guard()
-        return BookReason(self.b.reason) if self.b.reason else None
+        return _REASONS[self.b.reason] if self.b.reason else None
 
 
 @cython.final
@@ -301,7 +305,7 @@ cdef class Trade(Event):
     def side(self):
         """Side of the aggressor; NONE where the venue does not say."""
         self.guard()
-        return Side(self.t.side)
+        return _SIDES[self.t.side]
 
     @property
     def price_raw(self) -> int:

@@ -5,9 +5,10 @@ from libc.stdint cimport uint32_t
 
 from engine.schema.event cimport CARE_FRAGMENTS, MERGED_EVENT, Event
 
-from engine.schema.enums import CloseReason, EventType
+from engine.schema.enums import CloseReason, EventType, by_number
 from engine.schema.event import register_class
 
+cdef tuple _CLOSES = by_number(CloseReason)
 cdef list _terms = []                       # (rule, expected providers) that events refer to
 cdef dict _places = {}                      # the same -> place + 1
 
@@ -142,7 +143,7 @@ cdef class MergedEvent(Event):
     def close_reason(self):
         """CloseReason: TIME, COUNT or COMPLETE."""
         self.guard()
-        return CloseReason(self.m.close_reason) if self.m.close_reason else None
+        return _CLOSES[self.m.close_reason]
 
     @property
     def expected_providers(self) -> tuple[str, ...]:

@@ -3,8 +3,13 @@ cimport cython
 from engine.schema.event cimport RISK_CONTROL, Event
 from engine.schema.texts cimport cut_text, put_text
 
+from engine.schema.enums import by_number
 from engine.schema.event import register_class
 from engine.schema.order import Breach, RiskControlKind, RiskScope, RiskStatus
+
+cdef tuple _STATUSES = by_number(RiskStatus)
+cdef tuple _CONTROLS = by_number(RiskControlKind)
+cdef tuple _BREACHES = by_number(Breach)
 
 
 @cython.final
@@ -46,13 +51,13 @@ cdef class RiskControl(Event):
     def status(self):
         """RiskStatus: whether it holds them back now."""
         self.guard()
-        return RiskStatus(self.c.status) if self.c.status else None
+        return _STATUSES[self.c.status]
 
     @property
     def control(self):
         """RiskControlKind: what does."""
         self.guard()
-        return RiskControlKind(self.c.control) if self.c.control else None
+        return _CONTROLS[self.c.control]
 
     @property
     def scope(self):
@@ -67,7 +72,7 @@ cdef class RiskControl(Event):
     def breach(self):
         """Breach: the refusal that brought it about, where one did."""
         self.guard()
-        return Breach(self.c.breach) if self.c.breach else None
+        return _BREACHES[self.c.breach] if self.c.breach else None
 
     @property
     def breach_count(self) -> int:
