@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine.distribution.codec import EntryDecoder
 from engine.distribution.faults import InvalidEntryError
 from engine.distribution.keys import RESYNC_CHANNEL
+from engine.distribution.streams import is_cluster
 from engine.observability.logs import with_fields
 from engine.schema.busentry import HeldEntry
 
@@ -23,6 +24,9 @@ SWEEP_EVERY_S = 5.0
 TIDY_EVERY_S = 600.0
 GONE_AFTER_MS = 3_600_000
 CATCH_UP_S = 0.5
+LOOK_AGAIN_S = 0.005
+"""Where a call reads one stream alone, none of them waits."""
+
 KEPT_OF_A_LETTER = 65_536
 _LOG = logging.getLogger("engine.distribution")
 Rows = Sequence[tuple[bytes, dict[bytes, bytes] | None]]
@@ -82,6 +86,7 @@ class StreamReader:
         self._on_lost = on_lost
         self.consumer = f"{node_id}.{secrets.token_hex(4)}"
         """Its name in the group: a process has another one each time it starts."""
+        self._is_cluster = False
         self._swept_s = self._tidied_s = 0.0
         self.last_ids: dict[str, str] = {}
         """The entry of each stream that was read last, by this reader."""
@@ -98,6 +103,7 @@ class StreamReader:
         Raises:
             RedisError: the server is away.
         """
+        self._is_cluster = is_cluster(self._client)
         for key in self.streams:
             self.join(key)
         # Nobody else reads these streams: what is pending has no reader any more.
@@ -158,9 +164,26 @@ class StreamReader:
 
     def _read(self, keys: Sequence[str], block_ms: int | None) -> int:
         settings = self._settings
+        if self._is_cluster and len(keys) > 1:
+            return self._read_apart(keys, block_ms)
         found: Any = self._client.xreadgroup(
             settings.group, self.consumer, dict.fromkeys(keys, ">"), count=settings.count, block=block_ms
         )
+        return self._found(found)
+
+    def _read_apart(self, keys: Sequence[str], block_ms: int | None) -> int:
+        """The same by one command a stream: each is in a slot of its own, and none may keep the others waiting."""
+        ends_s = time.monotonic() + (block_ms or 0) / 1e3
+        while True:
+            with self._client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.xreadgroup(self._settings.group, self.consumer, {key: ">"}, count=self._settings.count)
+                count = sum(map(self._found, pipe.execute()))
+            if count or time.monotonic() >= ends_s:
+                return count
+            time.sleep(LOOK_AGAIN_S)
+
+    def _found(self, found: Any) -> int:
         count = 0
         for key, rows in found.items() if isinstance(found, dict) else found or ():
             flat = rows[0] if rows and isinstance(rows[0], list) else rows

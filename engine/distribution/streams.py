@@ -93,7 +93,8 @@ def check_server(client: Redis, venues: tuple[str, ...], shards: int) -> None:
     """See that the server keeps what it is given, and that everybody means the same streams (BUS-03, BUS-29).
 
     Raises:
-        ConfigError: too old, it may evict a stream, or a venue's streams are laid out otherwise.
+        ConfigError: too old, it may evict a stream, has the keys of some slots alone, or a venue's streams are laid out
+            otherwise.
         RedisError: it does not answer.
     """
     server = client.info("server")
@@ -108,6 +109,8 @@ def check_server(client: Redis, venues: tuple[str, ...], shards: int) -> None:
             op="bus.check",
             hint="set maxmemory-policy noeviction",
         )
+    if is_cluster(client):
+        _check_has_all_slots(client)
     for venue in venues:
         told = {"v": META_VERSION, "shards": shards}
         client.set(meta_key(venue), encode(told), nx=True)
@@ -118,6 +121,31 @@ def check_server(client: Redis, venues: tuple[str, ...], shards: int) -> None:
                 op="bus.check",
                 hint="use the same bus.shards everywhere; to change it, drain the venue's streams and delete the key",
             )
+
+
+def is_cluster(client: Redis) -> bool:
+    """Whether the server takes only commands whose keys are all of one slot.
+
+    Raises:
+        RedisError: it does not answer.
+    """
+    return int(client.info("cluster").get("cluster_enabled", 0)) == 1
+
+
+def _check_has_all_slots(client: Redis) -> None:
+    from redis.exceptions import NoPermissionError
+
+    try:
+        told: Any = client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
+    except NoPermissionError:
+        return  # then an entry whose slot is elsewhere is refused, and counted
+    nodes = int(told["cluster_size"])
+    if nodes > 1:
+        raise ConfigError(
+            f"the server is one of {nodes} that share the keys, and is asked for all of them",
+            op="bus.check",
+            hint="name a server that has all slots, or an address that stands for the whole cluster",
+        )
 
 
 class StreamPublisher:

@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.redis_kit import Server, server
+from tests.redis_kit import Server, cluster_server, server
 from tests.system.bus_kit import answer, value, worker
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -114,12 +116,15 @@ def asked(folder: Path, url: str, *args: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_cli_19_three_workers_write_the_reports_of_a_run(tmp_path: Path, project_root: Path) -> None:
+@pytest.mark.parametrize("kind", [server, cluster_server])
+def test_cli_19_three_workers_write_the_reports_of_a_run(
+    kind: Callable[[Path], AbstractContextManager[Server]], tmp_path: Path, project_root: Path
+) -> None:
     """CHK-16, MCP-21: each has its shards; a fourth that is told too many is refused."""
     pairs = ("binance:BTC-USDT", "binance:ETH-USDT", "kraken:BTC-USD")
     schema = Draft202012Validator(json.loads((project_root / "docs" / "schemas" / "report.json").read_text()))
     (tmp_path / "engine.yaml").write_text(CONFIG)
-    with server(tmp_path) as kept:
+    with kind(tmp_path) as kept:
         workers = [worker(tmp_path, kept.url, "--node-id", f"node-{one}", "--shards", part) for one, part in enumerate(("0", "1-2", "3"))]
         try:
             ready = [json.loads(one.stdout.readline())["ready"] for one in workers if one.stdout is not None]

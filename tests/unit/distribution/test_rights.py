@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from engine.runtime.publishing import Publishing
 from engine.runtime.replay import Replay
 from engine.runtime.storedsource import StoredSource
 from engine.runtime.worker import StreamWorker
-from tests.redis_kit import Server, server
+from tests.redis_kit import Server, cluster_server, server
 from tests.unit.distribution.stream_kit import MS, START_NS, Writer, configured
 
 pytestmark = pytest.mark.timeout(60)
@@ -38,10 +40,15 @@ def let_in(at: Server, project_root: Path) -> dict[str, str]:
     return {name: f"redis://{name}:{name}-word@127.0.0.1:{at.port}/0" for name in lines(project_root)}
 
 
+@pytest.mark.parametrize("kind", [server, cluster_server])
 def test_the_parts_work_with_their_rights_and_have_no_more(
-    project_root: Path, captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: Callable[[Path], AbstractContextManager[Server]],
+    project_root: Path,
+    captures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with server(tmp_path) as kept:
+    with kind(tmp_path) as kept:
         urls = let_in(kept, project_root)
         writer = Writer(kept)
         writer.depth()
