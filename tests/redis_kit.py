@@ -80,4 +80,3 @@ def _until(at: Server, **wanted: str) -> None:
         if all(told[name] == value for name, value in wanted.items()):
             return
         assert time.monotonic() < ends_s, told
-        time.sleep(0.05)
