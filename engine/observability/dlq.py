@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from io import FileIO
-from itertools import islice
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -312,7 +311,7 @@ class DeadLetterQueue:
 
     def records(self, limit: int = MAX_RECORDS) -> list[DlqRecord]:
         """Up to *limit* records, oldest first; they stay in the queue."""
-        return [entry.record for entry in islice(self._lanes.oldest_first(), limit)]
+        return [entry.record for entry in self._lanes.oldest_first()[:limit]]
 
     def drain(self, limit: int = MAX_RECORDS) -> list[DlqRecord]:
         """Take out up to *limit* records, oldest first; an equal error later begins a new record."""

@@ -1,12 +1,13 @@
 """A store that gives up its least important, then its oldest item first: for telemetry and dead letters."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from enum import IntEnum
-from heapq import merge
+from itertools import takewhile
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+_NUMBER = itemgetter(0)
 
 
 class Severity(IntEnum):
@@ -57,7 +58,15 @@ class Lanes(Generic[Item]):
         lane = min((lane for lane in self._lanes.values() if lane), key=lambda lane: next(iter(lane)))
         return lane.popitem(last=False)[1]
 
-    def oldest_first(self) -> Iterator[Item]:
-        """All items by their number; the store must not change meanwhile."""
-        for _, item in merge(*(lane.items() for lane in self._lanes.values()), key=lambda pair: pair[0]):
-            yield item
+    def oldest_first(self) -> list[Item]:
+        """All items by their number."""
+        # Each lane is in order: what is sorted are three rows.
+        rows = [pair for lane in self._lanes.values() for pair in lane.items()]
+        return [item for _, item in sorted(rows, key=_NUMBER)]
+
+    def newer_than(self, number: int) -> list[tuple[int, Item]]:
+        """Items above a number with theirs, oldest first; it takes as long as there are of them."""
+        rows: list[tuple[int, Item]] = []
+        for lane in self._lanes.values():
+            rows += takewhile(lambda pair: pair[0] > number, reversed(lane.items()))
+        return sorted(rows, key=_NUMBER)

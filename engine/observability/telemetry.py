@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import islice
 from typing import Self
 from uuid import uuid4
 
@@ -289,7 +288,11 @@ class TelemetryBus:
 
     def records(self, limit: int = RING_RECORDS) -> list[TelemetryEvent]:
         """Up to *limit* records, oldest first; they stay in the ring."""
-        return [entry.record for entry in islice(self._ring.oldest_first(), limit)]
+        return [entry.record for entry in self._ring.oldest_first()[:limit]]
+
+    def newer_than(self, number: int) -> list[tuple[int, TelemetryEvent]]:
+        """Records made after the one of a number, with theirs, oldest first; they stay in the ring."""
+        return [(at, entry.record) for at, entry in self._ring.newer_than(number)]
 
     @property
     def newest(self) -> int:

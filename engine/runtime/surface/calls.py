@@ -48,10 +48,19 @@ def refusal_of(error: EngineError) -> Refusal:
 
 @dataclass
 class Answer:
-    """What goes back: a status, and values that the surface's own thread encodes."""
+    """What goes back: a status, and values that the surface's own thread encodes.
+
+    Attributes:
+        body: what never changes any more, or a call that makes it of such things; the surface's thread makes it.
+        status: of HTTP.
+    """
 
     body: Any
     status: int = 200
+
+    def made(self) -> Any:
+        """The body; not on the engine's loop."""
+        return self.body() if callable(self.body) else self.body
 
 
 @dataclass

@@ -26,15 +26,20 @@ async def orders(call: Call) -> Answer:
     wanted = call.consumer(query.consumer_id)
     if query.state is not None and query.state not in _STATES:
         raise ValidationError(f"state {query.state!r} is none of {', '.join(_STATES)}", op="orders.list")
-    rows = [
-        order
-        for order in call.orders().ledger.tracker.orders()
-        if wanted in (None, order.request.consumer_id)
-        and query.state in (None, wire_name(order.state))
-        and query.symbol in (None, order.request.symbol)
-    ]
-    found = page("orders", rows, query)
-    return Answer({**found, "orders": [order_record(order) for order in found["orders"]]})
+    known = call.orders().ledger.tracker.orders()
+
+    def told() -> dict[str, Any]:
+        rows = [
+            order
+            for order in known
+            if wanted in (None, order.request.consumer_id)
+            and query.state in (None, wire_name(order.state))
+            and query.symbol in (None, order.request.symbol)
+        ]
+        found = page("orders", rows, query)
+        return {**found, "orders": [order_record(order) for order in found["orders"]]}
+
+    return Answer(told)
 
 
 async def submit(call: Call) -> Answer:

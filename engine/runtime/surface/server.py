@@ -29,7 +29,7 @@ from engine.runtime.surface.openapi import document
 from engine.runtime.surface.requests import TelemetryQuery
 from engine.runtime.surface.routes import OPENAPI_PATH, ROUTES, Access, Route
 from engine.runtime.surface.tokens import Caller, Tokens
-from engine.runtime.surface.views import telemetry_rows
+from engine.runtime.surface.views import Newer, newer, shown
 
 ANSWERED_WITHIN_S = 10.0
 IN_FLIGHT_MAX = 64
@@ -145,7 +145,7 @@ class Server:
             return await self._stream(request, query)
         call = Call(self._live, self._stop, caller, dict(request.match_info), query, body)
         answer: Answer = await self._on_engine(partial(route.handler, call))
-        return _json(answer.body, answer.status)
+        return _json(answer.made(), answer.status)
 
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
         self._caller(request, Access.ANY)
@@ -162,7 +162,7 @@ class Server:
         try:
             with suppress(ConnectionError, EngineError):
                 while True:
-                    rows, since_id, missed = await self._on_engine(partial(self._newer, query))
+                    rows, since_id, missed = shown(await self._on_engine(partial(self._newer, query)), query)
                     lines = [f"event: missed\ndata: {missed}\n\n".encode()] if missed and query.since_id else []
                     lines += [b"data: " + row + b"\n\n" for row in rows]
                     if lines:
@@ -173,8 +173,8 @@ class Server:
             self._in_flight += 1
         return response
 
-    async def _newer(self, query: TelemetryQuery) -> tuple[list[bytes], int, int]:
-        return telemetry_rows(self._live, query)
+    async def _newer(self, query: TelemetryQuery) -> Newer:
+        return newer(self._live, query.since_id)
 
     async def _on_engine(self, work: Callable[[], Awaitable[Found]]) -> Found:
         """Run *work* on the engine's loop, and wait for what it returns or raises.

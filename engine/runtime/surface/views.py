@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,12 +13,14 @@ from engine.base.ids import instrument_id, instrument_key
 from engine.base.instants import to_rfc3339
 from engine.config.effective import effective
 from engine.consumers.subscriptions import HeldSubscription
+from engine.observability.telemetry import TelemetryEvent
 from engine.providers.budget import CallClass
 from engine.providers.session import Session
 from engine.runtime.live import LiveEngine
 from engine.runtime.pooling import holder_names
 from engine.runtime.providerreport import ProviderReport, provider_report
 from engine.runtime.surface.calls import Answer, Call, page
+from engine.runtime.surface.requests import TelemetryQuery
 from engine.schema.codec import to_object
 from engine.schema.enums import EventType
 
@@ -173,7 +175,7 @@ def _provider(session: Session) -> dict[str, Any]:
 async def balances(call: Call) -> Answer:
     """What a provider's account holds, as last told."""
     events = call.live.engine.purses.of(call.provider())
-    return Answer({"balances": [to_object(event) for event in events]})
+    return Answer(lambda: {"balances": [to_object(event) for event in events]})
 
 
 async def instruments(call: Call) -> Answer:
@@ -185,7 +187,7 @@ async def instruments(call: Call) -> Answer:
         if query.provider in (None, record.provider) and query.symbol in (None, record.symbol)
     ]
     found = page("instruments", rows, query)
-    return Answer({**found, "instruments": [record.to_record() for record in found["instruments"]]})
+    return Answer(lambda: {**found, "instruments": [record.to_record() for record in found["instruments"]]})
 
 
 async def book(call: Call) -> Answer:
@@ -198,45 +200,66 @@ async def book(call: Call) -> Answer:
     if event is None:
         raise CapacityError(f"the book of {symbol} at {name} is not in force", op="books.get", provider=name,
                             symbol=symbol, hint="it resynchronises; ask again in a moment")  # fmt: skip
-    told = to_object(event)
-    for side in ("bids", "asks"):
-        told[side] = told[side][: call.query.depth]
-    return Answer({**told, "state": "valid", "age_ns": max(0, engine.clock.now() - event.ts_recv_ns)})
+    age_ns = max(0, engine.clock.now() - event.ts_recv_ns)
+
+    def told() -> dict[str, Any]:
+        found = to_object(event)
+        for side in ("bids", "asks"):
+            found[side] = found[side][: call.query.depth]
+        return {**found, "state": "valid", "age_ns": age_ns}
+
+    return Answer(told)
 
 
 # -- the engine itself -----------------------------------------------------------------------------------------
 
 
-def telemetry_rows(live: LiveEngine, query: Any) -> tuple[list[bytes], int, int]:
-    """Records after ``since_id`` as JSON, the number to go on from, and how many had left before they were read."""
+class Newer(NamedTuple):
+    """What telemetry has told after a number: records with theirs, and the number of the newest of all."""
+
+    records: list[tuple[int, TelemetryEvent]]
+    newest: int
+
+
+def newer(live: LiveEngine, since_id: int) -> Newer:
+    """Records after *since_id*; on the engine's loop."""
     bus = live.engine.telemetry
-    newer = [(number, one) for one in bus.records() if (number := _number(one.event_id)) > query.since_id]
+    return Newer(bus.newer_than(since_id), bus.newest)
+
+
+def shown(found: Newer, query: TelemetryQuery) -> tuple[list[bytes], int, int]:
+    """Those that *query* wants as JSON, the number to go on from, and how many had left before they were read."""
     wanted = [
-        (number, one) for number, one in newer
+        (number, one) for number, one in found.records
         if query.type in (None, one.type.text) and query.severity in (None, one.severity.text)
     ]  # fmt: skip
-    shown = wanted[: query.limit]
-    next_id = shown[-1][0] if len(shown) < len(wanted) else max(bus.newest, query.since_id)
-    missed = max(0, bus.newest - query.since_id) - len(newer)
-    return [one.to_json() for _, one in shown], next_id, missed
-
-
-def _number(event_id: str) -> int:
-    return int(event_id.rpartition(":")[2])
+    told = wanted[: query.limit]
+    next_id = told[-1][0] if len(told) < len(wanted) else max(found.newest, query.since_id)
+    missed = max(0, found.newest - query.since_id) - len(found.records)
+    return [one.to_json() for _, one in told], next_id, missed
 
 
 async def telemetry(call: Call) -> Answer:
     """What operators are told."""
-    rows, next_id, missed = telemetry_rows(call.live, call.query)
-    return Answer({"records": [msgspec.Raw(row) for row in rows], "next_id": next_id, "missed": missed})
+    found = newer(call.live, call.query.since_id)
+
+    def told() -> dict[str, Any]:
+        rows, next_id, missed = shown(found, call.query)
+        return {"records": [msgspec.Raw(row) for row in rows], "next_id": next_id, "missed": missed}
+
+    return Answer(told)
 
 
 async def dead_letters(call: Call) -> Answer:
     """What could not be delivered; it stays where it is."""
     dlq = call.live.engine.dlq
-    found = page("records", dlq.records(), call.query)
-    found["records"] = [msgspec.Raw(record.to_json()) for record in found["records"]]
-    return Answer({**found, "counts": msgspec.to_builtins(dlq.statistics())})
+    found, counts = page("records", dlq.records(), call.query), dlq.statistics()
+
+    def told() -> dict[str, Any]:
+        rows = [msgspec.Raw(record.to_json()) for record in found["records"]]
+        return {**found, "records": rows, "counts": msgspec.to_builtins(counts)}
+
+    return Answer(told)
 
 
 async def pools(call: Call) -> Answer:

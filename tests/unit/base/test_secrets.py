@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from engine.base import secrets
 from engine.base.secrets import forget_secrets, mask_bytes, mask_text, register_secret
 
 
@@ -71,3 +74,23 @@ def test_a_longer_secret_is_masked_before_the_one_it_begins_with() -> None:
 def test_values_too_short_to_be_a_secret_are_not_registered(value: str, masked: bool) -> None:
     register_secret(value)
     assert (mask_text(f"<{value}>") == "<***>") is masked
+
+
+_WORDS = (
+    "api_key", "Api-Secret", "x-mbx-apikey", "API-SIGN", "secret", "signature", "passphrase", "password", "token", "jwt",
+    "listenKey", "private_key", "PrivateKey", "authorization", "price", "ſecret", "sıgnature", "toKen",
+)  # fmt: skip
+_PIECES = ('":"', "=", ": ", ": Bearer ", '"', "'", '\\"', "&", ",", "://", "@", "wss", "ü", "x9", " ", *_WORDS)
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(_PIECES), max_size=12).map("".join))
+def test_a_text_without_a_mark_is_what_the_patterns_leave_as_it_is(text: str) -> None:
+    """The marks are a short way past the patterns and nothing else: the twin asks every pattern each time."""
+    expected = text
+    for pattern in secrets._PATTERNS:
+        expected = pattern.sub(rf"\g<1>{secrets.MASK}", expected)
+    assert mask_text(text) == expected
+    assert mask_bytes(text.encode("latin-1", "replace")).decode("latin-1") == mask_text(
+        text.encode("latin-1", "replace").decode("latin-1")
+    )

@@ -219,6 +219,18 @@ def test_a_full_ring_gives_up_the_least_severe_then_the_oldest(clock: HandClock)
     assert bus.statistics().dropped_count == 5
 
 
+def test_what_is_newer_than_a_number_is_found_among_all_severities(bus: TelemetryBus) -> None:
+    for number in range(20):
+        if number % 3:
+            bus.emit(TelemetryType.ORDERING_GAP, gap(number))
+        else:
+            bus.emit(TelemetryType.CONSUMER_STATE, {"consumer_id": f"c{number}", "from": "a", "to": "b"})
+    held = bus.records()
+    for since in (0, 1, 7, 19, 20, 30):
+        numbers = range(since + 1, bus.newest + 1)
+        assert bus.newer_than(since) == list(zip(numbers, held[since:], strict=True))
+
+
 def test_the_ring_holds_4096_by_default(bus: TelemetryBus) -> None:
     for number in range(4097):
         bus.emit(TelemetryType.ORDERING_GAP, gap(number))
