@@ -6,6 +6,7 @@ import asyncio
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import add, attrgetter
 from typing import TYPE_CHECKING
 
 from engine.base.version import engine_version
@@ -46,6 +47,7 @@ _STREAMS = {
     "throttled": "engine_throttled_total",
     "held": "engine_buffer_depth",
 }
+_COUNTS = attrgetter(*_STREAMS, "dropped_at_entry")
 _CONSUMERS = {
     "offered": "engine_offered_total",
     "delivered": "engine_delivered_total",
@@ -191,12 +193,17 @@ def _of_windows(reading: Reading, engine: Engine) -> None:
 
 
 def _of_streams(reading: Reading, engine: Engine) -> None:
+    # By provider and type at first: there are hundreds of streams, and the loop waits meanwhile.
+    sums: dict[tuple[str, str], Sequence[int]] = {}
     for key, counts in engine.dispatcher.statistics().items():
         # A merged stream's provider is `merged:<rule>`.
         provider, _, event_type = key.rsplit(":", 2)
-        for field, name in _STREAMS.items():
-            reading.add(name, getattr(counts, field), provider, event_type)
-        reading.add("engine_events_dropped_total", counts.dropped_at_entry, provider, event_type, "rate_limited")
+        known, found = sums.get((provider, event_type)), _COUNTS(counts)
+        sums[provider, event_type] = found if known is None else [*map(add, known, found)]
+    for labels, (*values, dropped) in sums.items():
+        for name, value in zip(_STREAMS.values(), values, strict=True):
+            reading.add(name, value, *labels)
+        reading.add("engine_events_dropped_total", dropped, *labels, "rate_limited")
     reading.times("engine_gap_hold_seconds", engine.dispatcher.gap_hold)
     reading.add("engine_flush_overruns_total", engine.dispatcher.flush_overruns)
     reading.add("engine_routing_version", engine.board.current_version())

@@ -8,7 +8,7 @@ from engine.base.errors import ConfigError
 from engine.base.heap import keep_heap
 from engine.base.workers import TaskScope
 from engine.config.sections import EngineConfig
-from engine.observability.metrics import Reading, as_prometheus
+from engine.observability.metrics import Reading, Sample, as_prometheus
 from engine.reports.answers import Answers, LocalSource
 from engine.reports.serving.access import answers_of
 from engine.reports.serving.hosting import ReportSite
@@ -51,7 +51,7 @@ class EmbeddedSite:
         answers = answers_of(LocalSource(reporter.reader), self._mcp)
 
         async def told() -> str:
-            return await _on_engine(live, answers)
+            return as_prometheus(await _on_engine(live, answers))
 
         self._site.start(answers, told)
 
@@ -60,21 +60,20 @@ class EmbeddedSite:
         self._site.close()
 
 
-async def _on_engine(live: LiveEngine, answers: Answers) -> str:
-    """Every metric of an engine, read on its own loop; empty once that is gone."""
+async def _on_engine(live: LiveEngine, answers: Answers) -> dict[str, list[Sample]]:
+    """Every metric of an engine, read on its own loop; none once that is gone."""
     loop = asyncio.get_running_loop()
-    waiting: asyncio.Future[str] = loop.create_future()
+    waiting: asyncio.Future[dict[str, list[Sample]]] = loop.create_future()
 
     def read() -> None:
-        reading = metrics(live.engine, live, live.reporter, answers)
-        loop.call_soon_threadsafe(settle, as_prometheus(reading))
+        loop.call_soon_threadsafe(settle, metrics(live.engine, live, live.reporter, answers))
 
-    def settle(text: str) -> None:
+    def settle(found: dict[str, list[Sample]]) -> None:
         if not waiting.done():
-            waiting.set_result(text)
+            waiting.set_result(found)
 
     if live.engine.post is None:
-        return ""
+        return {}
     live.engine.post(read)
     async with asyncio.timeout(READ_WITHIN_S):
         return await waiting
