@@ -18,7 +18,7 @@ from engine.bench.record import Row, document, save_dated
 from engine.bench.sources import Sources
 
 PEER_GOALS = {"cryptofeed": (10.0, 15.0), "nautilus": (20.0, 30.0)}
-COUNTED = ("path", "futures", "growth", "added")
+COUNTED = ("path", "futures", "growth", "added", "observed")
 OURS = "bytes to 3 Python consumers, a message"
 
 
