@@ -96,7 +96,7 @@ class JournalThread:
         self._wakeup = Wakeup()
         self._hurry = Wakeup()
         self._is_ending = False
-        self._is_asked = False
+        self._is_asked = self._is_lingering = False
         self._is_damaged = False
         self._failure: JournalError | None = None
         self._purge_at_ns = 0
@@ -122,7 +122,7 @@ class JournalThread:
         if job.answer is not None:
             self._is_asked = True
         self._wakeup.wake()
-        if self._is_asked or len(self._jobs) >= GROUP_MAX:
+        if self._is_lingering and (self._is_asked or len(self._jobs) >= GROUP_MAX):
             self._hurry.wake()
 
     def stop(self) -> None:
@@ -205,9 +205,11 @@ class JournalThread:
         What comes after a pause goes at once. Orders that come while a commit is on its way share the next one.
         """
         left_ns = self._committed_ns + self._keeping.linger_ns - monotonic_now()
+        self._is_lingering = True  # before it looks: who comes after that wakes it
         in_no_hurry = not (self._is_asked or self._is_ending) and self._failure is None
         if left_ns > 0 and len(self._jobs) < GROUP_MAX and in_no_hurry:
             self._hurry.wait_for(left_ns / NS)
+        self._is_lingering = False
 
     def _turn(self, woken: bool) -> None:
         if self._is_damaged:

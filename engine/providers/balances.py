@@ -40,7 +40,7 @@ class _Known(NamedTuple):
 
 
 class BalanceSheet:
-    """The balances of one account. An asset's scale only ever grows.
+    """The balances of one account. An asset's scale grows, and falls only where a large amount has no room else.
 
     Args:
         account: whose.
@@ -93,7 +93,7 @@ class BalanceSheet:
                 continue
             self._unfit.discard(told.asset)
             delta_raw = None
-            if known is not None and cause is not BalanceCause.SNAPSHOT:
+            if known is not None and cause is not BalanceCause.SNAPSHOT and scale >= known.scale:
                 delta_raw = total_raw - known.total_raw * 10 ** (scale - known.scale)
             self._known[holding.asset] = _Known(holding, total_raw, scale)
             self._told.add(holding.asset)
@@ -114,14 +114,19 @@ def _complete(told: Holding, before: Holding | None) -> tuple[Decimal | None, De
 
 
 def _raws(total: Decimal, held: Decimal, least_scale: int) -> tuple[int, int, int]:
-    """Both at the scale that they need, and that scale.
+    """Both at the scale that they are told with, or at the one that they need where that leaves no room; and the scale.
 
     Raises:
         ScaleOverflowError, ValidationError: one does not fit 64 bits, or needs more than eighteen decimals.
     """
-    total_text, held_text = f"{total:f}", f"{held:f}"
-    scale = max(least_scale, _decimals(total_text), _decimals(held_text))
-    return to_raw(total_text, scale), to_raw(held_text, scale), scale
+    texts = f"{total:f}", f"{held:f}"
+    scale = max(least_scale, *map(_decimals, texts))
+    try:
+        return to_raw(texts[0], scale), to_raw(texts[1], scale), scale
+    except (ScaleOverflowError, ValidationError):
+        # Zeros at the end, or dust that was there before, take the room of a large amount.
+        scale = max(_decimals(text.rstrip("0")) if "." in text else 0 for text in texts)
+        return to_raw(texts[0], scale), to_raw(texts[1], scale), scale
 
 
 def _decimals(text: str) -> int:

@@ -67,6 +67,27 @@ def test_commits_are_as_far_apart_as_is_set(tmp_path: Path) -> None:
     assert min(reports_ns(tmp_path / str(number), 0) for number in range(5)) < pauses_ns
 
 
+def test_what_follows_an_order_waits_all_the_same(tmp_path: Path) -> None:
+    async def story() -> int:
+        kept = asyncio.Event()
+        journal = journal_in(tmp_path, commit_linger_us=LINGER_US, on_kept=lambda number: kept.set())
+        await journal.open()
+        waited_ns = 0
+        for number in range(ROWS):
+            asked = request(f"o{number}")
+            await intended(journal, asked, wire(asked))
+            kept.clear()
+            told_ns = time.monotonic_ns()
+            journal.report(report(asked, 1, OrderState.ACKED))
+            await kept.wait()
+            waited_ns += time.monotonic_ns() - told_ns
+        await journal.close()
+        return waited_ns
+
+    # From the commit before on, which is told a little later.
+    assert asyncio.run(story()) >= ROWS * LINGER_US * 1000 // 2
+
+
 def test_an_order_does_not_wait_for_company(tmp_path: Path) -> None:
     found = [orders_ns(tmp_path / str(number)) for number in range(5)]
     assert min(took_ns for took_ns, _ in found) < (ROWS - 1) * LINGER_US * 1000

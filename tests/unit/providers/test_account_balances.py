@@ -237,6 +237,28 @@ def test_an_amount_that_no_64_bits_hold_hides_no_other_asset_INS_01(monkeypatch:
     in_virtual_time(main())
 
 
+def test_a_large_amount_takes_the_scale_that_it_needs_INS_01(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zeros that the venue writes, and dust that was there before, do not make it unfit; each event has its scale."""
+
+    async def main() -> None:
+        async with PrivateVenue("binance") as venue, held(venue, monkeypatch) as it:
+            venue.balances = {"ETH": ("0." + "0" * 17 + "1", "0"), "PEPE": ("1" + "0" * 13 + ".00000000", "0.50000000")}
+            await reached(lambda: len(it.events) == 2)
+            assert [(one.asset, one.asset_scale, one.total_raw, one.held_raw) for one in it.events] == [
+                ("ETH", 18, 1, 0), ("PEPE", 1, 10**14 + 5, 5),
+            ]  # fmt: skip
+            client = await client_of(venue)
+            for amount, scale, raw, delta in (("12.5", 1, 125, None), ("12.75", 2, 1275, 25), ("0.001", 3, 1, -12749)):
+                rows = [{"a": "ETH", "f": amount, "l": "0"}]
+                client.send({"subscriptionId": 0, "event": {"e": "outboundAccountPosition", "E": 1, "B": rows}})
+                await reached(lambda raw=raw: it.events[-1].total_raw == raw)  # type: ignore[misc]
+                told = it.events[-1]
+                assert (told.asset, told.asset_scale, told.total_raw, told.delta_raw) == ("ETH", scale, raw, delta)
+            assert it.engine.dlq.records() == []
+
+    in_virtual_time(main())
+
+
 # --- who may have balances ----------------------------------------------------------------------------------
 
 
