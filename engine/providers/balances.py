@@ -80,6 +80,7 @@ class BalanceSheet:
                 continue
             holding = Holding(told.asset, total, held)
             if before == holding and holding.asset in self._told:
+                self._unfit.discard(told.asset)
                 continue
             if before is None and not total and not held:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import redis
 
 from engine.base.clock import ManualClock
 from engine.base.errors import ConfigError
@@ -44,6 +45,19 @@ def test_one_of_several_servers_is_refused_by_name(tmp_path: Path) -> None:
     with half_a_cluster(tmp_path) as kept, pytest.raises(ConfigError, match="one of 2 that share the keys") as caught:
         check_server(kept.client, ("binance",), 1)
     assert "all slots" in caught.value.hint
+
+
+def test_a_proxy_that_knows_no_such_command_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(self: redis.Redis, *words: object, **options: object) -> object:
+        if words[0] == "CLUSTER INFO":
+            raise redis.ResponseError("unknown command 'CLUSTER'")
+        return known(self, *words, **options)
+
+    with cluster_server(tmp_path) as kept:
+        known = redis.Redis.execute_command
+        monkeypatch.setattr(redis.Redis, "execute_command", unknown)
+        check_server(kept.client, ("binance",), 1)
+        monkeypatch.undo()
 
 
 def test_one_that_has_all_slots_is_taken(tmp_path: Path) -> None:
