@@ -17,10 +17,10 @@ from engine.distribution.holding import Holding, fence_of
 from engine.distribution.leases import Leases
 from engine.distribution.membership import Membership
 from engine.distribution.placement import heir, ranked
+from engine.distribution.servers import Client, subscribe
 from engine.observability.logs import with_fields
 
 if TYPE_CHECKING:
-    from redis import Redis
     from redis.client import PubSub
 
 HANDOVER_CHANNEL = "nt:handover"
@@ -69,7 +69,7 @@ class Coordinator:
 
     def __init__(
         self,
-        client: Redis,
+        client: Client,
         settings: CoordinationConfig,
         keys: Sequence[str],
         node_id: str,
@@ -169,11 +169,8 @@ class Coordinator:
         Raises:
             RedisError: the server is away.
         """
-        from redis.client import PubSub
-
         if self._notices is None:
-            self._notices = PubSub(self._client.connection_pool, ignore_subscribe_messages=True)
-            self._notices.subscribe(HANDOVER_CHANNEL)
+            self._notices = subscribe(self._client, HANDOVER_CHANNEL)
         message = self._notices.get_message(timeout=max(0.0, wait_s))
         while message is not None:
             giver, _, key = message["data"].decode("utf-8", "replace").partition(" ")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.distribution.keys import report_key
-
-if TYPE_CHECKING:
-    from redis import Redis
+from engine.distribution.servers import Client, batch_of
 
 CARRY_MS = 90_000_000
 """What is carried for a successor: a day, and an hour for it to come."""
@@ -54,22 +52,23 @@ def carry_key(venue: str, symbol: str) -> str:
     return f"carry:{{{venue}:{symbol}}}"
 
 
-def claim(client: Redis, pairs: Sequence[tuple[str, str]], fence: str) -> int:
+def claim(client: Client, pairs: Sequence[tuple[str, str]], fence: str) -> int:
     """Make a fence that of some symbols; answers the highest token that stood against it, 0 = none did.
 
     Raises:
         RedisError: the server is away.
     """
     token = fence.partition("/")[0]
-    with client.pipeline(transaction=False) as pipe:
+    with batch_of(client) as pipe:
         for venue, symbol in pairs:
-            pipe.eval(_CLAIM, 2, fence_key(venue, symbol), report_key(venue, symbol), fence, token)
+            name = fence_key(venue, symbol)
+            pipe.at(name).eval(_CLAIM, 2, name, report_key(venue, symbol), fence, token)
         found: list[Any] = pipe.execute() if pairs else []
     return max(map(int, found), default=0)
 
 
 def leave_behind(
-    client: Redis, rows: Sequence[tuple[tuple[str, str], Mapping[str, bytes]]], fence: str, gone: Sequence[str]
+    client: Client, rows: Sequence[tuple[tuple[str, str], Mapping[str, bytes]]], fence: str, gone: Sequence[str]
 ) -> int:
     """Write what a successor will need of some symbols; answers of how many somebody else is the writer.
 
@@ -82,10 +81,10 @@ def leave_behind(
     Raises:
         RedisError: the server is away.
     """
-    with client.pipeline(transaction=False) as pipe:
+    with batch_of(client) as pipe:
         for pair, fields in rows:
             flat = [part for field in fields.items() for part in field]
             keys = fence_key(*pair), carry_key(*pair)
-            pipe.eval(_CARRY, 2, *keys, fence, CARRY_MS, len(gone), *gone, *flat)
+            pipe.at(keys[0]).eval(_CARRY, 2, *keys, fence, CARRY_MS, len(gone), *gone, *flat)
         found: list[Any] = pipe.execute() if rows else []
     return found.count(0)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from redis import Redis
+from engine.distribution.servers import Client, batch_of
 
 # Keys of a script share a hash tag, so that it runs in one slot of a cluster.
 _ACQUIRE = """
@@ -56,7 +55,7 @@ class Leases:
         ttl_ms: a lease that is not renewed ends after this.
     """
 
-    def __init__(self, client: Redis, node_id: str, nonce: str, ttl_ms: int) -> None:
+    def __init__(self, client: Client, node_id: str, nonce: str, ttl_ms: int) -> None:
         self._client = client
         self._ttl_ms = ttl_ms
         self.owner = f"{node_id}/{nonce}"
@@ -83,9 +82,10 @@ class Leases:
         Raises:
             RedisError: the server is away.
         """
-        with self._client.pipeline(transaction=False) as pipe:
+        with batch_of(self._client) as pipe:
             for key, token in tokens.items():
-                pipe.eval(_RENEW, 1, lease_key(key), self.value(token), self._ttl_ms)
+                name = lease_key(key)
+                pipe.at(name).eval(_RENEW, 1, name, self.value(token), self._ttl_ms)
             found = pipe.execute() if tokens else []
         self.operations += len(tokens)
         return {key: (held or b"").decode() for key, held in zip(tokens, found, strict=True) if held != 1}
@@ -117,8 +117,8 @@ class Leases:
         Raises:
             RedisError: the server is away.
         """
-        with self._client.pipeline(transaction=False) as pipe:
+        with batch_of(self._client) as pipe:
             for key in keys:
-                pipe.get(lease_key(key))
+                pipe.at(lease_key(key)).get(lease_key(key))
             found = pipe.execute() if keys else []
         return {key: (held or b"").decode("utf-8", "replace") for key, held in zip(keys, found, strict=True)}

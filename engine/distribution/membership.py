@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
 from engine.base.instants import to_rfc3339
 from engine.base.jsontext import encode
-
-if TYPE_CHECKING:
-    from redis import Redis
+from engine.distribution.servers import Client, batch_of
 
 NODES_KEY = "nt:nodes"
 MISSED_BEATS = 2.5
+# By the clock of the one server that keeps the list: clocks of several machines are never compared.
+_LIST = """
+local now = redis.call('TIME')
+local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
+redis.call('ZADD', KEYS[1], now_ms, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now_ms - ARGV[2])
+return redis.call('ZRANGE', KEYS[1], 0, -1)
+"""
 NODES_MS = 10_000
 """A node that has not written for so long is no longer listed."""
 
@@ -34,7 +40,7 @@ class Membership:
         ttl_ms: without one for so long it counts as dead.
     """
 
-    def __init__(self, client: Redis, node_id: str, period_ms: int, ttl_ms: int) -> None:
+    def __init__(self, client: Client, node_id: str, period_ms: int, ttl_ms: int) -> None:
         self._client = client
         self._ttl_ms = ttl_ms
         self._steady_ms = ttl_ms - MISSED_BEATS * period_ms
@@ -51,7 +57,7 @@ class Membership:
         Raises:
             RedisError: the server is away.
         """
-        # The stamps are to be read by people: clocks of several machines are never compared.
+        # The stamps are to be read by people.
         told = {
             "node_id": self.node_id,
             "hostname": socket.gethostname(),
@@ -60,20 +66,16 @@ class Membership:
             "metrics_url": self.metrics_url,
             "last_heartbeat": to_rfc3339(time.time_ns()),
         }
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(node_key(self.node_id), encode(told), px=self._ttl_ms)
-            pipe.time()
-            pipe.zrange(NODES_KEY, 0, -1)
-            _, (seconds, micros), listed = pipe.execute()
-        # By the server's clock alone.
-        now_ms = seconds * 1000 + micros // 1000
-        names = sorted({self.node_id, *(name.decode("utf-8", "replace") for name in listed)})
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.zadd(NODES_KEY, {self.node_id: now_ms})
-            pipe.zremrangebyscore(NODES_KEY, 0, now_ms - NODES_MS)
+        with batch_of(self._client) as pipe:
+            own = node_key(self.node_id)
+            pipe.at(own).set(own, encode(told), px=self._ttl_ms)
+            pipe.at(NODES_KEY).eval(_LIST, 1, NODES_KEY, self.node_id, NODES_MS)
+            listed: list[Any] = pipe.execute()[1]
+        names = [name.decode("utf-8", "replace") for name in listed]
+        with batch_of(self._client) as pipe:
             for name in names:
-                pipe.pttl(node_key(name))
-            left_ms = dict(zip(names, pipe.execute()[2:], strict=True))
+                pipe.at(node_key(name)).pttl(node_key(name))
+            left_ms = dict(zip(names, pipe.execute(), strict=True))
         self.steady = {self.node_id, *(name for name in names if left_ms[name] > max(0, self._steady_ms))}
         return {self.node_id, *(name for name in names if left_ms[name] > 0)}
 
@@ -83,7 +85,7 @@ class Membership:
         Raises:
             RedisError: the server is away.
         """
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.delete(node_key(self.node_id))
-            pipe.zrem(NODES_KEY, self.node_id)
+        with batch_of(self._client) as pipe:
+            pipe.at(node_key(self.node_id)).delete(node_key(self.node_id))
+            pipe.at(NODES_KEY).zrem(NODES_KEY, self.node_id)
             pipe.execute()

@@ -13,6 +13,7 @@ from engine.schema.record cimport Record, Records
 cdef class Chain:
     """What one (venue, symbol) has had written."""
     cdef readonly str venue
+    cdef str key                   # of its stream
     cdef bytes names               # members that tell the symbol
     cdef bytes head                # of the command, up to what is trimmed
     cdef uint64_t seq              # of the newest entry, or of one that was lost
@@ -44,6 +45,7 @@ cdef class Outgoing:
     cdef uint32_t _batch
     cdef int64_t _interval_ns
     cdef uint32_t _every
+    cdef size_t* _ends             # where the commands of the last batch end in it
     cdef list _sent                # chains of the commands of the last batch
     cdef readonly uint32_t count   # commands in it
     cdef readonly set keys         # streams written to since they were looked at

@@ -8,17 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.distribution.codec import EntryDecoder
 from engine.distribution.faults import InvalidEntryError
 from engine.distribution.keys import RESYNC_CHANNEL
+from engine.distribution.servers import Client, batch_of
 from engine.distribution.streams import is_cluster
 from engine.observability.logs import with_fields
 from engine.schema.busentry import HeldEntry
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 SWEEP_EVERY_S = 5.0
 TIDY_EVERY_S = 600.0
@@ -67,7 +65,7 @@ class StreamReader:
 
     def __init__(
         self,
-        client: Redis,
+        client: Client,
         settings: ReadSettings,
         streams: Sequence[str],
         decoder: EntryDecoder,
@@ -175,9 +173,9 @@ class StreamReader:
         """The same by one command a stream: each is in a slot of its own, and none may keep the others waiting."""
         ends_s = time.monotonic() + (block_ms or 0) / 1e3
         while True:
-            with self._client.pipeline(transaction=False) as pipe:
+            with batch_of(self._client) as pipe:
                 for key in keys:
-                    pipe.xreadgroup(self._settings.group, self.consumer, {key: ">"}, count=self._settings.count)
+                    pipe.at(key).xreadgroup(self._settings.group, self.consumer, {key: ">"}, count=self._settings.count)
                 count = sum(map(self._found, pipe.execute()))
             if count or time.monotonic() >= ends_s:
                 return count
@@ -225,15 +223,15 @@ class StreamReader:
                 if reason is not None:
                     letters.append((row_id, data, reason, self._settings.max_deliveries))
                     self.dead[key, "not_applied"] += 1
-        with self._client.pipeline(transaction=False) as pipe:
+        with batch_of(self._client) as pipe:
             for row_id, data, reason, deliveries in letters:
-                pipe.xadd(self._settings.dlq_key, {
+                pipe.at(self._settings.dlq_key).xadd(self._settings.dlq_key, {
                     "reason": reason, "stream_key": key, "stream_id": row_id, "deliveries": deliveries,
                     "data": data[:KEPT_OF_A_LETTER],
                 })  # fmt: skip
                 if sum(self.dead.values()) <= 1:
                     _LOG.error("an entry cannot be used: %s", reason, extra=_fields("entry_dead_lettered", row_id))
-            pipe.xack(key, self._settings.group, *(row_id for row_id, _ in rows))
+            pipe.at(key).xack(key, self._settings.group, *(row_id for row_id, _ in rows))
             pipe.execute()
         self.entries += len(rows)
         return len(rows)

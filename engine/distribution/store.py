@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.base.clock import monotonic_now
 from engine.base.wakeup import Wakeup
@@ -14,10 +14,8 @@ from engine.base.workers import Answer, new_lock, start_thread
 from engine.distribution.fencing import PUBLISH, fence_key
 from engine.distribution.holding import Holding
 from engine.distribution.keys import INDEX_KEY, report_key
+from engine.distribution.servers import Client, batch_of
 from engine.observability.logs import with_fields
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 INDEX_MS = 86_400_000
 PRUNE_EVERY_S = 60.0
@@ -40,7 +38,7 @@ class StoredReports:
 
     def __init__(
         self,
-        client: Redis,
+        client: Client,
         ttl_ms: int,
         on_refused: Callable[[Holding], None] | None = None,
         now_ns: Callable[[], int] = monotonic_now,
@@ -123,14 +121,14 @@ class StoredReports:
         return rows
 
     def _write(self, rows: list[Row]) -> int:
-        with self._client.pipeline(transaction=False) as pipe:
+        with batch_of(self._client) as pipe:
             for (venue, symbol), (report, _) in rows:
+                name = report_key(venue, symbol)
                 if self._on_refused is None:
-                    pipe.set(report_key(venue, symbol), report, px=self._ttl_ms)
+                    pipe.at(name).set(name, report, px=self._ttl_ms)
                 else:
                     fence = self._holdings[venue, symbol].fence
-                    keys = fence_key(venue, symbol), report_key(venue, symbol)
-                    pipe.eval(PUBLISH, 2, *keys, fence, report, self._ttl_ms)
+                    pipe.at(name).eval(PUBLISH, 2, fence_key(venue, symbol), name, fence, report, self._ttl_ms)
             found: list[Any] = pipe.execute()
         taken = [row for row, answer in zip(rows, found, strict=True) if answer]
         for (pair, _), answer in zip(rows, found, strict=True):
@@ -152,11 +150,11 @@ class StoredReports:
 
     def _list(self, members: dict[str, int]) -> None:
         now_s = time.monotonic()
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.zadd(INDEX_KEY, members)
+        with batch_of(self._client) as pipe:
+            pipe.at(INDEX_KEY).zadd(INDEX_KEY, members)
             if now_s - self._pruned_s >= PRUNE_EVERY_S:
                 self._pruned_s = now_s
-                pipe.zremrangebyscore(INDEX_KEY, 0, max(members.values()) - INDEX_MS)
+                pipe.at(INDEX_KEY).zremrangebyscore(INDEX_KEY, 0, max(members.values()) - INDEX_MS)
             pipe.execute()
 
     # -- the thread -------------------------------------------------------------------------------------------

@@ -15,18 +15,23 @@ from engine.base.jsontext import decode_shape, encode
 from engine.base.wakeup import Wakeup
 from engine.base.workers import Answer, start_thread
 from engine.distribution.keys import META_VERSION, RESYNC_CHANNEL, instruments_key, meta_key
+from engine.distribution.lines import Line, SharedLines, open_lines
 from engine.distribution.outgoing import Outgoing
+from engine.distribution.servers import (
+    ANSWER_TIMEOUT_S,
+    Client,
+    SharedKeys,
+    batch_of,
+    connect,
+    disconnect,
+    each_server,
+    subscribe,
+)
 from engine.observability.logs import with_fields
 
 if TYPE_CHECKING:
     from redis import Redis
     from redis.client import PubSub
-
-CONNECT_TIMEOUT_S = 2.0
-ANSWER_TIMEOUT_S = 2.0
-MOST_CONNECTIONS = 20
-HEALTH_CHECK_S = 30
-"""A connection that was idle for so long is tried before it is used."""
 
 LINGER_S = 0.005
 """How long entries may gather before they go out."""
@@ -55,41 +60,7 @@ class StreamSettings:
     maxlen_cap: int
 
 
-def connect(url: str, answer_s: float | None = None) -> Redis:
-    """A client of the server, for any thread; nothing is sent yet.
-
-    Args:
-        url: of the server.
-        answer_s: how long an answer is waited for, None = two seconds.
-
-    Raises:
-        ConfigError: the package is not installed, or the address is none.
-    """
-    try:
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-    except ImportError as error:
-        raise ConfigError(
-            "bus.backend redis needs the package redis", op="bus.connect", hint="pip install 'engine[redis]'"
-        ) from error
-    try:
-        return Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=answer_s or ANSWER_TIMEOUT_S,
-            max_connections=MOST_CONNECTIONS,
-            health_check_interval=HEALTH_CHECK_S,
-            # What was read and did not arrive is pending: asked again by itself, the client would get what comes after.
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as error:
-        raise ConfigError(
-            f"the address of the server cannot be used: {error}", op="bus.connect", hint="as redis://host:6379/0"
-        ) from error
-
-
-def check_server(client: Redis, venues: tuple[str, ...], shards: int) -> None:
+def check_server(client: Client, venues: tuple[str, ...], shards: int) -> None:
     """See that the server keeps what it is given, and that everybody means the same streams (BUS-03, BUS-29).
 
     Raises:
@@ -97,19 +68,9 @@ def check_server(client: Redis, venues: tuple[str, ...], shards: int) -> None:
             otherwise.
         RedisError: it does not answer.
     """
-    server = client.info("server")
-    if int(str(server["redis_version"]).partition(".")[0]) < OLDEST_SERVER:
-        raise ConfigError(
-            f"the server is {server['redis_version']}", op="bus.check", hint=f"use {OLDEST_SERVER}.0 or newer"
-        )
-    policy = str(client.info("memory")["maxmemory_policy"])
-    if policy.startswith("allkeys-"):
-        raise ConfigError(
-            f"the server may evict a stream with its group: maxmemory-policy is {policy}",
-            op="bus.check",
-            hint="set maxmemory-policy noeviction",
-        )
-    if is_cluster(client):
+    for server in each_server(client):
+        _check_keeps(server)
+    if not isinstance(client, SharedKeys) and is_cluster(client):
         _check_has_all_slots(client)
     for venue in venues:
         told = {"v": META_VERSION, "shards": shards}
@@ -123,12 +84,27 @@ def check_server(client: Redis, venues: tuple[str, ...], shards: int) -> None:
             )
 
 
-def is_cluster(client: Redis) -> bool:
-    """Whether the server takes only commands whose keys are all of one slot.
+def _check_keeps(server: Redis) -> None:
+    version = str(server.info("server")["redis_version"])
+    if int(version.partition(".")[0]) < OLDEST_SERVER:
+        raise ConfigError(f"the server is {version}", op="bus.check", hint=f"use {OLDEST_SERVER}.0 or newer")
+    policy = str(server.info("memory")["maxmemory_policy"])
+    if policy.startswith("allkeys-"):
+        raise ConfigError(
+            f"the server may evict a stream with its group: maxmemory-policy is {policy}",
+            op="bus.check",
+            hint="set maxmemory-policy noeviction",
+        )
+
+
+def is_cluster(client: Client) -> bool:
+    """Whether only commands are taken whose keys are all of one slot.
 
     Raises:
         RedisError: it does not answer.
     """
+    if isinstance(client, SharedKeys):
+        return True
     return int(client.info("cluster").get("cluster_enabled", 0)) == 1
 
 
@@ -144,7 +120,7 @@ def _check_has_all_slots(client: Redis) -> None:
         raise ConfigError(
             f"the server is one of {nodes} that share the keys, and is asked for all of them",
             op="bus.check",
-            hint="name a server that has all slots, or an address that stands for the whole cluster",
+            hint="name the cluster: redis+cluster://host:port, or rediss+cluster:// as before",
         )
 
 
@@ -171,11 +147,10 @@ class StreamPublisher:
         places: Mapping[str, int],
         instruments: Callable[[], Mapping[tuple[str, str], bytes]],
     ) -> None:
-        self._client: Redis = connect(settings.url)
-        from redis.exceptions import RedisError, ResponseError
+        self._client = connect(settings.url)
+        from redis.exceptions import RedisError
 
         self._failures = (RedisError, OSError)
-        self._refusal = ResponseError
         self._outgoing = outgoing
         self._wakeup = wakeup
         self._settings = settings
@@ -184,7 +159,7 @@ class StreamPublisher:
         self._told: dict[tuple[str, str], bytes] = {}
         self._seen: Mapping[tuple[str, str], bytes] | None = None
         self._venues = tuple(sorted({name.partition(":")[0] for name in places}))
-        self._connection: Any = None
+        self._lines: Line | SharedLines | None = None
         self._requests: PubSub | None = None
         self._unanswered = b""
         self._trimmed_s = 0.0
@@ -255,12 +230,9 @@ class StreamPublisher:
     # -- the server -------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        from redis.client import PubSub
-
         check_server(self._client, self._venues, self._settings.shards)
-        self._requests = PubSub(self._client.connection_pool, ignore_subscribe_messages=True)
-        self._requests.subscribe(RESYNC_CHANNEL)
-        self._connection = self._client.connection_pool.get_connection()
+        self._requests = subscribe(self._client, RESYNC_CHANNEL)
+        self._lines = open_lines(self._client)
         self._told, self._seen = {}, None
         self.is_up = True
         self._outgoing.want()
@@ -277,11 +249,10 @@ class StreamPublisher:
         if self._requests is not None:
             self._requests.close()
             self._requests = None
-        if self._connection is not None:
-            self._connection.disconnect()
-            self._client.connection_pool.release(self._connection)
-            self._connection = None
-        self._client.connection_pool.disconnect()
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
+        disconnect(self._client)
 
     # -- writing ----------------------------------------------------------------------------------------------
 
@@ -293,7 +264,7 @@ class StreamPublisher:
             RedisError: it is away.
         """
         count = 0
-        if self._connection is None:
+        if self._lines is None:
             self._open()
         self._tell_instruments()
         if self._unanswered:
@@ -314,16 +285,12 @@ class StreamPublisher:
     def _write(self, batch: bytes) -> int:
         """One round trip."""
         self._unanswered = batch
-        connection = self._connection
-        connection.send_packed_command([batch])
-        for number in range(self._outgoing.count):
-            try:
-                connection.read_response(disable_decoding=True)
-            except self._refusal as error:
-                self._outgoing.lost(number)
-                self.refused += 1
-                if self.refused == 1:
-                    _LOG.error("the server refuses entries: %s", error, extra=_fields("bus_refused"))
+        assert self._lines is not None
+        for number, error in self._lines.write(batch, self._outgoing.parts, self._outgoing.count).items():
+            self._outgoing.lost(number)
+            self.refused += 1
+            if self.refused == 1:
+                _LOG.error("the server refuses entries: %s", error, extra=_fields("bus_refused"))
         self._unanswered = b""
         return self._outgoing.count
 
@@ -331,10 +298,10 @@ class StreamPublisher:
         """Before their first entries."""
         now = self._instruments()
         if now is not self._seen:
-            with self._client.pipeline(transaction=False) as pipe:
+            with batch_of(self._client) as pipe:
                 for (venue, symbol), document in now.items():
                     if self._told.get((venue, symbol)) != document:
-                        pipe.hset(instruments_key(venue), symbol, document)
+                        pipe.at(instruments_key(venue)).hset(instruments_key(venue), symbol, document)
                 pipe.execute()
             self._seen, self._told = now, dict(now)
 
@@ -354,9 +321,9 @@ class StreamPublisher:
             RedisError: the server is away.
         """
         self._trimmed_s = time.monotonic()
-        with self._client.pipeline(transaction=False) as pipe:
+        with batch_of(self._client) as pipe:
             for key in sorted(self._outgoing.keys):
-                pipe.xtrim(key, maxlen=self._settings.maxlen_cap, approximate=True)
+                pipe.at(key).xtrim(key, maxlen=self._settings.maxlen_cap, approximate=True)
             pipe.execute()
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.distribution.codec import EntryDecoder
 from engine.distribution.faults import InvalidEntryError
+from engine.distribution.servers import Client
 from engine.reports.worker import ReportWorker
 from engine.schema.busentry import HeldEntry
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 NS_PER_MS = 1_000_000
 END = "+"
@@ -48,7 +46,7 @@ class Follower:
 
     def __init__(
         self,
-        client: Redis,
+        client: Client,
         key: str,
         after_id: str,
         count: int,

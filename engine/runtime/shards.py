@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.base.clock import Clock
 from engine.base.errors import ValidationError
@@ -16,15 +16,13 @@ from engine.distribution.coordinator import Coordinator
 from engine.distribution.fencing import carry_key, claim, leave_behind
 from engine.distribution.holding import Holding
 from engine.distribution.reading import StreamReader
+from engine.distribution.servers import Client
 from engine.distribution.store import StoredReports
 from engine.observability.logs import with_fields
 from engine.reports.settings import ReportSettings
 from engine.reports.worker import ReportWorker
 from engine.runtime.following import Follower, id_before, is_reached
 from engine.runtime.symbols import StreamSymbol, StreamSymbols
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 QUICK_MS = 2000
 WINDOW_MARGIN_MS = 70_000
@@ -76,7 +74,7 @@ class ShardKeeper:
 
     def __init__(
         self,
-        client: Redis,
+        client: Client,
         coordinator: Coordinator,
         reader: StreamReader,
         store: StoredReports,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.base.clock import SystemClock
 from engine.base.errors import ConfigError
 from engine.config.sections import EngineConfig
 from engine.distribution.keys import INDEX_KEY, report_key
+from engine.distribution.servers import is_shared, not_usable, servers_of
 from engine.reports.reader import ReportReader, Served, unavailable
 from engine.reports.resolve import Pair, Resolved, resolve
 from engine.reports.settings import ReportSettings
@@ -17,6 +19,7 @@ from engine.reports.writers import NewestWriters
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from redis.asyncio.cluster import RedisCluster
 
 INDEX_MS = 86_400_000
 NS_PER_MS = 1_000_000
@@ -43,7 +46,7 @@ class _Found:
 
 
 class StoredSource:
-    """One server. On one loop.
+    """One server, or a cluster. On one loop.
 
     Args:
         config: which pairs there are, and which venue comes first.
@@ -56,6 +59,8 @@ class StoredSource:
 
     def __init__(self, config: EngineConfig, url: str, timeout_ms: int) -> None:
         self._client = _connect(url, timeout_ms / 1e3)
+        # Who has what is asked where somebody did not answer: a question has its time all the same.
+        self._timeout_s = timeout_ms / 1e3 if is_shared(url) else None
         self._settings = ReportSettings.of(config.reports)
         self._clock = SystemClock()
         self._writers = NewestWriters(config.cache.ttl_s * 1000)
@@ -65,7 +70,7 @@ class StoredSource:
 
     async def report(self, requested: str) -> Served:
         """The report that *requested* stands for, or why there is none."""
-        from redis.exceptions import RedisError
+        from redis.exceptions import RedisClusterException, RedisError
         from redis.exceptions import TimeoutError as LateError
 
         try:
@@ -74,25 +79,25 @@ class StoredSource:
             found = resolve(requested, known, self._priority)
             kept: dict[Pair, bytes | None] = {}
             if isinstance(found, Resolved):
-                report: Any = await self._client.get(report_key(found.venue, found.symbol))
+                report = await self._asked(self._client.get(report_key(found.venue, found.symbol)))
                 pair = found.venue, found.symbol
                 kept[pair] = self._writers.pick(pair, report)
-        except LateError:
+        except (LateError, TimeoutError):
             return unavailable(requested, "timeout", "the server of the reports did not answer in time")
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             return unavailable(requested, "connection", f"the server of the reports cannot be reached: {error}")
         return self._reader(index, kept).get(requested)
 
     async def symbols(self) -> Served:
         """The known pairs."""
-        from redis.exceptions import RedisError
+        from redis.exceptions import RedisClusterException, RedisError
         from redis.exceptions import TimeoutError as LateError
 
         try:
             return Served(self._reader(await self._index(), {}).listing())
-        except LateError:
+        except (LateError, TimeoutError):
             return unavailable(None, "timeout", "the server of the reports did not answer in time")
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             return unavailable(None, "connection", f"the server of the reports cannot be reached: {error}")
 
     @property
@@ -107,9 +112,13 @@ class StoredSource:
     def _reader(self, index: list[tuple[str, str, int]], kept: Mapping[Pair, bytes | None]) -> ReportReader:
         return ReportReader(_Found(index, kept), self._settings, self._clock, self._pairs, self._priority)
 
+    async def _asked(self, question: Awaitable[Any]) -> Any:
+        async with asyncio.timeout(self._timeout_s):
+            return await question
+
     async def _index(self) -> list[tuple[str, str, int]]:
         oldest_ms = self._clock.now() // NS_PER_MS - INDEX_MS
-        found: Any = await self._client.zrange(INDEX_KEY, oldest_ms, "+inf", byscore=True, withscores=True)
+        found = await self._asked(self._client.zrange(INDEX_KEY, oldest_ms, "+inf", byscore=True, withscores=True))
         pairs = ((member.decode().partition(":"), made_ms) for member, made_ms in found)
         return sorted((venue, symbol, int(made_ms)) for (venue, _, symbol), made_ms in pairs)
 
@@ -130,20 +139,24 @@ def stored_url(config: EngineConfig) -> str:
     return url
 
 
-def _connect(url: str, timeout_s: float) -> Redis:
+def _connect(url: str, timeout_s: float) -> Redis | RedisCluster:
     try:
         from redis.asyncio import Redis
+        from redis.asyncio.cluster import ClusterNode, RedisCluster
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
     except ImportError as error:
         raise ConfigError(
             "cache.backend redis needs the package redis", op="reports.connect", hint="pip install 'engine[redis]'"
         ) from error
-    try:
-        return Redis.from_url(
-            url, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
+    retry = Retry(NoBackoff(), 0)
+    if is_shared(url):
+        first, others = servers_of(url)
+        nodes = [ClusterNode(host, port) for host, port in others]
+        return RedisCluster.from_url(
+            first, startup_nodes=nodes, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, retry=retry
         )
+    try:
+        return Redis.from_url(url, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, retry=retry)
     except ValueError as error:
-        raise ConfigError(
-            f"the address of the server cannot be used: {error}", op="reports.connect", hint="as redis://host:6379/0"
-        ) from error
+        raise not_usable(error) from error

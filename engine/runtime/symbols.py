@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from engine.config.sections import EngineConfig
 from engine.distribution.codec import EntryDecoder
 from engine.distribution.keys import instruments_key, stream_key
-
-if TYPE_CHECKING:
-    from redis import Redis
+from engine.distribution.servers import Client
 
 LEARN_EVERY_S = 1.0
 NOWHERE = 2**32 - 1
@@ -65,7 +63,7 @@ class StreamSymbols:
 
     def __init__(
         self,
-        client: Redis,
+        client: Client,
         config: EngineConfig,
         streams: Collection[str],
         decoder: EntryDecoder,

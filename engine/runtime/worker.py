@@ -18,8 +18,9 @@ from engine.distribution.coordinator import Coordinator
 from engine.distribution.holding import Holding
 from engine.distribution.keys import stream_keys
 from engine.distribution.reading import ReadSettings, StreamReader
+from engine.distribution.servers import connect
 from engine.distribution.store import StoredReports
-from engine.distribution.streams import FIRST_PAUSE_S, check_server, connect
+from engine.distribution.streams import FIRST_PAUSE_S, check_server
 from engine.observability.logs import with_fields
 from engine.reports.cache import generated_ms
 from engine.reports.settings import ReportSettings

@@ -43,6 +43,9 @@ cdef class Outgoing:
         self._cut = <Level*>malloc(2 * self._levels * sizeof(Level))
         if self._cut == NULL:
             raise MemoryError("snapshot")
+        self._ends = <size_t*>malloc(batch * sizeof(size_t))
+        if self._ends == NULL:
+            raise MemoryError("batch")
         self._batch = batch
         self._interval_ns = snapshot_interval_ms * 1_000_000
         self._every = snapshot_every
@@ -51,6 +54,7 @@ cdef class Outgoing:
 
     def __dealloc__(self):
         free(self._cut)
+        free(self._ends)
 
     def carry(self, place: int, venue: str, symbol: str, key: str, seq: int) -> None:
         """Write a symbol's entries to a stream; they are numbered from *seq* on, which no run before may have reached."""
@@ -59,6 +63,7 @@ cdef class Outgoing:
         while len(self._chains) <= place:
             self._chains.append(None)
         chain.venue = venue
+        chain.key = key
         chain.names = names_text(venue, symbol)
         chain.head = b"*8\r\n$4\r\nXADD\r\n$%d\r\n%s\r\n$5\r\nMINID\r\n$1\r\n~\r\n" % (len(name), name)
         chain.seq = seq
@@ -149,6 +154,7 @@ cdef class Outgoing:
         memcpy(out.text + out.length, b"\r\n", 2)
         out.length += 2
         self._sent.append(chain)
+        self._ends[self.count] = out.length
         self.count += 1
         chain.written += 1
         return 0
@@ -190,6 +196,11 @@ cdef class Outgoing:
         chain.deltas = 0
         chain.snapshot_ns = now_ns
         return 0
+
+    def parts(self) -> list[tuple[str, int]]:
+        """(key, where it ends) of each command of the last batch."""
+        cdef Chain chain
+        return [(chain.key, self._ends[i]) for i, chain in enumerate(self._sent)]
 
     def lost(self, number: int) -> None:
         """The command of that number of the last batch was refused: its chain is broken, and the book is told anew."""

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.redis_kit import Server, cluster_server, server
+from tests.redis_kit import Server, cluster_server, server, shared_servers
 from tests.system.bus_kit import answer, value, worker
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -40,7 +40,7 @@ def run(folder: Path, url: str | None, *options: str, entries: int = 0, at: Serv
     with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             if at is not None:
-                while sum(at.client.xlen(key) for key in at.client.keys("nt:*:*") if b"meta" not in key and b"instr" not in key) < entries:
+                while sum(at.client.xlen(key) for key in at.streams()) < entries:
                     assert process.poll() is None
                 process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=60)
@@ -57,9 +57,7 @@ def test_bus_12_the_streams_of_a_run_are_whole(tmp_path: Path, project_root: Pat
         last: dict[tuple[str, str], int] = defaultdict(int)
         kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
         found = 0
-        for key in kept.client.keys("nt:*:*"):
-            if key.startswith((b"nt:meta:", b"nt:instruments:")):
-                continue
+        for key in kept.streams():
             for _, fields in kept.rows(key):
                 assert list(fields) == [b"data"]
                 entry: dict[str, Any] = json.loads(fields[b"data"])
@@ -116,7 +114,7 @@ def asked(folder: Path, url: str, *args: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("kind", [server, cluster_server])
+@pytest.mark.parametrize("kind", [server, cluster_server, shared_servers])
 def test_cli_19_three_workers_write_the_reports_of_a_run(
     kind: Callable[[Path], AbstractContextManager[Server]], tmp_path: Path, project_root: Path
 ) -> None:
@@ -159,7 +157,7 @@ def test_cli_19_three_workers_write_the_reports_of_a_run(
                 assert value(metrics, "engine_stream_gap_total") == 0
                 assert value(metrics, "engine_stream_dlq_total") == 0
                 assert value(metrics, "engine_redis_up") == 1
-            assert read == sum(kept.client.xlen(key) for key in kept.client.keys("nt:*:*") if b"meta" not in key and b"instr" not in key)
+            assert read == sum(kept.client.xlen(key) for key in kept.streams())
             shown = asked(tmp_path, kept.url, "report", "kraken:BTC-USD", "--format", "json")
             assert shown.returncode == 0, shown.stderr
             told_now = json.loads(shown.stdout)
@@ -215,7 +213,7 @@ def test_chk_14_what_a_killed_worker_left_is_applied_by_the_next_one(tmp_path: P
                 assert engine.wait(timeout=30) == 0
                 running[-1].send_signal(signal.SIGTERM)
                 assert running[-1].wait(timeout=30) == 0
-                streams = [key for key in kept.client.keys("nt:*:*") if b"meta" not in key and b"instr" not in key]
+                streams = kept.streams()
                 assert sum(kept.client.xpending(key, "engine-reports")["pending"] for key in streams) == 0
                 assert kept.client.exists("nt:dlq") == 0
             finally:

@@ -18,12 +18,17 @@ from typing import Any
 import pytest
 import redis
 
-from tests.redis_kit import Server, server
+from engine.base.instants import to_rfc3339
+from engine.distribution.servers import batch_of, connect
+from tests.redis_kit import Server, server, shared_servers
 from tests.system.bus_kit import answer, value, worker
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240), pytest.mark.serial]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 FAILOVERS = int(os.environ.get("ENGINE_FAILOVERS", "2"))
 GAP_S = 2.0
+AFTER_NS = 5_000_000_000
+"""By then a server that is dead has been replaced, or something is wrong."""
+
 CONFIG = """
 schema_version: 1
 providers:
@@ -42,10 +47,12 @@ class Watch:
     """Reads the reports a thousand times a second; what may never be is noted."""
 
     def __init__(self, at: Server) -> None:
-        self._client = redis.Redis.from_url(at.url, socket_timeout=5)
+        self._client: Any = connect(at.url, 5.0)
         self._stopped = Event()
         self.now: dict[str, tuple[str, int]] = {}
         """Writer and token of each report."""
+        self.newest: dict[str, str] = {}
+        """When each report was made."""
         self.gaps: dict[str, list[float]] = defaultdict(list)
         """Seconds between the last report of one token and the first one of the next."""
         self.wrong: list[str] = []
@@ -60,7 +67,7 @@ class Watch:
         while not self._stopped.wait(max(0.0, due_s - time.monotonic())):
             due_s = max(due_s + 0.001, time.monotonic() - 0.01)
             self.looks += 1
-            for pair, text in zip(PAIRS, self._client.mget(keys), strict=True):
+            for pair, text in zip(PAIRS, self._read(keys), strict=True):
                 if text is None:
                     continue
                 signed = _SIGNED.search(text)
@@ -74,7 +81,17 @@ class Watch:
                     self.gaps[pair].append(at_s - last[pair][1])
                 if made != last.get(pair, ("", 0.0))[0]:
                     last[pair] = (made, at_s)
+                    self.newest[pair] = made
                 self.now[pair] = (node, token)
+
+    def _read(self, keys: list[str]) -> list[bytes | None]:
+        try:
+            with batch_of(self._client) as pipe:
+                for key in keys:
+                    pipe.at(key).get(key)
+                return pipe.execute()
+        except redis.RedisError:
+            return [None] * len(keys)
 
     def is_above(self, pair: str, token: int) -> bool:
         return self.now[pair][1] > token
@@ -133,6 +150,7 @@ def until(holds: Any, what: str) -> None:
         assert time.monotonic() < ends, what
 
 
+@pytest.mark.serial
 def test_chk_17_chk_19_reports_go_on_whoever_sleeps_dies_or_ends(tmp_path: Path) -> None:
     (tmp_path / "engine.yaml").write_text(CONFIG)
     shards = sorted(f"nt:{venue}:{shard}" for venue in ("binance", "kraken") for shard in range(4))
@@ -213,3 +231,29 @@ def test_chk_17_chk_19_reports_go_on_whoever_sleeps_dies_or_ends(tmp_path: Path)
     print("worst gaps", {pair: max(gaps) for pair, gaps in watch.gaps.items()}, "looks", watch.looks)
     assert watch.wrong == []
     assert max(gap for gaps in killed.values() for gap in gaps) <= GAP_S
+
+
+def test_dst_13_reports_go_on_when_a_worker_dies_and_when_a_server_of_several_does(tmp_path: Path) -> None:
+    (tmp_path / "engine.yaml").write_text(CONFIG)
+    with shared_servers(tmp_path, 3, 3) as kept:
+        env = {**os.environ, "ENGINE_REDIS_URL": kept.url}
+        command = [sys.executable, "-m", "engine", "run", "--simulated-providers"]
+        watch = Watch(kept)
+        nodes = Nodes(tmp_path, kept)
+        with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as engine:
+            try:
+                nodes.begin("node-1", "node-2")
+                until(lambda: len(watch.now) == 3, "no reports")
+                victim = watch.now[PAIRS[0]][0]
+                nodes.end(victim, signal.SIGKILL)
+                until(lambda: all(name != victim for name, _ in watch.now.values()), "nobody took over")
+                owner = kept.of(f"report:{{{PAIRS[0]}}}")
+                owner.kill()
+                kept.servers.remove(owner)
+                later = to_rfc3339(time.time_ns() + AFTER_NS)
+                until(lambda: all(watch.newest[pair] > later for pair in PAIRS), "reports have stopped")
+                until(lambda: engine.poll() is None and all(node["owned_shards"] for node in map(nodes.health, nodes.running)), "lost")
+            finally:
+                engine.kill()
+                nodes.close()
+                watch.stop()

@@ -16,7 +16,7 @@ from engine.config.sections_surfaces import CoordinationConfig
 from engine.distribution.coordinator import Coordinator
 from engine.distribution.leases import Leases
 from engine.distribution.placement import ranked, weight
-from engine.distribution.streams import connect
+from engine.distribution.servers import connect
 from tests.redis_kit import Server, server
 
 pytestmark = pytest.mark.timeout(60)

@@ -13,12 +13,12 @@ import pytest
 import redis
 
 from engine.base.clock import ManualClock
-from engine.distribution.streams import connect
+from engine.distribution.servers import connect
 from engine.runtime.publishing import Publishing
 from engine.runtime.replay import Replay
 from engine.runtime.storedsource import StoredSource
 from engine.runtime.worker import StreamWorker
-from tests.redis_kit import Server, cluster_server, server
+from tests.redis_kit import Server, Shared, cluster_server, server, shared_servers
 from tests.unit.distribution.stream_kit import MS, START_NS, Writer, configured
 
 pytestmark = pytest.mark.timeout(60)
@@ -36,11 +36,12 @@ def let_in(at: Server, project_root: Path) -> dict[str, str]:
     """The users are made as the guide says, with a password each; answers their addresses."""
     for name, rights in lines(project_root).items():
         assert ">" not in rights
-        at.client.execute_command("ACL", "SETUSER", name, "reset", f">{name}-word", *rights.split())
-    return {name: f"redis://{name}:{name}-word@127.0.0.1:{at.port}/0" for name in lines(project_root)}
+        for one in at.servers if isinstance(at, Shared) else (at,):
+            one.client.execute_command("ACL", "SETUSER", name, "reset", f">{name}-word", *rights.split())
+    return {name: at.url.replace("://", f"://{name}:{name}-word@") for name in lines(project_root)}
 
 
-@pytest.mark.parametrize("kind", [server, cluster_server])
+@pytest.mark.parametrize("kind", [server, cluster_server, shared_servers])
 def test_the_parts_work_with_their_rights_and_have_no_more(
     kind: Callable[[Path], AbstractContextManager[Server]],
     project_root: Path,

@@ -6,129 +6,36 @@ import asyncio
 import json
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from engine.base.errors import ConfigError
 from engine.config.load import load_config
-from engine.observability.metrics import Reading, Sample
 from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
-from engine.runtime.metrics import add_streams
 from engine.runtime.publishing import Publishing
-from engine.schema.busschema import entry_schema
 from tests.redis_kit import Server, server
-from tests.unit.config.configs import assignment
-from tests.unit.runtime.engine_kit import START_NS, UNLIMITED
+from tests.unit.runtime.bus_kit import (
+    KEY,
+    MS,
+    PROVIDERS,
+    SETS,
+    SYMBOLS,
+    Bus,
+    Reader,
+    bus,
+    happen,
+    is_the_venues,
+    value,
+    values,
+)
+from tests.unit.runtime.engine_kit import START_NS
 from tests.unit.runtime.market_kit import Market
 
 pytestmark = pytest.mark.timeout(60)
-SYMBOLS = ("BTC-USDT", "ETH-USDT")
-KEY = "nt:binance"
-PROVIDERS = assignment("providers", [{"name": "binance", "venue": "binance", "symbols": list(SYMBOLS)}])
-SETS = (*UNLIMITED, "bus.backend=redis", "bus.shards=1", PROVIDERS)
-VALIDATOR = Draft202012Validator(entry_schema())
-MS = 1_000_000
-
-
-class Bus:
-    """A market, what it publishes, and a server; written to when a test says so, or by its own thread."""
-
-    def __init__(self, market: Market, publishing: Publishing, at: Server) -> None:
-        self.market = market
-        self.publishing = publishing
-        self.server = at
-
-    def write(self) -> None:
-        """Everything that has gathered, and the books that are due with it."""
-        self.publishing.publisher.turn()
-        self.publishing.publisher.turn()
-
-    def read(self, symbol: str | None = None, key: str = KEY) -> list[dict[str, Any]]:
-        found = []
-        for text in self.server.entries(key):
-            assert VALIDATOR.is_valid(json.loads(text)), text
-            entry = json.loads(text, parse_float=Decimal)
-            if symbol in (None, entry["symbol"]):
-                found.append(entry)
-        return found
-
-    def eventually(self, holds: Callable[[], bool], within_s: float = 20) -> None:
-        ends = time.monotonic() + within_s
-        while not holds():
-            assert time.monotonic() < ends, "not in time"
-
-
-@contextmanager
-def bus(folder: Path, monkeypatch: pytest.MonkeyPatch, *sets: str, at: Server | None = None, depth: int = 5) -> Iterator[Bus]:
-    with server(folder) as own, Market(1, ("BTC", "ETH"), sets=(*SETS, *sets), depth=depth) as market:
-        used = at or own
-        monkeypatch.setenv("ENGINE_REDIS_URL", used.url)
-        publishing = Publishing(market.engine, market.engine.config.providers)
-        try:
-            yield Bus(market, publishing, used)
-        finally:
-            publishing.stop()
-
-
-class Reader:
-    """Books as a reader rebuilds them; a snapshot of a book in sync must say what the reader has already (BUS-15)."""
-
-    def __init__(self) -> None:
-        self.last: dict[str, int] = defaultdict(int)
-        self.books: dict[str, tuple[dict[Any, Any], dict[Any, Any]] | None] = {}
-        self.breaks = 0
-        self.snapshots = 0
-
-    def take(self, entry: dict[str, Any]) -> None:
-        symbol, payload = entry["symbol"], entry["payload"]
-        assert entry["seq"] > self.last[symbol]
-        if entry["prev_seq"] != self.last[symbol]:
-            self.breaks += 1
-            self.books[symbol] = None
-        self.last[symbol] = entry["seq"]
-        book = self.books.get(symbol)
-        if entry["type"] == "order_book_depth":
-            listed = tuple(dict(payload[side]) for side in ("bids", "asks"))
-            if book is not None and entry["n"] == 0:
-                assert listed == book
-            self.books[symbol] = listed
-            self.snapshots += 1
-        elif entry["type"] == "order_book_deltas" and book is not None:
-            for side, changes in zip(book, (payload["bids_upd"], payload["asks_upd"]), strict=True):
-                for price, qty in changes:
-                    if qty:
-                        side[price] = qty
-                    else:
-                        side.pop(price, None)
-
-
-def is_the_venues(market: Market, reader: Reader, symbol: str) -> bool:
-    """As deep as it is published."""
-    wanted = tuple({Decimal(price): Decimal(qty) for price, qty in side[:5]} for side in market.twins[symbol].texts())
-    return reader.books[symbol] == wanted
-
-
-def happen(market: Market, count: int) -> tuple[int, int]:
-    """(books' updates, trades) of BTC-USDT, as many others of ETH-USDT."""
-    updates = trades = 0
-    for _ in range(count):
-        market.clock.advance(market.rng.randrange(1, 5) * MS)
-        symbol = market.rng.choice(SYMBOLS)
-        if market.rng.random() < 0.6:
-            market.diff(symbol)
-            updates += symbol == SYMBOLS[0]
-        else:
-            market.trade(symbol)
-            trades += symbol == SYMBOLS[0]
-    return updates, trades
 
 
 # -- what is written -------------------------------------------------------------------------------------------------
@@ -161,14 +68,14 @@ def test_bus_12_chains_are_whole_and_books_are_the_venues(tmp_path: Path, monkey
 def test_bus_03_one_stream_a_venue_or_one_a_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with bus(tmp_path, monkeypatch, "bus.shards=64", "bus.stream_key=md:{venue}") as one:
         one.write()
-        keys = sorted(one.server.client.keys("*"))
+        keys = one.server.keys()
         # By the vectors of the contract.
         assert keys == [b"md:binance:32", b"md:binance:7", b"nt:instruments:binance", b"nt:meta:binance"]
         assert json.loads(one.server.client.get("nt:meta:binance")) == {"v": 1, "shards": 64}
         assert {entry["symbol"] for entry in one.read(key="md:binance:7")} == {"ETH-USDT"}
     with bus(tmp_path, monkeypatch) as one:
         one.write()
-        assert sorted(one.server.client.keys("*")) == [b"nt:binance", b"nt:instruments:binance", b"nt:meta:binance"]
+        assert one.server.keys() == [b"nt:binance", b"nt:instruments:binance", b"nt:meta:binance"]
         assert {entry["symbol"] for entry in one.read()} == set(SYMBOLS)
 
 
@@ -307,16 +214,6 @@ def test_bus_14_a_reader_that_asks_for_a_book_has_it_at_once(tmp_path: Path, mon
 # -- a server that is slow, away or not as it must be ----------------------------------------------------------------
 
 
-def values(one: Bus) -> dict[str, list[Sample]]:
-    reading = Reading()
-    add_streams(reading, one.publishing)
-    return reading.samples()
-
-
-def value(one: Bus, name: str) -> float:
-    return sum(row["value"] for row in values(one).get(name, []))
-
-
 def test_bus_19_a_server_that_dies_is_waited_for_and_no_trade_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with bus(tmp_path, monkeypatch) as one:
         one.publishing.start()
@@ -421,7 +318,7 @@ def test_bus_03_another_layout_and_bus_29_a_server_that_evicts_are_refused(tmp_p
     with server(tmp_path, "--maxmemory-policy", "allkeys-lru") as evicting:
         told = refusal(tmp_path, monkeypatch, at=evicting)
         assert told == "the server may evict a stream with its group: maxmemory-policy is allkeys-lru; set maxmemory-policy noeviction"
-        assert evicting.client.keys("*") == []
+        assert evicting.keys() == []
 
 
 def test_a_bus_without_its_address_or_its_package_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from engine.runtime.assembly import Engine
 from engine.runtime.live import LiveEngine
 from engine.runtime.metrics import add_answers
 from engine.runtime.storedsource import StoredSource
-from tests.redis_kit import Server, server
+from tests.redis_kit import Kind, Server, server, shared_servers
 from tests.unit.config.configs import assignment
 from tests.unit.reports.report_kit import EPOCH_MS, Symbol
 
@@ -73,8 +74,9 @@ def test_dst_12_a_report_of_an_earlier_writer_is_not_answered_with(tmp_path: Pat
         assert ask(kept.url, work) == [1, 2, 2, 1]
 
 
-def test_mcp_08_a_kept_report_is_as_old_as_it_is_and_the_rest_is_told(tmp_path: Path) -> None:
-    with server(tmp_path) as kept:
+@pytest.mark.parametrize("kind", [server, shared_servers])
+def test_mcp_08_a_kept_report_is_as_old_as_it_is_and_the_rest_is_told(kind: Kind, tmp_path: Path) -> None:
+    with kind(tmp_path) as kept:
         kept.client.set("report:{binance:BTC-USDT}", kept_report())
         kept.client.zadd("report_index", {"binance:BTC-USDT": EPOCH_MS, "old:XRP-USD": 1})
         right, joined, expired, unknown, misspelt = reports(kept.url, "BTC-USDT", "BTCUSDT", "ETH-USDT", "XRP-USD", "btc")
@@ -99,7 +101,7 @@ def test_mcp_15_the_known_pairs_are_configured_or_written(tmp_path: Path) -> Non
         kept.client.set("nt:meta:binance", "{}")
         listing = json.loads(ask(kept.url, lambda answers: answers.symbols()).body)
         assert [row["symbol"] for row in listing["symbols"]] == ["BTC-USDT", "ETH-USDT"]
-        assert kept.client.keys("*") == [b"nt:meta:binance"]
+        assert kept.keys() == [b"nt:meta:binance"]
 
 
 def test_mcp_09_a_server_that_is_away_or_frozen_is_told_in_time_and_found_again(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_mcp_09_a_server_that_is_away_or_frozen_is_told_in_time_and_found_again(
 
         async def through(answers: Answers) -> str | None:
             await answered(answers)
-            kept.client.client_pause(1000)
+            kept.pause(1000)
             begun = asyncio.get_running_loop().time()
             frozen = await answers.report("BTC-USDT")
             took_s = asyncio.get_running_loop().time() - begun
@@ -128,6 +130,28 @@ def test_mcp_09_a_server_that_is_away_or_frozen_is_told_in_time_and_found_again(
         assert ask(kept.url, through, SHORT_MS) == "timeout"
     finally:
         kept.kill()
+
+
+def test_dst_13_of_several_servers_one_that_is_frozen_or_dead_is_told_in_time(tmp_path: Path) -> None:
+    """What the others have is answered meanwhile, and all of it once it is replaced."""
+    with shared_servers(tmp_path, 3, 3) as kept:
+        kept.client.set("report:{binance:BTC-USDT}", kept_report())
+        owner = kept.of("report:{binance:BTC-USDT}")
+        assert owner is not kept.of("report_index")
+
+        async def through(answers: Answers) -> list[str | None]:
+            assert (await answers.report("BTC-USDT")).error is None
+            owner.process.send_signal(signal.SIGSTOP)
+            begun = asyncio.get_running_loop().time()
+            found = [(await answers.report("BTC-USDT")).reason, (await answers.symbols()).error]
+            assert asyncio.get_running_loop().time() - begun < 2 * SHORT_MS / 1e3 + 0.5
+            owner.kill()
+            ends = asyncio.get_running_loop().time() + 20
+            while (await answers.report("BTC-USDT")).error is not None:
+                assert asyncio.get_running_loop().time() < ends
+            return found
+
+        assert ask(kept.url, through, SHORT_MS) == ["timeout", None]
 
 
 def test_a_cache_that_nobody_would_write_is_refused() -> None:
