@@ -133,7 +133,7 @@ def test_bus_22_what_is_not_applied_is_pending_and_comes_again(tmp_path: Path, m
 
 def test_bus_22_an_answer_that_is_lost_is_read_again_before_what_came_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server answers later than the client waits; no client of ours asks again by itself."""
-    monkeypatch.setattr("engine.distribution.streams.ANSWER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("engine.distribution.servers.ANSWER_TIMEOUT_S", 0.2)
     with server(tmp_path) as kept:
         writer = Writer(kept)
         with working(kept, monkeypatch) as worker:
