@@ -17,7 +17,7 @@ from engine.distribution.holding import Holding, fence_of
 from engine.distribution.leases import Leases
 from engine.distribution.membership import Membership
 from engine.distribution.placement import heir, ranked
-from engine.distribution.servers import Client, subscribe
+from engine.distribution.servers import Client, disconnect, subscribe
 from engine.observability.logs import with_fields
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ class Coordinator:
             self._is_stopping = True
             self._pause.wake()
             self._ended.get(LAST_WORDS_S)
+            disconnect(self._client)
 
     def _run(self) -> None:
         try:

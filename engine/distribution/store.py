@@ -14,7 +14,7 @@ from engine.base.workers import Answer, new_lock, start_thread
 from engine.distribution.fencing import PUBLISH, fence_key
 from engine.distribution.holding import Holding
 from engine.distribution.keys import INDEX_KEY, report_key
-from engine.distribution.servers import Client, batch_of
+from engine.distribution.servers import Client, batch_of, disconnect
 from engine.observability.logs import with_fields
 
 INDEX_MS = 86_400_000
@@ -169,11 +169,12 @@ class StoredReports:
         self._wakeup.wake()
 
     def stop(self) -> None:
-        """Write what waits, if the server takes it, and end. Idempotent."""
+        """Write what waits, if the server takes it, end and close the connections. Idempotent."""
         if self._ended is not None and not self._is_stopping:
             self._is_stopping = True
             self._wakeup.wake()
             self._ended.get(5.0)
+            disconnect(self._client)
 
     def _run(self) -> None:
         is_last = False

@@ -18,7 +18,7 @@ from engine.distribution.coordinator import Coordinator
 from engine.distribution.holding import Holding
 from engine.distribution.keys import stream_keys
 from engine.distribution.reading import ReadSettings, StreamReader
-from engine.distribution.servers import connect
+from engine.distribution.servers import connect, disconnect
 from engine.distribution.store import StoredReports
 from engine.distribution.streams import FIRST_PAUSE_S, check_server
 from engine.observability.logs import with_fields
@@ -180,6 +180,7 @@ class StreamWorker:
             if self.coordinator is not None:
                 self.coordinator.stop()
             self.store.stop()
+            disconnect(self._client)
 
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
