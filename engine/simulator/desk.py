@@ -114,7 +114,8 @@ class OrderDesk:
     Args:
         rules: of the venue.
         markets: by the venue's symbols.
-        clock: what the venue's clock shows, in microseconds.
+        clock: what the venue's clock shows, in microseconds: the time of the last thing that happened in the market.
+        present: what it shows at this instant, where the market is behind its schedule.
         publish: called with each event that changes a book, before anything is told of orders.
         tell: called with each change of an order, in their order, when ``tell_all`` is.
 
@@ -124,7 +125,7 @@ class OrderDesk:
 
     def __init__(
         self, rules: OrderRules, markets: Mapping[str, SymbolMarket], clock: Callable[[], int],
-        publish: Callable[[MarketEvent], None], tell: Callable[[Change], None],
+        present: Callable[[], int], publish: Callable[[MarketEvent], None], tell: Callable[[Change], None],
     ) -> None:  # fmt: skip
         self.rules = rules
         self.limited = True
@@ -132,6 +133,7 @@ class OrderDesk:
         self.fills: list[SimFill] = []
         self._markets = markets
         self._clock = clock
+        self._present = present
         self._publish = publish
         self._tell = tell
         self._untold: list[Change] = []
@@ -166,7 +168,7 @@ class OrderDesk:
         if refused is not None:
             return refused
         at_us = self._clock()
-        order = SimOrder(len(self.orders) + 1, account, market.instrument, terms, at_us, is_foreign)
+        order = SimOrder(len(self.orders) + 1, account, market.instrument, terms, at_us, self._present(), is_foreign)
         if terms.spend_raw:
             order.qty_raw = matching.most_for(market, terms.spend_raw)
         if self.rules.refuses_crossing and order.post_only and matching.would_take(market, order):

@@ -64,7 +64,8 @@ def told_order(venue: Kept, order: SimOrder) -> dict[str, Any]:
         "qty": order.qty_text, "filled": order.filled_text, "cost": amount_text(order.cost_raw),
         "fee": amount_text(order.fee_raw), "tif": order.tif.value, "post_only": order.post_only,
         "status": order.status.value, "ended": "" if order.ended is None else order.ended.value,
-        "foreign": order.is_foreign, "created_us": order.created_us, "updated_us": order.updated_us,
+        "foreign": order.is_foreign, "created_us": order.created_us,
+        "received_us": order.received_us, "updated_us": order.updated_us,
         "fills": [venue.fill_name(fill) for fill in order.fills],
     }  # fmt: skip
 

@@ -122,6 +122,7 @@ class SimOrder:
         filled_raw: in the book; settled_raw: what has been paid for as well, which comes a moment later.
         cost_raw, fee_raw: of all fills, at SCALE.
         locked_raw: what it holds of *locked_asset* now, at SCALE.
+        created_us: in the market's time; received_us: when it came, which is later where the market is behind.
         is_foreign: not of the API that is under test: somebody else's on the same account.
     """
 
@@ -145,6 +146,7 @@ class SimOrder:
         "price_scale",
         "qty_raw",
         "qty_scale",
+        "received_us",
         "settled_raw",
         "status",
         "terms",
@@ -153,8 +155,9 @@ class SimOrder:
     )  # fmt: skip
 
     def __init__(
-        self, number: int, account: SimAccount, instrument: SimInstrument, terms: Terms, at_us: int, is_foreign: bool
-    ) -> None:
+        self, number: int, account: SimAccount, instrument: SimInstrument, terms: Terms, at_us: int,
+        received_us: int, is_foreign: bool,
+    ) -> None:  # fmt: skip
         self.number = number
         self.account = account
         self.instrument = instrument
@@ -169,6 +172,7 @@ class SimOrder:
         self.post_only = terms.post_only
         self.is_foreign = is_foreign
         self.created_us = self.updated_us = at_us
+        self.received_us = received_us
         self.status = Status.NEW
         self.ended: Ended | None = None
         self.is_on_book = False

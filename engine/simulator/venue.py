@@ -85,7 +85,9 @@ class Venue(ABC):
         self.old_images = OldImages()
         self.accounts = {key.api_key: SimAccount(key, instruments) for key in KEYS[self.name]}
         self.faults = FaultPlan(self.name, setup.seed, setup.start_us)
-        self.desk = OrderDesk(self.order_rules, self.markets, lambda: self.now_us, self.on_event, self._on_change)
+        self.desk = OrderDesk(
+            self.order_rules, self.markets, lambda: self.now_us, lambda: self.present_us, self.on_event, self._on_change
+        )
         self.limited = self.desk.limited = setup.limited
         self.order_gate = OrderGate(self.desk, self.faults, self.timeline)
         self._report_faults = ReportFaults(self.faults, self.timeline, self.on_change)

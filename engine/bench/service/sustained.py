@@ -104,7 +104,7 @@ def _run(seconds: float, frames: int, orders_a_minute: int) -> Load:
     told = orders_of(ended, "owner") if orders_a_minute else []
     wrong = unlike(told, placed)
     submits = [
-        placed[one.venue_order_id]["created_us"] * 1000 - ended.ahead_ns - int(one.asked_ns)
+        placed[one.venue_order_id]["received_us"] * 1000 - ended.ahead_ns - int(one.asked_ns)
         for one in told
         if one.venue_order_id in placed and began_ns <= int(one.asked_ns) <= ended_ns
     ]
