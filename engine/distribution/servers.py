@@ -181,10 +181,8 @@ class SharedKeys:
         """Close the connections; the next command opens others."""
         with self._lock:
             if self._cluster is not None:
-                # Closing alone leaves the pools of the servers as they are.
+                # Who there is stays known: the servers of the address may be those that are gone.
                 self._cluster.disconnect_connection_pools()  # type: ignore[no-untyped-call]
-                self._cluster.close()
-                self._cluster = None
 
 
 Client: TypeAlias = "Redis | SharedKeys"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,10 @@ def test_an_entry_that_one_of_them_refuses_breaks_its_chain_alone(tmp_path: Path
 
 
 def test_one_that_dies_is_replaced_and_the_streams_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with shared_servers(tmp_path, 3, 3) as kept, bus(tmp_path, monkeypatch, SHARDS, at=kept) as one:
+    """Also the one that the address names: the others are known from it."""
+    with shared_servers(tmp_path, 3, 3) as kept, ExitStack() as stack:
+        kept.url = kept.of(KEYS["BTC-USDT"]).url.replace("redis://", "redis+cluster://")
+        one = stack.enter_context(bus(tmp_path, monkeypatch, SHARDS, at=kept))
         one.publishing.start()
         happen(one.market, 50)
         one.eventually(lambda: value(one, "engine_publish_entries_total") > 40)
