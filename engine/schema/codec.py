@@ -93,9 +93,11 @@ def to_json(event: Event) -> bytes:
     return msgspec.json.encode(to_object(event))
 
 
-def to_object(event: Event) -> dict[str, Any]:
-    """The same, as the values that are encoded."""
-    fields = event.as_dict()
+def to_object(event: Event, depth: int | None = None) -> dict[str, Any]:
+    """The same, as the values that are encoded; of a book no more than the best *depth* levels a side."""
+    fields: dict[str, Any] = event.as_dict()
+    if depth is not None:
+        fields |= {side: fields[side][:depth] for side in ("bids", "asks")}
     scales = _scales(fields)
     told = {}
     for name, value in fields.items():

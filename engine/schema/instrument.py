@@ -149,6 +149,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
                 record[name] = value
         return record
 
+    def to_json(self) -> bytes:
+        """:meth:`to_record` as one JSON object."""
+        return msgspec.json.encode(self.to_record())
+
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Instrument:
         """The instrument of a :meth:`to_record` form.

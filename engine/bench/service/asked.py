@@ -1,24 +1,23 @@
 """Whoever asks the operator's surface takes nothing from the events (API-04)."""
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from typing import NamedTuple
+
+import msgspec
 
 from engine.bench.paired import MIN_PAIRS
 from engine.bench.record import Row
+from engine.bench.service.caller import Call, get, open_loop
 from engine.bench.service.figures import NORMAL_RATE, SYMBOLS, failure, row
 from engine.bench.service.load import delays_of, watchers
 from engine.bench.service.turns import added_p99
-from engine.bench.service.world import SURFACE, THREE, Run, engine_on, world
+from engine.bench.service.world import SURFACE, THREE, TOKEN, Run, engine_on, world
 
 CLIENTS = 100
 ROUTES = ("/consumers", "/providers", "/books/binance/BTC-USDT", "/instruments", "/telemetry", "/pools", "/health")
 SHARE = 0.05
-ASKERS = 8
-"""Threads that ask for all clients in turn: a request takes a few ms."""
+WITHIN_NS = 1_000_000_000
 
 
 class _Asked(NamedTuple):
@@ -59,18 +58,12 @@ def _run(seconds: float, *, is_asked: bool) -> _Asked:
 
 def _ask(run: Run, seconds: float) -> tuple[int, int]:
     """Requests made, evenly spaced, and those whose answer took longer than a second, or was a refusal."""
-    began_s, every_s, numbers = time.monotonic(), 1.0 / CLIENTS, count()
+    assert run.api is not None
+    calls = [Call(route, get(run.api, route, TOKEN), _is_answer) for route in ROUTES]
+    found = open_loop(run.api, calls, CLIENTS, CLIENTS, seconds).values()
+    late = sum(sum(took_ns > WITHIN_NS for took_ns in one.took_ns) + one.refused.total() for one in found)
+    return sum(len(one.took_ns) for one in found), late
 
-    def keep_asking(_: int) -> tuple[int, int]:
-        made = late = 0
-        while (due_s := began_s + (number := next(numbers)) * every_s) < began_s + seconds:
-            run.pause(max(0.0, due_s - time.monotonic()))
-            asked_s = time.monotonic()
-            answer = run.ask("GET", ROUTES[number % len(ROUTES)])
-            made += 1
-            late += "error" in answer or time.monotonic() - asked_s > 1.0
-        return made, late
 
-    with ThreadPoolExecutor(ASKERS) as threads:
-        rows = list(threads.map(keep_asking, range(ASKERS)))
-    return sum(made for made, _ in rows), sum(late for _, late in rows)
+def _is_answer(body: bytes) -> bool:
+    return "error" not in msgspec.json.decode(body)

@@ -58,9 +58,10 @@ class Called:
         self.late_ns = max(self.late_ns, other.late_ns)
 
 
-def get(url: str, path: str) -> bytes:
-    """A request for a path."""
-    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n\r\n".encode()
+def get(url: str, path: str, token: str = "") -> bytes:
+    """A request for a path, of whoever holds *token*."""
+    who = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n{who}\r\n".encode()
 
 
 def tool_call(url: str, tool: str, **arguments: str) -> bytes:

@@ -24,7 +24,7 @@ THREE = ("binance", "coinbase", "kraken")
 PLAIN = ("simulated",)
 TRADERS = ("Trader", "TradingChanger")
 _DESK, _TRADER = "engine.bench.service.desk", "engine.bench.service.trader"
-_TOKEN = "the token of a measurement"
+TOKEN = "the token of a measurement"
 CONFIG = "engine.yaml"
 """Of a run, in the folder of its world."""
 _END_WITHIN_S = 60
@@ -194,7 +194,8 @@ class Run:
         if '"ready"' not in line:
             raise ProcessFailedError(f"engine-run run did not start: {self._log()[-2000:]}")
         ready = msgspec.json.decode(line)["ready"]
-        self._api: str | None = ready["api"]
+        self.api: str | None = ready["api"]
+        """Where the operator's surface is served, if it is."""
         self.reports: str | None = ready["reports"]
         """Where the reports are served, if they are."""
         self._ahead_ns = place.ahead_ns()
@@ -235,8 +236,8 @@ class Run:
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """A call to the operator's surface; what it answers, refusals as well."""
         data = None if body is None else msgspec.json.encode(body)
-        headers = {"Authorization": f"Bearer {_TOKEN}"}
-        return asked(urllib.request.Request(f"{self._api}{path}", data, headers, method=method))
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return asked(urllib.request.Request(f"{self.api}{path}", data, headers, method=method))
 
     def kill(self) -> None:
         """End it without warning, as a crash would."""
@@ -298,7 +299,7 @@ def engine_on(
          "rest_endpoint": place.endpoints[venue]["rest"]}
         for venue, wanted in (symbols or place.symbols).items()
     ]  # fmt: skip
-    env = {**surroundings(), "BENCH_API_TOKEN": _TOKEN, **(variables or {})}
+    env = {**surroundings(), "BENCH_API_TOKEN": TOKEN, **(variables or {})}
     for row, venue in zip(providers, symbols or place.symbols, strict=True):
         if venue in trading:
             more, keys = trading_at(venue)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.base.errors import CODES, CapacityError, EngineError, NotPermittedError, UnknownSymbolError
+from engine.runtime.surface.texts import Texts
 from engine.runtime.surface.tokens import Caller
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Call:
         caller: who asks.
         path: parts of the path by name.
         query, body: of the route's types.
+        texts: what has been told already; of the surface's thread.
     """
 
     live: LiveEngine
@@ -81,6 +83,7 @@ class Call:
     path: dict[str, str]
     query: Any
     body: Any
+    texts: Texts
 
     def consumer(self, named: str | None) -> str | None:
         """The consumer that the request is about: a consumer's token speaks of its own alone.

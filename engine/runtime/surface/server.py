@@ -28,6 +28,7 @@ from engine.runtime.surface.calls import Answer, Call, Refusal, refusal_of
 from engine.runtime.surface.openapi import document
 from engine.runtime.surface.requests import TelemetryQuery
 from engine.runtime.surface.routes import OPENAPI_PATH, ROUTES, Access, Route
+from engine.runtime.surface.texts import Texts
 from engine.runtime.surface.tokens import Caller, Tokens
 from engine.runtime.surface.views import Newer, newer, shown
 
@@ -65,6 +66,7 @@ class Server:
         self._stop = stop
         self._hosts = {host.lower() for host in (*_LOCAL, api.host, *api.allowed_hosts)}
         self._in_flight = 0
+        self._texts = Texts()
         self._body_bytes_max = api.max_body_bytes
 
     def application(self) -> web.Application:
@@ -143,7 +145,7 @@ class Server:
             raise Refusal(400, "invalid_request", mask_text(str(error))) from None
         if route.path == "/telemetry" and _STREAM in request.headers.get("Accept", ""):
             return await self._stream(request, query)
-        call = Call(self._live, self._stop, caller, dict(request.match_info), query, body)
+        call = Call(self._live, self._stop, caller, dict(request.match_info), query, body, self._texts)
         answer: Answer = await self._on_engine(partial(route.handler, call))
         return _json(answer.made(), answer.status)
 
@@ -162,9 +164,11 @@ class Server:
         try:
             with suppress(ConnectionError, EngineError):
                 while True:
-                    rows, since_id, missed = shown(await self._on_engine(partial(self._newer, query)), query)
+                    rows, since_id, missed = shown(
+                        await self._on_engine(partial(self._newer, query)), query, self._texts
+                    )  # fmt: skip
                     lines = [f"event: missed\ndata: {missed}\n\n".encode()] if missed and query.since_id else []
-                    lines += [b"data: " + row + b"\n\n" for row in rows]
+                    lines += [b"data: " + bytes(row) + b"\n\n" for row in rows]
                     if lines:
                         await response.write(b"id: %d\n" % since_id + b"".join(lines))
                     query = msgspec.structs.replace(query, since_id=since_id)

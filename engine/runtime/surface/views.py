@@ -21,6 +21,7 @@ from engine.runtime.pooling import holder_names
 from engine.runtime.providerreport import ProviderReport, provider_report
 from engine.runtime.surface.calls import Answer, Call, page
 from engine.runtime.surface.requests import TelemetryQuery
+from engine.runtime.surface.texts import Texts
 from engine.schema.codec import to_object
 from engine.schema.enums import EventType
 
@@ -187,7 +188,7 @@ async def instruments(call: Call) -> Answer:
         if query.provider in (None, record.provider) and query.symbol in (None, record.symbol)
     ]
     found = page("instruments", rows, query)
-    return Answer(lambda: {**found, "instruments": [record.to_record() for record in found["instruments"]]})
+    return Answer(lambda: {**found, "instruments": [call.texts.of(record) for record in found["instruments"]]})
 
 
 async def book(call: Call) -> Answer:
@@ -203,10 +204,7 @@ async def book(call: Call) -> Answer:
     age_ns = max(0, engine.clock.now() - event.ts_recv_ns)
 
     def told() -> dict[str, Any]:
-        found = to_object(event)
-        for side in ("bids", "asks"):
-            found[side] = found[side][: call.query.depth]
-        return {**found, "state": "valid", "age_ns": age_ns}
+        return {**to_object(event, call.query.depth), "state": "valid", "age_ns": age_ns}
 
     return Answer(told)
 
@@ -227,7 +225,7 @@ def newer(live: LiveEngine, since_id: int) -> Newer:
     return Newer(bus.newer_than(since_id), bus.newest)
 
 
-def shown(found: Newer, query: TelemetryQuery) -> tuple[list[bytes], int, int]:
+def shown(found: Newer, query: TelemetryQuery, texts: Texts) -> tuple[list[msgspec.Raw], int, int]:
     """Those that *query* wants as JSON, the number to go on from, and how many had left before they were read."""
     wanted = [
         (number, one) for number, one in found.records
@@ -236,7 +234,7 @@ def shown(found: Newer, query: TelemetryQuery) -> tuple[list[bytes], int, int]:
     told = wanted[: query.limit]
     next_id = told[-1][0] if len(told) < len(wanted) else max(found.newest, query.since_id)
     missed = max(0, found.newest - query.since_id) - len(found.records)
-    return [one.to_json() for _, one in told], next_id, missed
+    return [texts.of(one) for _, one in told], next_id, missed
 
 
 async def telemetry(call: Call) -> Answer:
@@ -244,8 +242,8 @@ async def telemetry(call: Call) -> Answer:
     found = newer(call.live, call.query.since_id)
 
     def told() -> dict[str, Any]:
-        rows, next_id, missed = shown(found, call.query)
-        return {"records": [msgspec.Raw(row) for row in rows], "next_id": next_id, "missed": missed}
+        rows, next_id, missed = shown(found, call.query, call.texts)
+        return {"records": rows, "next_id": next_id, "missed": missed}
 
     return Answer(told)
 
