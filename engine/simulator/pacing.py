@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from engine.observability.latency import LatencyHistogram
 from engine.simulator.timeline import Timeline
+from engine.simulator.turns import Turns
 
 _LONGEST_WAIT_S = 0.1
-# How far a venue that fell behind its schedule moves before the sockets get a turn again.
-_CATCH_UP_US = 50_000
+# How far a venue that fell behind its schedule moves before the sockets get a turn again: the frames of as much leave
+# together, and whoever sends an order waits for them.
+_CATCH_UP_US = 2_000
 
 
 class Pacer:
@@ -30,8 +33,9 @@ class Pacer:
         self._start_us = start_us
         self._started_ns = 0
         self._timer: asyncio.Handle | None = None
-        for timeline in timelines:
-            timeline.watcher = self._watch
+        self._turns = [Turns() for _ in timelines]
+        for timeline, turns in zip(timelines, self._turns, strict=True):
+            timeline.watcher = partial(self._watch, turns)
 
     @property
     def is_running(self) -> bool:
@@ -78,9 +82,16 @@ class Pacer:
         """The market's time while it runs."""
         return self._start_us + (time.monotonic_ns() - self._started_ns) // 1000
 
-    def _watch(self, due_us: int) -> None:
+    def turns(self) -> list[dict[str, list[int]]]:
+        """Of each timeline: what was due, and when it was done, by the machine's clock."""
+        ahead_ns = time.time_ns() - time.monotonic_ns()
+        return [turns.told(ahead_ns) for turns in self._turns]
+
+    def _watch(self, turns: Turns, due_us: int) -> None:
         if self._timer is not None:
-            self.lateness.add(max(0, time.monotonic_ns() - self._started_ns - (due_us - self._start_us) * 1000))
+            now_ns = time.monotonic_ns()
+            self.lateness.add(max(0, now_ns - self._started_ns - (due_us - self._start_us) * 1000))
+            turns.note(due_us, now_ns)
 
     def _on_turn(self) -> None:
         up_to_date = self.step()

@@ -199,6 +199,10 @@ class Simulator:
         told: dict[str, Any] = {"count": found.count, **shares, "max_us": found.max_ns // 1000}
         return told if self._load_report is None else told | {"load": self._load_report}
 
+    def turns(self) -> dict[str, Any]:
+        """By venue: what was due, and when it was done."""
+        return dict(zip(self.venues, self._pacer.turns(), strict=True))
+
     def time(self) -> dict[str, int]:
         """The market's time, which frames are stamped with, beside the machine's clock at the same instant."""
         return {"market_ns": self._pacer.now_us() * 1000, "clock_ns": time.time_ns()}

@@ -36,7 +36,7 @@ def clients(seconds: float, pairs: int = MIN_PAIRS) -> Iterator[Row]:
     case = f"{CLIENTS} clients x 1/s, 3 x {SYMBOLS} x 3, {NORMAL_RATE}/s, {seconds:g} s"
     void = "; ".join({run.failed for run in (*alone, *beside)} - {""})
     yield added_p99(
-        "API-04", case, "what requests add to the p99 of venue's time to callback", [run.delays_ns for run in alone],
+        "API-04", case, "what requests add to the p99 of venue's writing to callback", [run.delays_ns for run in alone],
         [run.delays_ns for run in beside], SHARE, void,
     )  # fmt: skip
     requests, late = sum(run.requests for run in beside), sum(run.late for run in beside)

@@ -19,6 +19,9 @@ from engine.schema.event import Event
 from engine.schema.market import BookSnapshot
 from engine.schema.merged import MergedEvent
 
+VENUES = ("binance", "coinbase", "kraken", "simulated")
+NUMBERS = {name: number for number, name in enumerate(VENUES)}
+"""What stands for a venue in a row of times."""
 KEPT_BACK = ("coinbase", EventType.TRADE)
 """Trades that their venue gathers for up to 250 ms: their time is not that of their frame."""
 
@@ -73,7 +76,8 @@ class Noting:
 class Watcher(Noting):
     """Takes the time of each event, and looks at the order of each stream.
 
-    times: (venue's time, time of the callback's start). counts: ``events``, ``out_of_order``, ``missing``, ``late``.
+    times: (venue's time, time of the callback's start, number of the venue). counts: ``events``, ``out_of_order``,
+    ``missing``, ``late``.
 
     Args:
         notes, work_us: see :class:`Noting`.
@@ -95,7 +99,7 @@ class Watcher(Noting):
         if event.type is EventType.TRADE:
             self._check(event)
         if is_timed(event) and len(self.seen.times) < self._keep:
-            self.seen.times.append((event.ts_venue_ns, now_ns))
+            self.seen.times.append((event.ts_venue_ns, now_ns, NUMBERS[event.provider]))
         self.work()
         if self._fail_every and counts["events"] % self._fail_every == 0:
             counts["planted"] += 1

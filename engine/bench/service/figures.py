@@ -50,7 +50,7 @@ def failure(ended: Ended) -> str:
 
 @dataclass(frozen=True)
 class Timed:
-    """One run under load: how long each event took from its venue's time to its callback, and what the run came to."""
+    """One run under load: how long each event took from its venue's writing to its callback, and what came of it."""
 
     delays_ns: Sequence[int]
     ended: Ended
@@ -70,20 +70,20 @@ class Timed:
         received = self.ended.report["pipeline"]["received"]
         return (
             f"{found} ms; {len(self.delays_ns):,} samples, {len(self.delays_ns) / seconds:,.0f}/s, "
-            f"{received:,} events in, {lost(self.ended)} lost; the venues' own lateness, which is in it, "
+            f"{received:,} events in, {lost(self.ended)} lost; the venues' own lateness, before that, "
             f"p99 {self.late_ms:.2f} ms since their start"
         )
 
 
 def delays_row(goal: str, case: str, runs: Sequence[Timed], limit_ms: float) -> Row:
-    """From the venue's time of an event to its callback: the median of the runs' p99, and the rest of that run."""
+    """From the venue's writing an event to its callback: the median of the runs' p99, and the rest of that run."""
     ordered = sorted(runs, key=lambda run: run.p99_ms)
     middle = ordered[len(ordered) // 2]
     failed = next(filter(None, (failure(run.ended) for run in runs)), "")
     if not all(run.delays_ns for run in runs):
         failed = "failed: no event was timed"
     return row(
-        goal, f"{case}, {len(runs)} run{'s' * (len(runs) > 1)}", "venue's time to callback, p99", middle.p99_ms, "ms",
-        "at_most", limit_ms, figure_min=ordered[0].p99_ms, figure_max=ordered[-1].p99_ms, voided=bool(failed),
+        goal, f"{case}, {len(runs)} run{'s' * (len(runs) > 1)}", "venue's writing to callback, p99", middle.p99_ms,
+        "ms", "at_most", limit_ms, figure_min=ordered[0].p99_ms, figure_max=ordered[-1].p99_ms, voided=bool(failed),
         note="; ".join(filter(None, (failed, middle.told()))),
     )  # fmt: skip

@@ -95,7 +95,7 @@ def disorder(seconds: float) -> Iterator[Row]:
     )  # fmt: skip
     # What waits for nobody has no hold: the median of all deliveries lies far below the tolerance.
     yield row(
-        "SC-36", case, "venue's time to callback of most events, p50", percentile(delays_of(ended), 0.5) / 1e6, "ms",
+        "SC-36", case, "venue's writing to callback of most events, p50", percentile(delays_of(ended), 0.5) / 1e6, "ms",
         "at_most", 150, note="events in order are not held",
     )  # fmt: skip
 
@@ -146,7 +146,7 @@ def grown(seconds: float, rate: int = NORMAL_RATE, pairs: int = MIN_PAIRS) -> It
     case = f"3 x {SYMBOLS} x 3 against 1 x 10 x 1, {rate}/s, {seconds:g} s each"
     told = f"p99 {statistics.median(p99s['large']) / 1e6:.2f} ms against {statistics.median(before) / 1e6:.2f} ms"
     yield row(
-        "SC-11", case, "p99, venue's time to callback", paired.median, "x", "within", max(0.20, paired.aa_spread),
+        "SC-11", case, "p99, venue's writing to callback", paired.median, "x", "within", max(0.20, paired.aa_spread),
         figure_min=min(paired.ratios), figure_max=max(paired.ratios), voided=bool(void),
         note="; ".join([f"{told}, A/A spread {paired.aa_spread:.0%}, {pairs} pairs", *void]),
     )  # fmt: skip

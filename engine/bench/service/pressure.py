@@ -76,7 +76,7 @@ def _loaded(name: str, symbols: list[str], work_us: int) -> dict[str, object]:
 def _shares(ended: Ended) -> dict[str, float]:
     """What was delivered of what was offered, in %, while the load was on; what the end delivers is not in it."""
     taken = {
-        name: sum(callback_ns <= ended.ended_ns for _, callback_ns in notes.times)
+        name: sum(callback_ns <= ended.ended_ns for _, callback_ns, _ in notes.times)
         for name, notes in ended.notes.items()
     }
     return {name: 100 * taken[name] / max(1, row["offered"]) for name, row in ended.report["consumers"].items()}

@@ -5,7 +5,7 @@ import sqlite3
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Load:
     """One run.
 
     Attributes:
-        delays_ns: venue's time to callback of market data.
+        delays_ns: venue's writing to callback of market data.
         submits_ns: from asking for an order to the venue's having it.
         prompt: share of the orders that went to the venue within COMMIT_AND_MS of being asked for, %; of the whole run.
         rate: orders a minute that reached the venue.
@@ -73,7 +73,7 @@ def sustained(
         0, voided=bool(void), note=void,
     )  # fmt: skip
     yield added_p99(
-        GOAL, case, "what orders add to the market data's p99, venue's time to callback",
+        GOAL, case, "what orders add to the market data's p99, venue's writing to callback",
         [run.delays_ns for run in alone], [run.delays_ns for run in beside], 0.1, void,
     )  # fmt: skip
     yield from _submits(case, beside, void)
@@ -98,9 +98,7 @@ def _run(seconds: float, frames: int, orders_a_minute: int) -> Load:
             placed = settled(run, place)
             ended = run.stop()
         commit_ms = _commit_ms(place.folder)
-    delays = [callback_ns - sent_ns for sent_ns, callback_ns in (
-        (venue_ns - ended.ahead_ns, callback_ns) for venue_ns, callback_ns in ended.notes["watcher"].times
-    ) if began_ns <= sent_ns <= ended_ns]  # fmt: skip
+    counted = replace(ended, began_ns=began_ns, ended_ns=ended_ns)
     told = orders_of(ended, "owner") if orders_a_minute else []
     wrong = unlike(told, placed)
     submits = [
@@ -112,7 +110,7 @@ def _run(seconds: float, frames: int, orders_a_minute: int) -> Load:
     if not orders_a_minute and placed:
         failed = "failed: there were orders without a trader"
     prompt, rate = _prompt(ended.report["metrics"]), len(submits) * 60 / seconds
-    return Load(delays, submits, prompt, rate, len(wrong), commit_ms, failed)
+    return Load(counted.delays_ns("watcher"), submits, prompt, rate, len(wrong), commit_ms, failed)
 
 
 def _prompt(metrics: dict[str, Any]) -> float:

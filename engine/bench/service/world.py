@@ -8,6 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 import msgspec
 
 from engine.bench.children import ProcessFailedError, surroundings
-from engine.bench.service.desk import Notes
+from engine.bench.service.desk import NUMBERS, Notes
 from engine.simulator.keys import KEYS
 
 THREE = ("binance", "coinbase", "kraken")
@@ -143,6 +144,25 @@ def consumer(
     }  # fmt: skip
 
 
+class Written:
+    """When venues made the bytes of a frame, by the machine's clock: no earlier than what is said here.
+
+    A frame's own time is when it was due; a venue that shares the machine with its clients comes to it later.
+
+    Args:
+        turns: as the venues' control port tells them.
+    """
+
+    def __init__(self, turns: Mapping[str, Mapping[str, list[int]]]) -> None:
+        self._turns = {NUMBERS[name]: (rows["due_us"], rows["began_ns"]) for name, rows in turns.items()}
+
+    def at_ns(self, number: int, venue_ns: int) -> int:
+        """Of a frame of the venue *number* with the time *venue_ns*; 0 where that is too long ago to be told."""
+        due_us, began_ns = self._turns[number]
+        place = bisect_right(due_us, venue_ns // 1000) - 1
+        return began_ns[place] if place >= 0 else 0
+
+
 @dataclass
 class Ended:
     """What a run came to.
@@ -154,6 +174,7 @@ class Ended:
         notes: of each consumer.
         began_ns, ended_ns: the part of the run that counts, by the machine's clock.
         ahead_ns: how far the venues' clock is ahead of it.
+        written: when venues made the bytes of what they sent.
         stop_s: from the signal to the end of the process.
     """
 
@@ -164,13 +185,15 @@ class Ended:
     began_ns: int
     ended_ns: int
     ahead_ns: int
+    written: Written
     stop_s: float
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
 
     def delays_ns(self, name: str) -> list[int]:
-        """Of a Watcher: from the venue's time to the callback, of what the venue sent in the part that counts."""
-        rows = ((venue_ns - self.ahead_ns, callback_ns) for venue_ns, callback_ns in self.notes[name].times)
-        return [callback_ns - sent_ns for sent_ns, callback_ns in rows if self.began_ns <= sent_ns <= self.ended_ns]
+        """Of a Watcher: from the venue's writing to the callback, of what was written in the part that counts."""
+        at_ns, began_ns, ended_ns = self.written.at_ns, self.began_ns, self.ended_ns
+        rows = ((at_ns(number, venue_ns), callback_ns) for venue_ns, callback_ns, number in self.notes[name].times)
+        return [callback_ns - sent_ns for sent_ns, callback_ns in rows if began_ns <= sent_ns <= ended_ns]
 
 
 def asked(request: urllib.request.Request | str) -> Any:
@@ -251,6 +274,7 @@ class Run:
             ProcessFailedError: it does not end, or ended with an error.
         """
         ended_ns = time.time_ns()
+        written = Written(self._place.ask("GET", "/turns"))
         self.process.send_signal(signal.SIGTERM)
         try:
             out, _ = self.process.communicate(timeout=_END_WITHIN_S)
@@ -266,7 +290,7 @@ class Run:
         lines = letters.read_bytes().splitlines() if letters.is_file() else []
         return Ended(
             self.process.returncode, msgspec.json.decode(out), self._log(), notes, self.began_ns, ended_ns,
-            self._ahead_ns, stop_s, [msgspec.json.decode(line) for line in lines],
+            self._ahead_ns, written, stop_s, [msgspec.json.decode(line) for line in lines],
         )  # fmt: skip
 
 

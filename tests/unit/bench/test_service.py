@@ -16,10 +16,11 @@ from engine.bench import suite_service
 from engine.bench.compare import compare
 from engine.bench.record import Row
 from engine.bench.service import fanout, pressure, reports
-from engine.bench.service.desk import Changer, Failing, Notes, Stamper, Watcher, Windows
+from engine.bench.service.desk import NUMBERS, VENUES, Changer, Failing, Notes, Stamper, Watcher, Windows
 from engine.bench.service.figures import percentile
 from engine.bench.service.trader import Told
 from engine.bench.service.trading import unlike
+from engine.bench.service.world import Written
 from engine.bench.suite_service import LATER
 from engine.bench.table import cells, order
 from engine.runtime import reportextra
@@ -68,9 +69,17 @@ def test_what_its_venue_keeps_back_is_not_timed(tmp_path: Path) -> None:
     before_ns = time.time_ns()
     for event in (trade(1), trade(1, provider="coinbase"), trade(2, ts_venue_ns=0)):
         watcher.on_event(event, None)  # type: ignore[arg-type]
-    ((venue_ns, callback_ns),) = watcher.seen.times
-    assert venue_ns == 1
+    ((venue_ns, callback_ns, number),) = watcher.seen.times
+    assert (venue_ns, VENUES[number]) == (1, "kraken")
     assert before_ns <= callback_ns <= time.time_ns()
+
+
+def test_what_a_venue_came_to_late_was_written_when_its_turn_began() -> None:
+    kraken = {"due_us": [1000, 1400, 5000], "began_ns": [1_200_000, 9_000_000, 9_500_000]}
+    written = Written({"kraken": kraken, "coinbase": {"due_us": [], "began_ns": []}})
+    at_ns = [written.at_ns(NUMBERS["kraken"], us * 1000) for us in (999, 1000, 1399, 1400, 4999, 5000, 6000)]
+    assert at_ns == [0, 1_200_000, 1_200_000, 9_000_000, 9_000_000, 9_500_000, 9_500_000]
+    assert written.at_ns(NUMBERS["coinbase"], 1_000_000) == 0
 
 
 def test_a_changer_takes_a_subscription_in_force_by_what_comes_and_what_still_comes(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from engine.simulator import pacing
 from engine.simulator.pacing import Pacer
 from engine.simulator.timeline import Timeline
+from engine.simulator.turns import TURN_NS, Turns
 
 START_US = 1_700_000_000_000_000
 
@@ -67,6 +68,8 @@ def test_a_late_turn_shifts_nothing_after_it(loop: FakeLoop, clock: list[int]) -
     for wait_ns in (1_000_000, 7_000_000, 2_000_000, 1_000_000):
         clock[0] += wait_ns
         loop.turn()
+        while not loop.wait_s:
+            loop.turn()
     assert timeline.now_us == START_US + 11_000
     assert ran_us == [START_US + ms * 1000 for ms in range(12)]
 
@@ -82,6 +85,34 @@ def test_lateness_is_from_when_a_thing_was_due(loop: FakeLoop, clock: list[int])
     assert pacer.lateness.count == 2
     assert pacer.lateness.max_ns == pytest.approx(1_500_000, rel=0.05)
     assert pacer.lateness.min_ns == pytest.approx(500_000, rel=0.05)
+
+
+def test_a_turn_is_told_by_what_was_due_in_it_and_when_it_began(
+    loop: FakeLoop, clock: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing.time, "time_ns", lambda: clock[0] + 77)
+    timelines = [Timeline(START_US), Timeline(START_US)]
+    pacer = Pacer(timelines, START_US)
+    for due_us in (1000, 1500, 3000):
+        timelines[0].at(START_US + due_us, lambda: None)
+    timelines[1].at(START_US + 2500, lambda: None)
+    pacer.start()
+    clock[0] += 1_800_000  # the first two come together, late
+    loop.turn()
+    first_ns = clock[0] + 77
+    clock[0] += 1_400_000
+    loop.turn()
+    assert pacer.turns() == [
+        {"due_us": [START_US + 1000, START_US + 3000], "began_ns": [first_ns, first_ns + 1_400_000]},
+        {"due_us": [START_US + 2500], "began_ns": [first_ns + 1_400_000]},
+    ]
+
+
+def test_the_newest_turns_are_kept() -> None:
+    turns = Turns(kept_max=4)
+    for number in range(7):
+        turns.note(number, number * TURN_NS)
+    assert turns.told(0) == {"due_us": [4, 5, 6], "began_ns": [number * TURN_NS for number in (4, 5, 6)]}
 
 
 def test_the_next_turn_comes_when_the_next_thing_is_due(loop: FakeLoop, clock: list[int]) -> None:
@@ -105,7 +136,9 @@ def test_who_fell_far_behind_gives_the_sockets_turns_between(loop: FakeLoop, clo
     pacer.start()
     clock[0] += 1_000_000_000
     loop.turn()
-    assert (len(ran_us), loop.wait_s) == (51, 0.0)
+    assert (len(ran_us), loop.wait_s) == (3, 0.0)
+    loop.turn()
+    assert (len(ran_us), loop.wait_s) == (5, 0.0)
     pacer.catch_up()
     assert timeline.now_us == START_US + 1_000_000
 
