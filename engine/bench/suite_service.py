@@ -22,6 +22,7 @@ PARTS: tuple[Callable[[float], Iterator[Row]], ...] = (
     trading.duplicates,
     trading.grown,
     lambda seconds: sustained.sustained(_each(seconds)),
+    lambda seconds: sustained.sustained(_each(seconds), mode="thread"),
     lambda seconds: asked.clients(_each(seconds)),
     reports.calls,
     reports.stored,

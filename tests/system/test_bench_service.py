@@ -101,4 +101,4 @@ def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "rows.json").read_text())
     assert document["details"]["profile"] == "service"
     assert [row["goal"] for row in document["rows"]] == ["SC-35"]
-    assert len(suite_service.PARTS) == 22
+    assert len(suite_service.PARTS) == 23

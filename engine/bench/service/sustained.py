@@ -54,14 +54,23 @@ class Load:
 
 
 def sustained(
-    seconds: float, pairs: int = MIN_PAIRS, *, frames: int = FRAMES, orders_a_minute: int = ORDERS_A_MINUTE
-) -> Iterator[Row]:
-    """50,000 orders a minute and 10,000 frames a second, in turns with the same market data alone."""
+    seconds: float, pairs: int = MIN_PAIRS, *, mode: str = "inline", frames: int = FRAMES,
+    orders_a_minute: int = ORDERS_A_MINUTE,
+) -> Iterator[Row]:  # fmt: skip
+    """50,000 orders a minute and 10,000 frames a second, in turns with the same market data alone.
+
+    Args:
+        seconds: of each run.
+        pairs: of runs.
+        mode: of the consumers.
+        frames: a second.
+        orders_a_minute: at one venue.
+    """
     runs: dict[bool, list[Load]] = {False: [], True: []}
     for turn in range(2 * pairs + 1):
-        runs[bool(turn % 2)].append(_run(seconds, frames, orders_a_minute if turn % 2 else 0))
+        runs[bool(turn % 2)].append(_run(seconds, mode, frames, orders_a_minute if turn % 2 else 0))
     alone, beside = runs[False], runs[True]
-    case = f"{frames:,} frames/s of 3 venues, {orders_a_minute:,} orders/min at one, {seconds:g} s"
+    case = f"{frames:,} frames/s of 3 venues, {orders_a_minute:,} orders/min at one, {mode}, {seconds:g} s"
     void = "; ".join({run.failed for run in (*alone, *beside)} - {""})
     rates = sorted(run.rate for run in beside)
     yield row(
@@ -79,15 +88,16 @@ def sustained(
     yield from _submits(case, beside, void)
 
 
-def _run(seconds: float, frames: int, orders_a_minute: int) -> Load:
+def _run(seconds: float, mode: str, frames: int, orders_a_minute: int) -> Load:
     with world(frames, SYMBOLS, THREE, "--unlimited") as place:
         everything = place.all_symbols()
-        consumers = [consumer("watcher", "Watcher", everything)]
+        consumers = [consumer("watcher", "Watcher", everything, mode=mode)]
         # Market data of the traded venue alone gives the moments at which to ask.
         consumers.append(
-            trader("owner", place.symbols[VENUE], seconds + WARM_S, every_ms=60_000 / orders_a_minute, qty=QTY)
+            {**trader("owner", place.symbols[VENUE], seconds + WARM_S, every_ms=60_000 / orders_a_minute, qty=QTY),
+             "mode": mode}
             if orders_a_minute
-            else consumer("owner", "Watcher", place.symbols[VENUE], params={"keep": 0})
+            else consumer("owner", "Watcher", place.symbols[VENUE], params={"keep": 0}, mode=mode)
         )
         with engine_on(place, consumers, trading=[VENUE]) as run:
             begin(run, *(["owner"] if orders_a_minute else []))
