@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from decimal import Context, Decimal, localcontext
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -55,8 +55,11 @@ def decoded_request(text: bytes) -> OrderRequest:
     return _REQUEST.decode(text)
 
 
-class _Order(NamedTuple):
-    """What an order's rows need of its intent and of its end."""
+class _Order(msgspec.Struct, frozen=True, gc=False):
+    """What an order's rows need of its intent and of its end.
+
+    Nothing of it can be part of a cycle: the collector, which would hold up the loop, need not walk thousands of them.
+    """
 
     order_no: int
     consumer_id: str
@@ -179,7 +182,7 @@ class JournalStore:
         if record.state.is_terminal:
             # A late fill may make FILLED of CANCELLED; the order has not ended anew for it.
             ended_ns = record.ts_ns if order.ended_ns is None else order.ended_ns
-            self._orders[wire_id] = order._replace(ended_ns=ended_ns)
+            self._orders[wire_id] = msgspec.structs.replace(order, ended_ns=ended_ns)
             self._add("terminal", order.order_no, int(record.state), ended_ns)
 
     def delivered(self, consumer_id: str, report_no: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from engine.bench.record import Row
@@ -180,8 +181,11 @@ def duplicates(seconds: float) -> Iterator[Row]:
         for life in range(2):
             with engine_on(place, [owner], trading=[VENUE]) as run:
                 run.until_open()
-                for client_order_id in ids:
-                    answers += threads.map(lambda _, name=client_order_id: _submit(run, name), range(THREADS))
+                for number, client_order_id in enumerate(ids):
+                    # In turns, for what an account has is spent at some time.
+                    side = "sell" if number % 2 else "buy"
+                    one = partial(_submit, run, client_order_id, side)
+                    answers += [told.result() for told in [threads.submit(one) for _ in range(THREADS)]]
                 if life == 0:
                     run.kill()
                     first = len(at_venue(place))
@@ -196,8 +200,8 @@ def duplicates(seconds: float) -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _submit(run: Run, client_order_id: str) -> str:
-    body = {"consumer_id": "owner", "client_order_id": client_order_id, "symbol": SYMBOL, "side": "buy",
+def _submit(run: Run, client_order_id: str, side: str) -> str:
+    body = {"consumer_id": "owner", "client_order_id": client_order_id, "symbol": SYMBOL, "side": side,
             "order_type": "market", "qty": "0.01", "provider": VENUE}  # fmt: skip
     answer = run.ask("POST", "/orders", body)
     return str(answer.get("status") or answer["error"]["code"])
