@@ -282,19 +282,6 @@ def scene(
         yield found
 
 
-def three_ports() -> int:
-    """The first of three free ports in a row."""
-    for first in range(20_000 + os.getpid() % 10_000, 65_000, 3):
-        with ExitStack() as stack:
-            try:
-                for port in range(first, first + 3):
-                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no three free ports in a row")
-
-
 def differences(report: dict[str, Any], theirs: dict[str, Any], expected: set[str]) -> list[str]:
     """Books that are not the venue's, each with its first level that differs."""
     found = []

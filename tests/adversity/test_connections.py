@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.adversity.kit import HEALED_WITHIN_S, SCALE, VENUES, Scene, Venues, assert_clean, scene, three_ports
+from tests.adversity.kit import HEALED_WITHIN_S, SCALE, VENUES, Scene, Venues, assert_clean, scene
+from tests.serving import three_ports
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 DETECTED_WITHIN_S = {"binance": 30.0, "coinbase": 10.0, "kraken": 10.0}

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import signal
-import socket
 import subprocess
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.serving import SIM, get, serving
+from tests.serving import SIM, get, serving, three_ports
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
 
 
 def run(*args: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run((*SIM, *map(str, args)), capture_output=True, text=True, timeout=50, check=False)
-
-
-def three_free_ports() -> int:
-    """The first of three in a row that are free, below those that the system hands out to whoever asks for any."""
-    for first in range(20_000 + os.getpid() % 10_000, 32_700, 3):
-        with ExitStack() as stack:
-            try:
-                for port in range(first, first + 3):
-                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no three free ports")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -51,7 +35,7 @@ def test_it_prints_every_address_and_ends_with_0_at_a_signal(number: signal.Sign
 
 
 def test_rest_and_control_stand_on_the_next_two_ports_and_a_taken_one_is_told() -> None:
-    port = three_free_ports()
+    port = three_ports()
     with serving("--port", port, "--venue", "kraken") as (_, addresses):
         assert addresses == {
             "kraken": {
