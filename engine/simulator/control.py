@@ -44,7 +44,7 @@ class Controlled(Protocol):
     def lateness(self) -> dict[str, Any]:
         """How late what was due came."""
 
-    def turns(self) -> dict[str, Any]:
+    def writes(self) -> dict[str, Any]:
         """What was due by venue, and when it was done."""
 
     def time(self) -> dict[str, int]:
@@ -96,8 +96,8 @@ def control_application(target: Controlled) -> web.Application:
     async def lateness(_: web.Request) -> web.Response:
         return _json(target.lateness())
 
-    async def turns(_: web.Request) -> web.Response:
-        return _json(target.turns())
+    async def writes(_: web.Request) -> web.Response:
+        return _json(target.writes())
 
     async def time(_: web.Request) -> web.Response:
         return _json(target.time())
@@ -140,7 +140,7 @@ def control_application(target: Controlled) -> web.Application:
     application = web.Application()
     for path, handler in (
         ("/books", books), ("/trades", trades), ("/subscriptions", subscriptions), ("/counts", counts),
-        ("/symbols", symbols), ("/lateness", lateness), ("/turns", turns), ("/time", time), ("/faults", faults),
+        ("/symbols", symbols), ("/lateness", lateness), ("/writes", writes), ("/time", time), ("/faults", faults),
         ("/orders", by_account(target.orders)), ("/fills", by_account(target.fills)),
         ("/balances", by_account(target.balances)),
     ):  # fmt: skip

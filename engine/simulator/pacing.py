@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from functools import partial
 
 from engine.observability.latency import LatencyHistogram
 from engine.simulator.timeline import Timeline
-from engine.simulator.turns import Turns
+from engine.simulator.writes import Writes
 
 _LONGEST_WAIT_S = 0.1
 # How far a venue that fell behind its schedule moves before the sockets get a turn again: the frames of as much leave
@@ -33,9 +32,9 @@ class Pacer:
         self._start_us = start_us
         self._started_ns = 0
         self._timer: asyncio.Handle | None = None
-        self._turns = [Turns() for _ in timelines]
-        for timeline, turns in zip(timelines, self._turns, strict=True):
-            timeline.watcher = partial(self._watch, turns)
+        self._writes = {timeline: Writes() for timeline in timelines}
+        for timeline in timelines:
+            timeline.watcher = self._watch
 
     @property
     def is_running(self) -> bool:
@@ -68,30 +67,35 @@ class Pacer:
 
     def step(self) -> bool:
         """Bring every timeline to the present, or some way towards it; whether all are there."""
+        arrived = [self.bring(timeline) for timeline in self._timelines]
+        return all(arrived)
+
+    def bring(self, timeline: Timeline) -> bool:
+        """Bring one timeline to the present, or some way towards it; whether it is there."""
         if self._timer is None:
             return True
-        up_to_date = True
-        for timeline in self._timelines:
-            now_us = self.now_us()
-            to_us = min(now_us, timeline.now_us + _CATCH_UP_US)
-            timeline.advance(to_us)
-            up_to_date = up_to_date and to_us == now_us
-        return up_to_date
+        now_us = self.now_us()
+        to_us = min(now_us, timeline.now_us + _CATCH_UP_US)
+        timeline.advance(to_us)
+        return to_us == now_us
+
+    def wrote(self, timeline: Timeline) -> None:
+        """What its venue has made so far goes to a socket now."""
+        if self._timer is not None:
+            self._writes[timeline].note(timeline.now_us, time.monotonic_ns())
 
     def now_us(self) -> int:
         """The market's time while it runs."""
         return self._start_us + (time.monotonic_ns() - self._started_ns) // 1000
 
-    def turns(self) -> list[dict[str, list[int]]]:
-        """Of each timeline: what was due, and when it was done, by the machine's clock."""
+    def writes(self) -> list[dict[str, list[int]]]:
+        """Of each timeline: up to where all was written, and when, by the machine's clock."""
         ahead_ns = time.time_ns() - time.monotonic_ns()
-        return [turns.told(ahead_ns) for turns in self._turns]
+        return [self._writes[timeline].told(ahead_ns) for timeline in self._timelines]
 
-    def _watch(self, turns: Turns, due_us: int) -> None:
+    def _watch(self, due_us: int) -> None:
         if self._timer is not None:
-            now_ns = time.monotonic_ns()
-            self.lateness.add(max(0, now_ns - self._started_ns - (due_us - self._start_us) * 1000))
-            turns.note(due_us, now_ns)
+            self.lateness.add(max(0, time.monotonic_ns() - self._started_ns - (due_us - self._start_us) * 1000))
 
     def _on_turn(self) -> None:
         up_to_date = self.step()

@@ -101,7 +101,8 @@ class Simulator:
         Raises:
             CapacityError: a port is taken.
         """
-        await self._ports.open(partial(accept, self.venues.values()), self._rest(), control_application(self))
+        sockets = partial(accept, self.venues.values(), self._pacer)
+        await self._ports.open(sockets, self._rest(), control_application(self))
         for name in self.venues:
             self.endpoints[name] = {
                 "ws": f"{self._ports.ws_url}{SOCKET_PATHS[name]}",
@@ -199,9 +200,9 @@ class Simulator:
         told: dict[str, Any] = {"count": found.count, **shares, "max_us": found.max_ns // 1000}
         return told if self._load_report is None else told | {"load": self._load_report}
 
-    def turns(self) -> dict[str, Any]:
-        """By venue: what was due, and when it was done."""
-        return dict(zip(self.venues, self._pacer.turns(), strict=True))
+    def writes(self) -> dict[str, Any]:
+        """By venue: up to which time of its market all was written, and when."""
+        return dict(zip(self.venues, self._pacer.writes(), strict=True))
 
     def time(self) -> dict[str, int]:
         """The market's time, which frames are stamped with, beside the machine's clock at the same instant."""

@@ -16,6 +16,7 @@ from picows import (
 )
 
 from engine.simulator.load import Tape
+from engine.simulator.pacing import Pacer
 from engine.simulator.sessions import Session
 from engine.simulator.venue import Venue
 
@@ -30,9 +31,10 @@ _DRAIN_LOOK_S = 0.001
 class Connection(WSListener):
     """One accepted connection of *venue*; it lives as long as its socket."""
 
-    def __init__(self, venue: Venue, path: str, query: dict[str, str]) -> None:
+    def __init__(self, venue: Venue, pacer: Pacer, path: str, query: dict[str, str]) -> None:
         super().__init__()
         self._venue = venue
+        self._pacer = pacer
         self._path = path
         self._query = query
         self._transport: WSTransport | None = None
@@ -65,6 +67,7 @@ class Connection(WSListener):
         transport = self._transport
         if transport is None or transport.underlying_transport.is_closing():
             return
+        self._pacer.wrote(self._venue.timeline)
         transport.underlying_transport.write(wire_bytes)
         if self._is_congested and self._buffered_bytes(transport) > _SLOW_READER_BYTES:
             transport.disconnect(graceful=False)
@@ -148,6 +151,8 @@ class Connection(WSListener):
         if session is None:
             return
         if frame.msg_type == WSMsgType.TEXT:
+            # What is asked happens now, not when the market last moved.
+            self._pacer.bring(self._venue.timeline)
             self._venue.receive(session, frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.PING:
             self._venue.ping_received(session, frame.get_payload_as_bytes())
@@ -189,7 +194,9 @@ def text_frame(payload: bytes) -> bytes:
     return b"\x81\x7f" + len(payload).to_bytes(8, "big") + payload
 
 
-def accept(venues: Iterable[Venue], request: WSUpgradeRequest) -> Connection | WSUpgradeResponseWithListener | None:
+def accept(
+    venues: Iterable[Venue], pacer: Pacer, request: WSUpgradeRequest
+) -> Connection | WSUpgradeResponseWithListener | None:
     """A connection for an upgrade request, or why it is refused: None (404) where no venue serves its path."""
     target = urlsplit(request.path.decode())
     for venue in venues:
@@ -197,7 +204,7 @@ def accept(venues: Iterable[Venue], request: WSUpgradeRequest) -> Connection | W
             continue
         refusal = venue.admit()
         if refusal is None:
-            return Connection(venue, target.path, dict(parse_qsl(target.query)))
+            return Connection(venue, pacer, target.path, dict(parse_qsl(target.query)))
         headers = {"Retry-After": str(refusal.retry_after_s)} if refusal.retry_after_s else {}
         response = WSUpgradeResponse.create_error_response(refusal.status, b"refused", headers)
         return WSUpgradeResponseWithListener(response, None)

@@ -27,6 +27,8 @@ COMMIT_AND_MS = 1.0
 """Half of the submits take less than that above the disk's own commit: none of it is counted here."""
 ROW_BYTES = 600
 """As large as an intent's row."""
+UNTHROTTLED = {"backpressure": {"token_rate_per_stream": "unlimited"}}
+"""With and without orders: each is a trade of one symbol, which would come to the rate that a stream is held to."""
 GOAL = "ORDM-07"
 
 
@@ -99,7 +101,7 @@ def _run(seconds: float, mode: str, frames: int, orders_a_minute: int) -> Load:
             if orders_a_minute
             else consumer("owner", "Watcher", place.symbols[VENUE], params={"keep": 0}, mode=mode)
         )
-        with engine_on(place, consumers, trading=[VENUE]) as run:
+        with engine_on(place, consumers, trading=[VENUE], dispatcher=UNTHROTTLED) as run:
             begin(run, *(["owner"] if orders_a_minute else []))
             run.pause(WARM_S)
             began_ns = time.time_ns()

@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -145,22 +145,22 @@ def consumer(
 
 
 class Written:
-    """When venues made the bytes of a frame, by the machine's clock: no earlier than what is said here.
+    """When venues wrote a frame to its socket, by the machine's clock: no earlier than what is said here.
 
     A frame's own time is when it was due; a venue that shares the machine with its clients comes to it later.
 
     Args:
-        turns: as the venues' control port tells them.
+        writes: as the venues' control port tells them.
     """
 
-    def __init__(self, turns: Mapping[str, Mapping[str, list[int]]]) -> None:
-        self._turns = {NUMBERS[name]: (rows["due_us"], rows["began_ns"]) for name, rows in turns.items()}
+    def __init__(self, writes: Mapping[str, Mapping[str, list[int]]]) -> None:
+        self._writes = {NUMBERS[name]: (rows["up_to_us"], rows["written_ns"]) for name, rows in writes.items()}
 
     def at_ns(self, number: int, venue_ns: int) -> int:
-        """Of a frame of the venue *number* with the time *venue_ns*; 0 where that is too long ago to be told."""
-        due_us, began_ns = self._turns[number]
-        place = bisect_right(due_us, venue_ns // 1000) - 1
-        return began_ns[place] if place >= 0 else 0
+        """Of a frame of the venue *number* with the time *venue_ns*; 0 where that is not told any more, or not yet."""
+        up_to_us, written_ns = self._writes[number]
+        place = bisect_left(up_to_us, venue_ns // 1000)
+        return written_ns[place] if up_to_us and up_to_us[0] <= venue_ns // 1000 <= up_to_us[-1] else 0
 
 
 @dataclass
@@ -174,7 +174,7 @@ class Ended:
         notes: of each consumer.
         began_ns, ended_ns: the part of the run that counts, by the machine's clock.
         ahead_ns: how far the venues' clock is ahead of it.
-        written: when venues made the bytes of what they sent.
+        written: when venues wrote what they sent.
         stop_s: from the signal to the end of the process.
     """
 
@@ -274,7 +274,7 @@ class Run:
             ProcessFailedError: it does not end, or ended with an error.
         """
         ended_ns = time.time_ns()
-        written = Written(self._place.ask("GET", "/turns"))
+        written = Written(self._place.ask("GET", "/writes"))
         self.process.send_signal(signal.SIGTERM)
         try:
             out, _ = self.process.communicate(timeout=_END_WITHIN_S)

@@ -74,11 +74,11 @@ def test_what_its_venue_keeps_back_is_not_timed(tmp_path: Path) -> None:
     assert before_ns <= callback_ns <= time.time_ns()
 
 
-def test_what_a_venue_came_to_late_was_written_when_its_turn_began() -> None:
-    kraken = {"due_us": [1000, 1400, 5000], "began_ns": [1_200_000, 9_000_000, 9_500_000]}
-    written = Written({"kraken": kraken, "coinbase": {"due_us": [], "began_ns": []}})
-    at_ns = [written.at_ns(NUMBERS["kraken"], us * 1000) for us in (999, 1000, 1399, 1400, 4999, 5000, 6000)]
-    assert at_ns == [0, 1_200_000, 1_200_000, 9_000_000, 9_000_000, 9_500_000, 9_500_000]
+def test_a_frame_was_written_with_the_first_write_that_reaches_its_time() -> None:
+    kraken = {"up_to_us": [1000, 1400, 5000], "written_ns": [1_200_000, 9_000_000, 9_500_000]}
+    written = Written({"kraken": kraken, "coinbase": {"up_to_us": [], "written_ns": []}})
+    at_ns = [written.at_ns(NUMBERS["kraken"], us * 1000) for us in (999, 1000, 1001, 1400, 1401, 5000, 5001)]
+    assert at_ns == [0, 1_200_000, 9_000_000, 9_000_000, 9_500_000, 9_500_000, 0]
     assert written.at_ns(NUMBERS["coinbase"], 1_000_000) == 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from engine.simulator import pacing
 from engine.simulator.pacing import Pacer
 from engine.simulator.timeline import Timeline
-from engine.simulator.turns import TURN_NS, Turns
+from engine.simulator.writes import Writes
 
 START_US = 1_700_000_000_000_000
 
@@ -87,32 +87,47 @@ def test_lateness_is_from_when_a_thing_was_due(loop: FakeLoop, clock: list[int])
     assert pacer.lateness.min_ns == pytest.approx(500_000, rel=0.05)
 
 
-def test_a_turn_is_told_by_what_was_due_in_it_and_when_it_began(
+def test_a_write_is_told_by_how_far_the_market_had_come_and_when_it_was(
     loop: FakeLoop, clock: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pacing.time, "time_ns", lambda: clock[0] + 77)
     timelines = [Timeline(START_US), Timeline(START_US)]
     pacer = Pacer(timelines, START_US)
-    for due_us in (1000, 1500, 3000):
-        timelines[0].at(START_US + due_us, lambda: None)
-    timelines[1].at(START_US + 2500, lambda: None)
+    pacer.wrote(timelines[0])  # while no time passes, none of it counts
     pacer.start()
-    clock[0] += 1_800_000  # the first two come together, late
-    loop.turn()
-    first_ns = clock[0] + 77
-    clock[0] += 1_400_000
-    loop.turn()
-    assert pacer.turns() == [
-        {"due_us": [START_US + 1000, START_US + 3000], "began_ns": [first_ns, first_ns + 1_400_000]},
-        {"due_us": [START_US + 2500], "began_ns": [first_ns + 1_400_000]},
+    began_ns = clock[0] + 77
+    clock[0] += 1_800_000
+    assert pacer.bring(timelines[0])
+    clock[0] += 300_000
+    pacer.wrote(timelines[0])
+    pacer.wrote(timelines[0])  # no later than the one before, on another socket
+    clock[0] += 700_000
+    pacer.step()
+    pacer.wrote(timelines[1])
+    assert pacer.writes() == [
+        {"up_to_us": [START_US + 1800], "written_ns": [began_ns + 2_100_000]},
+        {"up_to_us": [START_US + 2000], "written_ns": [began_ns + 2_800_000]},
     ]
 
 
-def test_the_newest_turns_are_kept() -> None:
-    turns = Turns(kept_max=4)
+def test_one_timeline_is_brought_some_way_to_the_present_and_the_others_stay(loop: FakeLoop, clock: list[int]) -> None:
+    timelines = [Timeline(START_US), Timeline(START_US)]
+    pacer = Pacer(timelines, START_US)
+    assert pacer.bring(timelines[0])  # no time passes
+    assert timelines[0].now_us == START_US
+    pacer.start()
+    clock[0] += 3_000_000
+    assert not pacer.bring(timelines[0])
+    assert [timeline.now_us - START_US for timeline in timelines] == [2000, 0]
+    assert pacer.bring(timelines[0])
+    assert [timeline.now_us - START_US for timeline in timelines] == [3000, 0]
+
+
+def test_the_newest_writes_are_kept() -> None:
+    writes = Writes(kept_max=4)
     for number in range(7):
-        turns.note(number, number * TURN_NS)
-    assert turns.told(0) == {"due_us": [4, 5, 6], "began_ns": [number * TURN_NS for number in (4, 5, 6)]}
+        writes.note(number, number * 10)
+    assert writes.told(0) == {"up_to_us": [4, 5, 6], "written_ns": [40, 50, 60]}
 
 
 def test_the_next_turn_comes_when_the_next_thing_is_due(loop: FakeLoop, clock: list[int]) -> None:

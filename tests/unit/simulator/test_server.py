@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from bisect import bisect_left
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,9 @@ import picows
 import pytest
 
 import engine.simulator
+from engine.simulator.pacing import Pacer
 from engine.simulator.server import Simulator
+from engine.simulator.venue import Venue
 from engine.simulator.wires import Connection, text_frame
 from tests.unit.simulator.clients import (
     BinanceBook,
@@ -69,6 +72,30 @@ def test_nothing_is_written_to_a_socket_that_has_ended(caplog: pytest.LogCapture
                 while simulator.venues["kraken"].sessions:  # noqa: ASYNC110
                     await asyncio.sleep(0)
         assert [record.getMessage() for record in caplog.records] == []
+
+    asyncio.run(main())
+
+
+def test_what_was_written_is_told_and_a_question_is_of_the_moment_at_which_it_came() -> None:
+    async def main() -> None:
+        # A market in which nothing happens: only what the client asks for is written.
+        async with running(rate_frames_per_s=0.001, venues=["kraken"]) as simulator, aiohttp.ClientSession() as http:
+            control = simulator.endpoints["control"]["rest"]
+            client = await SocketClient.open(simulator.endpoints["kraken"]["ws"])
+            asked_us = []
+            for number in range(1, 4):
+                frames, bound = len(client.frames), await fetch(http, f"{control}/time")
+                asked_us.append(bound["market_ns"] // 1000)
+                client.say(method="ping", req_id=number)
+                await client.until(lambda frames=frames: len(client.frames) > frames)
+            ended_ns = (await fetch(http, f"{control}/time"))["clock_ns"]
+            told = (await fetch(http, f"{control}/writes"))["kraken"]
+        ahead_ns = bound["market_ns"] - bound["clock_ns"]
+        for since_us in asked_us:
+            place = bisect_left(told["up_to_us"], since_us)
+            up_to_ns, written_ns = told["up_to_us"][place] * 1000 - ahead_ns, told["written_ns"][place]
+            assert since_us * 1000 - ahead_ns <= up_to_ns <= written_ns + 100_000
+            assert written_ns <= ended_ns
 
     asyncio.run(main())
 
@@ -238,6 +265,10 @@ class FullSocket:
         self.is_dropped = True
 
 
+def connection_of(venue: Venue) -> Connection:
+    return Connection(venue, Pacer([venue.timeline], venue.timeline.now_us), "/v2", {})
+
+
 def socket_of(connection: Connection) -> FullSocket:
     socket = FullSocket()
     connection.on_ws_connected(cast(picows.WSTransport, socket))
@@ -246,7 +277,7 @@ def socket_of(connection: Connection) -> FullSocket:
 
 def test_what_a_turn_of_the_loop_sends_leaves_at_its_end_in_few_writes_and_in_order() -> None:
     async def main() -> None:
-        connection = Connection(make_venue("kraken"), "/v2", {})
+        connection = connection_of(make_venue("kraken"))
         socket = socket_of(connection)
         await asyncio.sleep(0)
         socket.writes.clear()  # the venue's greeting
@@ -266,7 +297,7 @@ def test_what_a_turn_of_the_loop_sends_leaves_at_its_end_in_few_writes_and_in_or
 
 def test_a_reader_that_falls_64_mb_behind_is_dropped() -> None:
     async def main() -> None:
-        connection = Connection(make_venue("kraken"), "/v2", {})
+        connection = connection_of(make_venue("kraken"))
         socket = socket_of(connection)
         connection.pause_writing()
         for _ in range(63):
