@@ -14,12 +14,14 @@ from typing import Any
 from zlib import crc32
 
 from engine.base.errors import JournalError
-from engine.orders.journalwal import lost_commits
+from engine.orders.journalwal import logged
 
 APPLICATION_ID = 0x454E4A31
 """In the header of every file of ours: not any database is a journal."""
 MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
+PAGE_BYTES = 2048
+"""Room for three rows with a request or a report, of which a commit has few: it writes whole pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,15 @@ def examine(path: Path, schema: Schema) -> int | None:
         raise damaged(f"{path.name} does not begin as a database does")
     page_bytes = int.from_bytes(header[16:18], "big")
     page_bytes = 65536 if page_bytes == 1 else page_bytes
-    if page_bytes == 0 or size_bytes % page_bytes or size_bytes < page_bytes * int.from_bytes(header[28:32], "big"):
-        raise damaged(f"{path.name} is shorter than it says")
-    if lost_commits(wal_of(path)):
+    wal = logged(wal_of(path))
+    if wal.is_broken:
         raise damaged(f"{wal_of(path).name} is broken in the middle")
+    # A death while the log was moved into the file may leave its end unwritten, or half a page: the log has it.
+    pages = wal.pages or int.from_bytes(header[28:32], "big")
+    whole = size_bytes // page_bytes if page_bytes else -1
+    is_torn = size_bytes != whole * page_bytes and not wal.pages
+    if is_torn or not wal.numbers.issuperset(range(whole + 1, pages + 1)):
+        raise damaged(f"{path.name} is shorter than it says")
     try:
         reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     except sqlite3.Error as error:
@@ -184,6 +191,7 @@ def create(path: Path, schema: Schema) -> None:
         writer = sqlite3.connect(fresh, isolation_level=None)
         try:
             # Before the first table: later it would need all of the file written anew.
+            writer.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
             writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             writer.executescript(f"BEGIN;{schema.create}PRAGMA user_version = {schema.version};COMMIT;")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.base.errors import JournalError
-from engine.orders.journalschema import APPLICATION_ID, SCHEMA, Schema
+from engine.orders.journalschema import APPLICATION_ID, PAGE_BYTES, SCHEMA, Schema
 from engine.orders.records import KillState
 from engine.schema.enums import Side
 from engine.schema.order import OrderState, Sent
@@ -81,7 +81,7 @@ def test_a_truncated_file_is_refused(left: int, folder: Path) -> None:
 
 def test_a_file_without_its_last_page_is_refused(folder: Path) -> None:
     path = folder / "orders.db"
-    path.write_bytes(path.read_bytes()[:-4096])
+    path.write_bytes(path.read_bytes()[:-PAGE_BYTES])
     refused(folder, "shorter than it says")
 
 
@@ -108,15 +108,14 @@ def test_flipped_bytes_are_refused_or_change_nothing(folder: Path, tmp_path_fact
     assert min(outcomes.values()) > 10
 
 
-@pytest.fixture
-def unfinished(tmp_path: Path) -> Path:
+def left_behind(tmp_path: Path, orders: int) -> Path:
     """A journal as a death leaves it: orders in the WAL, one commit each."""
     live, left = tmp_path / "live", tmp_path / "left"
     live.mkdir()
 
     async def story() -> None:
         async with opened(live) as (journal, _):
-            for number in range(10):
+            for number in range(orders):
                 asked = request(f"id-{number}")
                 await intended(journal, asked, wire(asked))
                 await journal.settled()
@@ -127,10 +126,44 @@ def unfinished(tmp_path: Path) -> Path:
     return left
 
 
+@pytest.fixture
+def unfinished(tmp_path: Path) -> Path:
+    """With ten orders."""
+    return left_behind(tmp_path, 10)
+
+
 def test_a_wal_that_was_not_finished_is_read(unfinished: Path) -> None:
     wal = unfinished / "orders.db-wal"
     wal.write_bytes(wal.read_bytes()[:-100])
     assert len(read(unfinished)["orders"]) == 9
+
+
+def test_a_death_while_the_wal_is_moved_into_the_file_is_no_damage(tmp_path: Path) -> None:
+    """Pages are written in their order, the first of which tells already how many there will be."""
+    unfinished = left_behind(tmp_path, 60)
+    before, whole = (unfinished / "orders.db").read_bytes(), tmp_path / "whole"
+    shutil.copytree(unfinished, whole)
+    writer = sqlite3.connect(whole / "orders.db", isolation_level=None)
+    assert writer.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0] == 0
+    moved = (whole / "orders.db").read_bytes()
+    writer.close()
+    truth = read(whole)
+    assert len(moved) >= len(before) + 4 * PAGE_BYTES
+    for written in range(0, len(moved), PAGE_BYTES // 2):  # half a page as well
+        place = tmp_path / f"at-{written}"
+        shutil.copytree(unfinished, place)
+        (place / "orders.db").write_bytes(moved[:written] + before[written:])
+        assert read(place) == truth
+        if written > len(before):
+            (place / "orders.db").write_bytes(moved[:written])  # the log has gone with it: now it is damage
+            assert not (place / "orders.db-wal").exists()
+            refused(place, "shorter than it says")
+
+
+def test_a_page_that_is_neither_in_the_file_nor_in_its_wal_is_damage(unfinished: Path) -> None:
+    path = unfinished / "orders.db"
+    path.write_bytes(path.read_bytes()[:PAGE_BYTES])
+    refused(unfinished, "shorter than it says")
 
 
 @pytest.mark.property
