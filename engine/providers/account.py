@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from engine.base.clock import Clock
 from engine.base.errors import AuthError, EngineError, NetworkError, ValidationError, VenueError
+from engine.base.shares import Shares
 from engine.base.workers import TaskScope
 from engine.providers.backoff import Backoff
 from engine.providers.balances import BalanceSheet
@@ -119,6 +120,7 @@ class Account:
             await self.gateway.close()
         for link in self._links:
             await link.connection.close()
+            link.read_out()
 
     @property
     def is_up(self) -> bool:
@@ -168,6 +170,7 @@ class Account:
         with suppress(NetworkError, TimeoutError):
             async with asyncio.timeout(LOGIN_WITHIN_S):
                 await old.connection.round_trip()
+                old.read_out()
                 if self.gateway is not None:
                     await self.gateway.questions.all_answered(old)
 
@@ -220,7 +223,7 @@ class Account:
         """The venue does not take a login: told once, and not tried again, but once where a fresh time may do."""
         if is_doubtful and not self._has_retried:
             self._has_retried = self._clock_doubted = True
-            link.connection.drop(error.reason)
+            link.broken(error.reason)
             return
         if self.state != "refused":
             self.refuse(error)
@@ -302,6 +305,8 @@ class Link:
         self.stream = account.new_stream()
         self.is_open = asyncio.Event()
         self._frame = b""
+        self._frames: Shares[tuple[bytes, int]] = Shares(self._read)
+        self._is_broken = False
         self._ts_recv_ns = 0
         ways = account.ways
         self.connection = Connection(
@@ -320,7 +325,7 @@ class Link:
 
     async def prepare(self) -> None:
         """A new stream for a new connection."""
-        self.stream = self._account.new_stream()
+        self.stream, self._is_broken = self._account.new_stream(), False
         await self._account.prepare(self.stream)
 
     def frames(self) -> tuple[bytes, ...]:
@@ -328,6 +333,7 @@ class Link:
         return self.stream.frames()
 
     def _state_changed(self, connection: Connection, state: State, cause: str) -> None:
+        self.read_out()
         self.is_open.clear()
         if state != "up" and self._account.gateway is not None:
             self._account.gateway.link_lost(self, cause)
@@ -349,11 +355,22 @@ class Link:
     # -- the stream's port ------------------------------------------------------------------------------------
 
     def _take(self, frame: bytes, ts_recv_ns: int, conn: int) -> None:
-        self._frame, self._ts_recv_ns = frame, ts_recv_ns
+        if not self._is_broken:
+            self._frames.put((frame, ts_recv_ns))
+
+    def read_out(self) -> None:
+        """Read what has come and waits for its turn of the loop."""
+        self._frames.flush()
+
+    def _read(self, told: tuple[bytes, int]) -> None:
+        self._frame, self._ts_recv_ns = told
         try:
-            self.stream.take(frame, self)
+            self.stream.take(self._frame, self)
         except ValidationError as error:
             self.unreadable(error.reason)
+        except Exception:
+            log.exception("%s private frame was not read", self._account.feed.provider)
+            self.broken("a frame that could not be read")
 
     def opened(self) -> None:
         """The venue has taken the login."""
@@ -366,7 +383,9 @@ class Link:
         self._account.link_refused(self, error, is_doubtful=is_doubtful)
 
     def broken(self, cause: str) -> None:
-        """Begin anew over another connection."""
+        """Begin anew over another connection; what came behind over this one is asked for there."""
+        self._is_broken = True
+        self._frames.clear()
         self.connection.drop(cause)
 
     def ending(self) -> None:

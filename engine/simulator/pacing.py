@@ -74,8 +74,9 @@ class Pacer:
         """Bring one timeline to the present, or some way towards it; whether it is there."""
         if self._timer is None:
             return True
-        now_us = self.now_us()
-        to_us = min(now_us, timeline.now_us + _CATCH_UP_US)
+        now_us, due_us = self.now_us(), timeline.next_due_us()
+        # From the first thing that is due: where nothing is, nobody waits for anything.
+        to_us = now_us if due_us is None else min(now_us, max(timeline.now_us, due_us) + _CATCH_UP_US)
         timeline.advance(to_us)
         return to_us == now_us
 

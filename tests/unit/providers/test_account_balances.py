@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import count
 from typing import Any
 
 import pytest
 
+from engine.base import shares
 from engine.base.errors import NotPermittedError
 from engine.config.load import default_config
 from engine.consumers.subscriptions import Subscription
@@ -272,3 +275,75 @@ def test_balances_are_refused_where_no_provider_has_a_key_EVT_21() -> None:
         with pytest.raises(NotPermittedError) as caught:
             engine.desk.subscribe(Subscription(consumer_id="one", symbol="BTC-USDT", event_types=("BalanceUpdate",)))
         assert caught.value.code == "auth"
+
+
+# --- bursts -------------------------------------------------------------------------------------------------
+
+BURST = 20
+
+
+def burst() -> list[Any]:
+    return [
+        {"subscriptionId": 0, "event": {"e": "outboundAccountPosition", "E": 1, "B": [{"a": "ETH", "f": str(n), "l": "0"}]}}
+        for n in range(1, 1 + BURST)
+    ]
+
+
+@pytest.fixture
+def one_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock finds that a share is used up."""
+    passed_ns = count(0, 10**9)
+    monkeypatch.setattr(shares, "monotonic_now", lambda: next(passed_ns))
+
+
+@pytest.mark.usefixtures("one_a_turn")
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_burst_is_told_whole_and_in_order_though_the_connection_goes(is_cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with PrivateVenue("binance") as venue, held(venue, monkeypatch) as it:
+            await reached(lambda: bool(it.events))
+            told, loop = it.account.take_holdings, asyncio.get_running_loop()
+            passed, seen = list[None](), list[int]()
+
+            def take(*rest: Any) -> None:
+                seen.append(len(passed))
+                loop.call_soon(passed.append, None)
+                told(*rest)
+
+            monkeypatch.setattr(it.account, "take_holdings", take)
+            known = list[int]()
+            it.engine.reporting.watchers.append(lambda kind, row: known.append(len(seen)) if row.get("state") == "down" else None)
+            client = await client_of(venue)
+            client.send(*burst())
+            if is_cut:
+                client.transport.underlying_transport.close()
+                await reached(lambda: bool(known))
+                assert known == [BURST]
+            await reached(lambda: len(seen) == BURST)
+            assert [row[:2] for row in it.balances()[1 : 1 + BURST]] == [("ETH", f"{n:.1f}") for n in range(1, 1 + BURST)]
+            # One a turn, the first beside the second, so that others come in between.
+            assert is_cut or len(set(seen)) == BURST - 1
+
+    in_virtual_time(main())
+
+
+def test_a_frame_that_cannot_be_read_costs_its_connection_and_what_came_behind_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with PrivateVenue("binance") as venue, held(venue, monkeypatch) as it:
+            await reached(lambda: bool(it.events))
+
+            def fail(*_: Any) -> None:
+                raise RuntimeError("planted")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(it.account, "take_holdings", fail)
+                (await client_of(venue)).send(*burst())
+                await reached(lambda: not it.account.is_up)
+            venue.balances = {"BTC": ("2", "0")}
+            await reached(lambda: it.account.is_up and it.balances()[-1] == ("BTC", "2.0", "0.0"))
+            assert it.states() == ["up", "down", "up"]
+
+    in_virtual_time(main())
+    assert [record.exc_info[1].args for record in caplog.records if record.exc_info and record.exc_info[1]] == [("planted",)]

@@ -106,7 +106,7 @@ def test_a_write_is_told_by_how_far_the_market_had_come_and_when_it_was(
     pacer.wrote(timelines[1])
     assert pacer.writes() == [
         {"up_to_us": [START_US + 1800], "written_ns": [began_ns + 2_100_000]},
-        {"up_to_us": [START_US + 2000], "written_ns": [began_ns + 2_800_000]},
+        {"up_to_us": [START_US + 2800], "written_ns": [began_ns + 2_800_000]},
     ]
 
 
@@ -116,11 +116,13 @@ def test_one_timeline_is_brought_some_way_to_the_present_and_the_others_stay(loo
     assert pacer.bring(timelines[0])  # no time passes
     assert timelines[0].now_us == START_US
     pacer.start()
-    clock[0] += 3_000_000
+    timelines[0].at(START_US + 1000, lambda: None)
+    clock[0] += 3_500_000
     assert not pacer.bring(timelines[0])
-    assert [timeline.now_us - START_US for timeline in timelines] == [2000, 0]
+    assert [timeline.now_us - START_US for timeline in timelines] == [3000, 0]  # 2 ms from what is due
     assert pacer.bring(timelines[0])
-    assert [timeline.now_us - START_US for timeline in timelines] == [3000, 0]
+    assert pacer.bring(timelines[1])  # nothing is due there: at once
+    assert [timeline.now_us - START_US for timeline in timelines] == [3500, 3500]
 
 
 def test_the_newest_writes_are_kept() -> None:
@@ -151,9 +153,9 @@ def test_who_fell_far_behind_gives_the_sockets_turns_between(loop: FakeLoop, clo
     pacer.start()
     clock[0] += 1_000_000_000
     loop.turn()
-    assert (len(ran_us), loop.wait_s) == (3, 0.0)
+    assert (len(ran_us), loop.wait_s) == (4, 0.0)  # the first was due at the start, the others within 2 ms from the next
     loop.turn()
-    assert (len(ran_us), loop.wait_s) == (5, 0.0)
+    assert (len(ran_us), loop.wait_s) == (7, 0.0)
     pacer.catch_up()
     assert timeline.now_us == START_US + 1_000_000
 
