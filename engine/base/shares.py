@@ -14,6 +14,9 @@ Item = TypeVar("Item")
 SHARE_NS = 200_000
 """Of one turn of the loop: some four reports of orders. Market data that is ready waits no longer for a burst."""
 
+WAITING_MAX = 1024
+"""With more to do than turns for it the work is done as it comes; who sends it then has to wait."""
+
 
 class Shares(Generic[Item]):
     """Does each item at once while this turn's share lasts, the others in later turns, in their order. On a loop alone.
@@ -40,6 +43,8 @@ class Shares(Generic[Item]):
         """Do *item*, or have it wait for those before it."""
         if self._waiting or self._is_working or (self._until_ns and monotonic_now() >= self._until_ns):
             self._waiting.append(item)
+            if len(self._waiting) > WAITING_MAX:
+                self.flush()
             return
         if not self._until_ns:
             self._begin()

@@ -45,7 +45,7 @@ class Controlled(Protocol):
         """How late what was due came."""
 
     def writes(self) -> dict[str, Any]:
-        """What was due by venue, and when it was done."""
+        """By venue: up to which time of its market all was written, and when."""
 
     def time(self) -> dict[str, int]:
         """The market's time and the machine's clock at one instant."""

@@ -1,6 +1,7 @@
 """What the rows of this suite have in common."""
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,30 @@ def percentile(values: Sequence[float], share: float) -> float:
         return 0.0
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def waits_alone(written_ns: Sequence[int], started_ns: Sequence[int]) -> list[float]:
+    """How long callbacks would wait for one another if each could begin as soon as its event is written, one at a time.
+
+    A callback takes what lies between the starts of two of which the second had to wait, in the median.
+
+    Args:
+        written_ns: of each event.
+        started_ns: of each callback.
+    """
+    arrivals, starts = sorted(written_ns), sorted(started_ns)
+    took_ns = [
+        later - earlier
+        for earlier, later, came_ns in zip(starts, starts[1:], arrivals[1:], strict=False)
+        if came_ns < earlier
+    ]
+    a_callback_ns = statistics.median(took_ns) if took_ns else 0.0
+    free_ns, waits = 0.0, []
+    for came_ns in arrivals:
+        start_ns = max(float(came_ns), free_ns)
+        free_ns = start_ns + a_callback_ns
+        waits.append(start_ns - came_ns)
+    return waits
 
 
 def row(

@@ -109,6 +109,18 @@ def test_flushed_work_is_done_now_but_not_within_the_work(desk: Desk) -> None:
     asyncio.run(main())
 
 
+def test_no_more_than_so_much_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        monkeypatch.setattr(shares, "WAITING_MAX", 3)
+        for took_ns in (1000, 1, 2, 3):
+            desk.shares.put(took_ns)
+        assert (desk.done, len(desk.shares)) == ([1000], 3)
+        desk.shares.put(4)
+        assert (desk.done, len(desk.shares)) == ([1000, 1, 2, 3, 4], 0)
+
+    asyncio.run(main())
+
+
 def test_work_that_puts_more_has_it_done_behind_the_rest(desk: Desk) -> None:
     async def main() -> None:
         desk.then[1] = lambda: desk.shares.put(3)

@@ -17,7 +17,7 @@ from engine.bench.compare import compare
 from engine.bench.record import Row
 from engine.bench.service import fanout, pressure, reports
 from engine.bench.service.desk import NUMBERS, VENUES, Changer, Failing, Notes, Stamper, Watcher, Windows
-from engine.bench.service.figures import percentile
+from engine.bench.service.figures import percentile, waits_alone
 from engine.bench.service.trader import Told
 from engine.bench.service.trading import unlike
 from engine.bench.service.world import Written
@@ -142,6 +142,13 @@ def test_jains_index_and_percentiles() -> None:
 # --- rows ---------------------------------------------------------------------------------------------------
 
 LEAST = Row("SC-30", "10 threads", "efficiency", 95.0, "%", "at_least", 90, regime="profile throughput")
+
+
+def test_a_queue_with_nothing_else_holds_back_what_its_callbacks_do() -> None:
+    # Three at once and one later: the second and the third wait for callbacks of 10; each began 2 late.
+    assert waits_alone([100, 100, 100, 500], [102, 112, 122, 502]) == [0.0, 10.0, 20.0, 0.0]
+    assert waits_alone([100, 500], [103, 503]) == [0.0, 0.0]  # none waited
+    assert waits_alone([], []) == []
 
 
 def test_where_more_is_better_less_is_missed_and_less_than_before_is_worse() -> None:
