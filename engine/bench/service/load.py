@@ -125,9 +125,11 @@ def fan10(seconds: float) -> Iterator[Row]:
 
 
 def _served(ended: Ended) -> tuple[list[int], list[int]]:
-    """Of the first consumer: when its events were written, and when its callbacks began."""
+    """Of the first consumer, in the part that counts: when its events were written, and when its callbacks began."""
     times = ended.notes["watcher-0"].times
-    return [ended.written.at_ns(number, venue_ns) for venue_ns, _, number in times], [row[1] for row in times]
+    rows = [(ended.written.at_ns(number, venue_ns), started_ns) for venue_ns, started_ns, number in times]
+    counted = [row for row in rows if ended.began_ns <= row[0] <= ended.ended_ns]
+    return [row[0] for row in counted], [row[1] for row in counted]
 
 
 def grown(seconds: float, rate: int = NORMAL_RATE, pairs: int = MIN_PAIRS) -> Iterator[Row]:
