@@ -35,10 +35,6 @@ class Shares(Generic[Item]):
         """When this turn's share is used up; 0: nothing was done in it."""
         self._is_working = False
 
-    def __len__(self) -> int:
-        """Items that wait for a later turn."""
-        return len(self._waiting)
-
     def put(self, item: Item) -> None:
         """Do *item*, or have it wait for those before it."""
         if self._waiting or self._is_working or (self._until_ns and monotonic_now() >= self._until_ns):
