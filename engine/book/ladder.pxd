@@ -59,7 +59,7 @@ cdef inline void expect(const BookSide* side, uint32_t change_count, uint32_t de
         prefetch(&side.ways[WAYPOINTS // 2])
 
 
-cdef inline bint crossed(Ladder book) noexcept nogil:
-    """Whether best bid >= best ask."""
-    return book.sides[0].count != 0 and book.sides[1].count != 0 \
-        and best(&book.sides[0]).price_raw >= -best(&book.sides[1]).price_raw
+cdef inline bint crossed(const BookSide* sides) noexcept nogil:
+    """Whether best bid >= best ask, of the two sides of a book."""
+    return sides[SIDE_BID].count != 0 and sides[SIDE_ASK].count != 0 \
+        and best(&sides[SIDE_BID]).price_raw >= -best(&sides[SIDE_ASK]).price_raw

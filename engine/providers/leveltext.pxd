@@ -44,6 +44,7 @@ cdef class LevelRaws:
         return 0 if count <= self.capacity else self._grow(count)
 
     cdef int _grow(self, uint32_t count) except -1
+    cdef int convert_plain(self, Cursor* c, int price_scale, int qty_scale, uint32_t first) except -2
 
 
 cdef int convert(const char* text, const LevelText* rows, uint32_t count, int price_scale, int qty_scale,

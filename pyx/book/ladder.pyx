@@ -370,7 +370,7 @@ cdef class Ladder:
     @property
     def is_crossed(self) -> bool:
         """Whether best bid >= best ask."""
-        return crossed(self)
+        return crossed(self.sides)
 
     def counts(self) -> tuple[int, int]:
         """Levels held: bids, asks."""

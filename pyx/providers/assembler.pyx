@@ -213,7 +213,7 @@ cdef class BookAssembler:
                 self.checksums_ok += 1
             else:
                 outcome = BOOK_CHECKSUM_FAILED
-        if unlikely(crossed(self.ladder)):
+        if unlikely(crossed(self.ladder.sides)):
             self.crossed_count += 1
             if outcome == BOOK_APPLIED:
                 outcome = BOOK_CROSSED

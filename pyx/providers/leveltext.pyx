@@ -5,7 +5,8 @@ from libc.stdlib cimport free, realloc
 from engine.base.jsonskip cimport checked_skip
 from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_NUMBER, WIRE_BAD_VALUE, WIRE_NOT_JSON, WIRE_OK, WIRE_OVERFLOW,
                                    WIRE_WRONG_TYPE, after_value, open_array, token)
-from engine.base.units cimport PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, likely, parse_decimal, unlikely
+from engine.base.units cimport (PARSE_MALFORMED, PARSE_OK, PARSE_WIDEN, engine_eight_decimals, likely, parse_decimal,
+                                unlikely)
 from engine.schema.market cimport Level
 
 
@@ -93,6 +94,12 @@ cdef class LevelTexts:
         return code
 
 
+cdef inline bint is_parsed(const char* floor, const char* p, const char* end, int scale, int64_t* out) noexcept nogil:
+    """parse_decimal(), its quick way in place: what most texts of a message take."""
+    return likely(scale <= 8 and engine_eight_decimals(floor, p, end, scale, out)) \
+        or parse_decimal(floor, p, end, scale, out) == PARSE_OK
+
+
 @cython.final
 cdef class LevelRaws:
     def __dealloc__(self):
@@ -106,6 +113,39 @@ cdef class LevelRaws:
         self.rows = rows
         self.capacity = capacity
         return 0
+
+    cdef int convert_plain(self, Cursor* c, int price_scale, int qty_scale, uint32_t first) except -2:
+        """Read ``[["price","qty"], ..]`` at the cursor straight into the rows from *first* on; returns how many.
+
+        -1 where anything is not in this form, is no possible level or needs wider scales: then the cursor is spent, and the
+        long way, by texts and convert(), tells what it is.
+        """
+        cdef const char* text = c.text
+        cdef const uint32_t* at = c.at + c.i
+        cdef const uint32_t* end = c.at + c.n
+        cdef uint32_t count = first
+        cdef Level* level
+        if end - at < 2 or text[at[0]] != c'[':
+            return -1
+        if text[at[1]] == c']':
+            c.i += 2
+            return 0
+        at += 1
+        while end - at > 5 and is_plain_pair(text, at):
+            if unlikely(count == self.capacity):
+                self._grow(count + 1)
+            level = &self.rows[count]
+            if unlikely(not is_parsed(text, text + at[1] + 1, text + at[2] - 1, price_scale, &level.price_raw)
+                        or not is_parsed(text, text + at[3] + 1, text + at[4] - 1, qty_scale, &level.qty_raw)
+                        or level.price_raw <= 0 or level.qty_raw < 0):
+                return -1
+            count += 1
+            at += 6
+            if text[at[-1]] == c',':
+                continue
+            c.i = <uint32_t>(at - c.at)
+            return <int>(count - first) if text[at[-1]] == c']' else -1
+        return -1
 
 
 cdef int convert(const char* text, const LevelText* rows, uint32_t count, int price_scale, int qty_scale,

@@ -6,7 +6,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from engine.base.units cimport prefetch
-from engine.book.ladder cimport SIDE_ASK, SIDE_BID, BookSide, Ladder, best
+from engine.book.ladder cimport Ladder
 from engine.providers.leveltext cimport LevelRaws
 
 
@@ -26,8 +26,9 @@ cdef enum:
 @cython.final
 cdef class SecondView:
     """Compares a ticker with the book state of its id, whichever comes first, each id once. Owned by a stream."""
-    cdef uint64_t _state_count           # first what every message of the book reads
+    cdef bint _has_tickers               # first what every message of the book reads
     cdef uint64_t _partial_id
+    cdef uint64_t _state_count
     cdef uint32_t _waiting_count
     cdef uint32_t _capacity
     cdef Top* _waiting
@@ -42,29 +43,21 @@ cdef class SecondView:
     cdef readonly int64_t first_difference_at    # record index of the first difference, -1 = none
     cdef Top[STATES_KEPT] _states
 
-    cdef int ticker(self, const Top* top, int64_t record_index) except -1
+    cdef int ticker(self, const Top* top, Ladder book, uint64_t book_id, bint in_sync, int64_t record_index) except -1
     cdef int partial(self, uint64_t id, LevelRaws levels, uint32_t bids, uint32_t asks, Ladder book,
                      uint64_t book_id, bint in_sync, int64_t record_index) except -1
     cdef inline void expect(self) noexcept:
         """The book is about to be brought to a further id: fetch where its top will be noted."""
-        prefetch(&self._states[self._state_count % STATES_KEPT])
+        if self._has_tickers:
+            prefetch(&self._states[self._state_count % STATES_KEPT])
 
-    cdef inline int reached(self, uint64_t id, Ladder book, int64_t record_index) except -1:
-        """The book stands at *id*: note its top, compare what waited for it, forget what it stepped over."""
-        cdef Top* state = &self._states[self._state_count % STATES_KEPT]
-        cdef const BookSide* bids = &book.sides[SIDE_BID]
-        cdef const BookSide* asks = &book.sides[SIDE_ASK]
-        state.id = id
-        state.bid_raw = best(bids).price_raw if bids.count else 0
-        state.bid_qty_raw = best(bids).qty_raw if bids.count else 0
-        state.ask_raw = -best(asks).price_raw if asks.count else 0
-        state.ask_qty_raw = best(asks).qty_raw if asks.count else 0
-        self._state_count += 1
-        if self._waiting_count or self._partial_id == id:
-            self._compare_waiting(state, book, record_index)
-        return 0
+    cdef inline bint is_needed(self, uint64_t id) noexcept:
+        """Whether anything is, or will be, compared with the book as it stands at *id*."""
+        return self._has_tickers or self._partial_id == id
 
-    cdef int _compare_waiting(self, const Top* state, Ladder book, int64_t record_index) except -1
+    cdef int reached(self, uint64_t id, Ladder book, int64_t record_index) except -1
+    cdef int _note(self, uint64_t id, Ladder book, int64_t record_index) except -1
+    cdef int _compare_waiting(self, const Top* state, int64_t record_index) except -1
     cdef int rescale(self, int price_by, int qty_by) except -1
     cdef void _compare(self, const Top* ticker, const Top* state, int64_t record_index) noexcept
     cdef void _compare_partial(self, Ladder book, int64_t record_index) noexcept

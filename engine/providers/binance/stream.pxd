@@ -35,6 +35,7 @@ cdef class BinanceStream(VenueStream):
     cdef object on_reply               # called as on_reply(id, refusal text or None)
     cdef object on_shutdown
 
+    cdef int _convert(self, BinanceSymbol state, size_t length) except -1
     cdef int _depth(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,
                     RawFrame* kept) except -1
     cdef int _wait(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,

@@ -7,7 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from engine.base.jsonindex cimport JsonIndex
 from engine.base.jsonwalk cimport Cursor
-from engine.providers.leveltext cimport LevelTexts, Span
+from engine.providers.leveltext cimport LevelRaws, LevelTexts, Span
 
 
 cdef enum BinanceKind:
@@ -60,8 +60,12 @@ cdef class BinanceDecoder:
     cdef JsonIndex index
     cdef Cursor cursor
     cdef BinanceMessage message
+    cdef bint is_usual             # a diff whose levels are not read yet: by convert_usual(), or else by read_rest()
     cdef LevelTexts bids
     cdef LevelTexts asks
+    cdef LevelRaws raws            # where the levels of a usual diff go, bids and then asks; its stream's
+    cdef uint32_t bid_count        # so many there are
+    cdef uint32_t ask_count
     cdef const char* error_field   # what the last error was about, or NULL
     cdef uint32_t[64] _token       # token of each one-letter key
     cdef uint64_t _seen            # one bit a one-letter key
@@ -71,7 +75,9 @@ cdef class BinanceDecoder:
     cdef uint32_t[8] _named_token
 
     cdef int decode(self, const char* text, size_t length) except -1
-    cdef int _usual_diff(self) except -1
+    cdef bint convert_usual(self, int price_scale, int qty_scale) except -1
+    cdef int read_rest(self, size_t length) except -1
+    cdef bint _usual_head(self) noexcept
     cdef int _object(self, int depth) except -1
     cdef int _kline_object(self) except -1
     cdef int _finish(self) except -1

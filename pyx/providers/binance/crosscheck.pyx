@@ -4,7 +4,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from engine.base.units cimport ENGINE_POW10
-from engine.book.ladder cimport SIDE_ASK, SIDE_BID, BookSide, Ladder, key_of
+from engine.book.ladder cimport SIDE_ASK, SIDE_BID, BookSide, Ladder, best, key_of
 from engine.providers.leveltext cimport LevelRaws
 from engine.schema.market cimport Level
 
@@ -18,12 +18,16 @@ cdef class SecondView:
     def __dealloc__(self):
         free(self._waiting)
 
-    cdef int ticker(self, const Top* top, int64_t record_index) except -1:
-        """Compare with a state the book has reached, else wait for it."""
-        cdef uint64_t kept = self._state_count if self._state_count < STATES_KEPT else STATES_KEPT
-        cdef uint64_t i
+    cdef int ticker(self, const Top* top, Ladder book, uint64_t book_id, bint in_sync, int64_t record_index) except -1:
+        """Compare with a state the book has reached, else wait for it; *book_id* is the one it stands at *in_sync*."""
+        cdef uint64_t kept, i
         cdef uint32_t capacity
         cdef Top* rows
+        if not self._has_tickers:
+            self._has_tickers = True
+            if in_sync:
+                self._note(book_id, book, record_index)
+        kept = self._state_count if self._state_count < STATES_KEPT else STATES_KEPT
         for i in range(kept):
             if self._states[(self._state_count - 1 - i) % STATES_KEPT].id == top.id:
                 self._compare(top, &self._states[(self._state_count - 1 - i) % STATES_KEPT], record_index)
@@ -47,7 +51,30 @@ cdef class SecondView:
         self._waiting_count += 1
         return 0
 
-    cdef int _compare_waiting(self, const Top* state, Ladder book, int64_t record_index) except -1:
+    cdef int reached(self, uint64_t id, Ladder book, int64_t record_index) except -1:
+        """The book stands at *id*: compare what waited for it. Tops are noted once there are tickers to compare them with."""
+        if self._has_tickers:
+            self._note(id, book, record_index)
+        if self._partial_id == id:
+            self._compare_partial(book, record_index)
+        return 0
+
+    cdef int _note(self, uint64_t id, Ladder book, int64_t record_index) except -1:
+        """Note the book's top, compare the tickers that waited for it, forget those it stepped over."""
+        cdef Top* state = &self._states[self._state_count % STATES_KEPT]
+        cdef const BookSide* bids = &book.sides[SIDE_BID]
+        cdef const BookSide* asks = &book.sides[SIDE_ASK]
+        state.id = id
+        state.bid_raw = best(bids).price_raw if bids.count else 0
+        state.bid_qty_raw = best(bids).qty_raw if bids.count else 0
+        state.ask_raw = -best(asks).price_raw if asks.count else 0
+        state.ask_qty_raw = best(asks).qty_raw if asks.count else 0
+        self._state_count += 1
+        if self._waiting_count:
+            self._compare_waiting(state, record_index)
+        return 0
+
+    cdef int _compare_waiting(self, const Top* state, int64_t record_index) except -1:
         """The book has reached *state*: tickers of older ids are forgotten, those of newer ones wait on."""
         cdef uint32_t i
         cdef uint32_t kept = 0
@@ -58,8 +85,6 @@ cdef class SecondView:
                 self._waiting[kept] = self._waiting[i]
                 kept += 1
         self._waiting_count = kept
-        if self._partial_id == state.id and state.id:
-            self._compare_partial(book, record_index)
         return 0
 
     cdef void _compare(self, const Top* ticker, const Top* state, int64_t record_index) noexcept:

@@ -50,6 +50,7 @@ cdef class BinanceStream(VenueStream):
                  diff_buffer_max: int = 10_000, on_reply=None, on_shutdown=None, **hooks):
         super().__init__(provider, pool, sink, clock, **hooks)
         self.decoder = BinanceDecoder()
+        self.decoder.raws = self._changes
         self.states = []
         self.diff_buffer_max = diff_buffer_max
         self.on_reply = on_reply
@@ -104,9 +105,15 @@ cdef class BinanceStream(VenueStream):
             return self._rare(text, length, conn)
         index = self._find(text)
         if unlikely(index < 0):
+            code = self.decoder.read_rest(length) if self.decoder.is_usual else WIRE_OK
+            if code != WIRE_OK:
+                return self.reject(code, self.decoder.error_field, text, length)
             return self.reject(WIRE_UNKNOWN_SYMBOL, b"s", text, length)
         state = <BinanceSymbol>self.states[index]
         if m.kind == BINANCE_DEPTH:
+            code = self._convert(state, length)
+            if unlikely(code != WIRE_OK):
+                return self.reject(code, self.decoder.error_field, text, length)
             state.continuity.received(m.first_id, m.final_id)
             code = self._depth(index, state, text, length, ts_recv_ns, NULL)
         elif m.kind == BINANCE_BOOK_TICKER:
@@ -143,6 +150,18 @@ cdef class BinanceStream(VenueStream):
 
     # -- the book ---------------------------------------------------------------------------------------------
 
+    cdef int _convert(self, BinanceSymbol state, size_t length) except -1:
+        """Convert the levels of a usual diff; what turns out to be another is decoded to its end. A WireCode."""
+        if unlikely(not self.decoder.is_usual):
+            return WIRE_OK
+        expect(&state.book.ladder.sides[SIDE_BID], 1, state.book.depth_levels)
+        expect(&state.book.ladder.sides[SIDE_ASK], 1, state.book.depth_levels)
+        if unlikely(not self.decoder.convert_usual(state.book.price_scale, state.book.qty_scale)):
+            return self.decoder.read_rest(length)
+        state.book.bid_count = self.decoder.bid_count
+        state.book.ask_count = self.decoder.ask_count
+        return WIRE_OK
+
     cdef int _depth(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,
                     RawFrame* kept) except -1:
         """One diff: judge, apply, compare with the second view, publish. Returns a WireCode.
@@ -150,7 +169,6 @@ cdef class BinanceStream(VenueStream):
         *kept*: the slot it waited in, NULL for one just received; where it has to wait again, it stays in that slot.
         """
         cdef BinanceMessage* m = &self.decoder.message
-        cdef DiffContinuity ids = state.continuity
         cdef BookMessage book_message
         cdef uint64_t first_id = m.first_id
         cdef int verdict
@@ -159,19 +177,19 @@ cdef class BinanceStream(VenueStream):
         if unlikely(m.final_id < m.first_id):
             self.decoder.error_field = b"u"
             return WIRE_BAD_VALUE
-        expect(&state.book.ladder.sides[SIDE_BID], self.decoder.bids.count, state.book.depth_levels)
-        expect(&state.book.ladder.sides[SIDE_ASK], self.decoder.asks.count, state.book.depth_levels)
         state.second_view.expect()
         # Also of a diff that has to wait: one that cannot be used must not come to light when its turn is long past.
-        code = state.book.read_levels(text, self.decoder.bids, self.decoder.asks)
+        code = WIRE_OK
+        if unlikely(not self.decoder.is_usual):
+            code = state.book.read_levels(text, self.decoder.bids, self.decoder.asks)
         if unlikely(code != WIRE_OK):
             # Its numbers are spent and its levels unusable: the same as if it had been lost. While a snapshot is
             # awaited the ids of the diffs around it will show that.
-            if ids.in_sync and m.final_id > ids.book_id:
-                ids.lose()
+            if state.continuity.in_sync and m.final_id > state.continuity.book_id:
+                state.continuity.lose()
                 self.lost(state.book, index, REASON_GAP, ts_recv_ns)
             return code
-        verdict = ids.judge(first_id, m.final_id)
+        verdict = state.continuity.judge(first_id, m.final_id)
         if verdict == VERDICT_STALE:
             return WIRE_OK
         if verdict == VERDICT_GAP:
@@ -181,7 +199,7 @@ cdef class BinanceStream(VenueStream):
         if unlikely(state.price_scale != state.book.price_scale or state.qty_scale != state.book.qty_scale):
             self._sync_scales(state)
         book_message.seq = m.final_id
-        book_message.seq_first = ids.book_id + 1 if first_id <= ids.book_id else first_id
+        book_message.seq_first = max(first_id, state.continuity.book_id + 1)
         book_message.first_update_id = first_id
         book_message.final_update_id = m.final_id
         book_message.has_update_ids = 1
@@ -190,11 +208,12 @@ cdef class BinanceStream(VenueStream):
         book_message.ts_recv_ns = ts_recv_ns
         book_message.ordering = ORDER_RANGE
         outcome = state.book.update(&book_message)
-        ids.applied_through(first_id, m.final_id)
+        state.continuity.applied_through(first_id, m.final_id)
         if unlikely(outcome != BOOK_APPLIED):
             return self._lose(index, state, REASON_CROSSED if outcome == BOOK_CROSSED else REASON_OVERFLOW,
                               ts_recv_ns)
-        state.second_view.reached(m.final_id, state.book.ladder, self.record_index)
+        if state.second_view.is_needed(m.final_id):
+            state.second_view.reached(m.final_id, state.book.ladder, self.record_index)
         return WIRE_OK
 
     cdef int _wait(self, int index, BinanceSymbol state, const char* text, size_t length, int64_t ts_recv_ns,
@@ -292,6 +311,8 @@ cdef class BinanceStream(VenueStream):
             try:
                 code = self.decoder.decode(frame.text, frame.length)
                 if code == WIRE_OK:
+                    code = self._convert(state, frame.length)
+                if code == WIRE_OK:
                     code = self._depth(index, state, frame.text, frame.length, frame.ts_recv_ns, frame)
                 if code != WIRE_OK:          # a level of it no longer fits, now that the book has wider scales
                     self.reject(code, self.decoder.error_field, frame.text, frame.length)
@@ -323,7 +344,8 @@ cdef class BinanceStream(VenueStream):
         top.bid_qty_raw = data.bid_qty_raw
         top.ask_raw = data.ask_price_raw
         top.ask_qty_raw = data.ask_qty_raw
-        state.second_view.ticker(&top, self.record_index)
+        state.second_view.ticker(&top, state.book.ladder, state.continuity.book_id, state.continuity.in_sync,
+                                 self.record_index)
         self.publish_ticker(index, &data, 0, ts_recv_ns)
         return WIRE_OK
 

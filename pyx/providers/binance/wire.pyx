@@ -3,26 +3,18 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from engine.base.jsonindex cimport JsonIndex
-from engine.base.jsonskip cimport checked_skip, escapes_hold, strings_hold
+from engine.base.jsonskip cimport checked_skip, is_plain, strings_hold
 from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_TIME, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON,
                                    WIRE_OK, WIRE_WRONG_TYPE, after_value, bool_at, follows, is_null, next_key,
                                    open_object, same, skip_value, string_at, token, u64_at)
-from engine.base.units cimport PARSE_OK, likely, parse_u64
-from engine.providers.leveltext cimport LevelTexts, Span, span_at
+from engine.base.units cimport PARSE_OK, likely, parse_u64, unlikely
+from engine.providers.binance.namedkeys cimport (NAMED_ASKS, NAMED_BIDS, NAMED_CODE, NAMED_DATA, NAMED_ID,
+                                                 NAMED_LAST_UPDATE_ID, NAMED_MSG, NAMED_RESULT, NAMED_STREAM, named_key)
+from engine.providers.leveltext cimport LevelRaws, LevelTexts, Span, span_at
 
 cdef enum:
     USUAL_TOKENS_MIN = 39      # of a combined depth diff without a level
-
-cdef enum:
-    NAMED_STREAM = 0
-    NAMED_LAST_UPDATE_ID = 1
-    NAMED_BIDS = 2
-    NAMED_ASKS = 3
-    NAMED_RESULT = 4
-    NAMED_ID = 5
-    NAMED_CODE = 6
-    NAMED_MSG = 7
-    NAMED_DATA = 8             # no token of its own: the payload is read where it stands
+    USUAL_LEVELS = 30          # token of the bids' bracket
 
 cdef enum:
     # What fits 64 bits of nanoseconds, and a little less: a candle's end is one unit later than it is told.
@@ -77,26 +69,6 @@ cdef inline int time_at(const Cursor* c, uint32_t i, uint64_t* out) noexcept nog
     return code
 
 
-cdef inline int named_key(const char* key, Py_ssize_t length) noexcept nogil:
-    if length == 6 and memcmp(key, b"stream", 6) == 0:
-        return NAMED_STREAM
-    if length == 12 and memcmp(key, b"lastUpdateId", 12) == 0:
-        return NAMED_LAST_UPDATE_ID
-    if length == 4 and memcmp(key, b"bids", 4) == 0:
-        return NAMED_BIDS
-    if length == 4 and memcmp(key, b"asks", 4) == 0:
-        return NAMED_ASKS
-    if length == 6 and memcmp(key, b"result", 6) == 0:
-        return NAMED_RESULT
-    if length == 2 and memcmp(key, b"id", 2) == 0:
-        return NAMED_ID
-    if length == 4 and memcmp(key, b"code", 4) == 0:
-        return NAMED_CODE
-    if length == 3 and memcmp(key, b"msg", 3) == 0:
-        return NAMED_MSG
-    return -1
-
-
 cdef inline uint64_t used_by(int kind) noexcept nogil:
     """The one-letter keys whose values are read of a payload of this kind, one bit each."""
     if kind == BINANCE_DEPTH:
@@ -120,21 +92,29 @@ cdef class BinanceDecoder:
         self.index = JsonIndex()
         self.bids = LevelTexts()
         self.asks = LevelTexts()
+        self.raws = LevelRaws()
 
     cdef int decode(self, const char* text, size_t length) except -1:
-        """Decode one frame into ``message``, ``bids`` and ``asks``. Returns a WireCode."""
-        cdef int code
+        """Decode one frame into ``message``, ``bids`` and ``asks``; of a usual diff into ``message`` alone. A WireCode."""
         self.error_field = NULL
+        self.message.kind = BINANCE_IGNORED
+        self.is_usual = False
+        if self.index.scan(text, length, &self.cursor) != 0:
+            return WIRE_NOT_JSON
+        self.is_usual = self._usual_head()
+        return WIRE_OK if likely(self.is_usual) else self.read_rest(length)
+
+    cdef int read_rest(self, size_t length) except -1:
+        """Decode the frame in hand whatever its form, and find whatever is wrong with it. A WireCode."""
+        cdef int code
+        self.is_usual = False
+        self.message.kind = BINANCE_IGNORED
         self._seen = 0
         self._kline_seen = 0
         self._named = 0
         self.bids.count = 0
         self.asks.count = 0
-        self.message.kind = BINANCE_IGNORED
-        if self.index.scan(text, length, &self.cursor) != 0:
-            return WIRE_NOT_JSON
-        if likely(self._usual_diff()):
-            return WIRE_OK
+        self.cursor.i = 0
         if not strings_hold(&self.cursor, length):
             return WIRE_NOT_JSON
         code = self._object(0)
@@ -145,41 +125,53 @@ cdef class BinanceDecoder:
         code = self._finish()
         return code if code != WIRE_OK else self._unused_is_json()
 
-    cdef int _usual_diff(self) except -1:
-        """Whether this is a combined depth diff in the form the venue writes, keys in order and no space: then it is
-        decoded. Anything else, and whatever is wrong, is left untouched to the walk that knows every form.
+    cdef bint _usual_head(self) noexcept:
+        """Whether this is, up to its levels, a combined depth diff in the form the venue writes, keys in order and no
+        space: then all but the levels is decoded. Anything else, and whatever is wrong, is left to read_rest().
 
         The texts between two values are compared as a whole; each starts at the token that follows a value. No
         compare leaves the frame: a token is a character at least, and of those that must follow there are enough.
         """
-        cdef Cursor* c = &self.cursor
+        cdef const Cursor* c = &self.cursor
         cdef BinanceMessage* m = &self.message
         cdef const char* text = c.text
         cdef const uint32_t* at = c.at
         if c.n < USUAL_TOKENS_MIN or not follows(text, b'{"stream":"') \
                 or not follows(text + at[4] - 1, b'","data":{"e":"depthUpdate","E":') \
                 or not follows(text + at[15], b',"s":"') or not follows(text + at[19] - 1, b'","U":') \
-                or not follows(text + at[23], b',"u":') or not follows(text + at[27], b',"b":['):
+                or not follows(text + at[23], b',"u":') or not follows(text + at[27], b',"b":[') \
+                or parse_u64(text, text + at[14], text + at[15], &m.event_ms) != PARSE_OK \
+                or m.event_ms > <uint64_t>TIME_MS_MAX \
+                or parse_u64(text, text + at[22], text + at[23], &m.first_id) != PARSE_OK \
+                or parse_u64(text, text + at[26], text + at[27], &m.final_id) != PARSE_OK:
             return False
-        c.i = 30
-        if self.bids.add_pairs(c) == WIRE_OK and c.i + 6 < c.n and follows(text + at[c.i], b',"a":['):
-            c.i += 3
-            if self.asks.add_pairs(c) == WIRE_OK and c.i + 2 == c.n and follows(text + at[c.i], b'}}') \
-                    and parse_u64(text, text + at[14], text + at[15], &m.event_ms) == PARSE_OK \
-                    and m.event_ms <= <uint64_t>TIME_MS_MAX \
-                    and parse_u64(text, text + at[22], text + at[23], &m.first_id) == PARSE_OK \
-                    and parse_u64(text, text + at[26], text + at[27], &m.final_id) == PARSE_OK \
-                    and escapes_hold(text + at[3] + 1, text + at[4] - 1):    # the one text that nothing reads
-                m.kind = BINANCE_DEPTH
-                m.stream.start = at[3] + 1
-                m.stream.end = at[4] - 1
-                m.symbol.start = at[18] + 1
-                m.symbol.end = at[19] - 1
-                return True
-        self.bids.count = 0
-        self.asks.count = 0
-        c.i = 0
-        return False
+        m.stream.start = at[3] + 1
+        m.stream.end = at[4] - 1
+        m.symbol.start = at[18] + 1
+        m.symbol.end = at[19] - 1
+        if unlikely(not is_plain(text + m.stream.start, text + m.stream.end)):
+            return False                   # escapes, in the one text that nothing reads
+        m.kind = BINANCE_DEPTH
+        return True
+
+    cdef bint convert_usual(self, int price_scale, int qty_scale) except -1:
+        """Convert the levels of a usual diff into ``raws``.
+
+        False where they are not as plain as its head, or the frame does not end behind them: it is one for read_rest().
+        """
+        cdef Cursor* c = &self.cursor
+        cdef int count
+        c.i = USUAL_LEVELS
+        count = self.raws.convert_plain(c, price_scale, qty_scale, 0)
+        if unlikely(count < 0 or c.i + 6 >= c.n or not follows(c.text + c.at[c.i], b',"a":[')):
+            return False
+        self.bid_count = <uint32_t>count
+        c.i += 3
+        count = self.raws.convert_plain(c, price_scale, qty_scale, self.bid_count)
+        if unlikely(count < 0 or c.i + 2 != c.n or not follows(c.text + c.at[c.i], b'}}')):
+            return False
+        self.ask_count = <uint32_t>count
+        return True
 
     cdef int _object(self, int depth) except -1:
         """Note every key of the payload; the payload stands at the root or under ``data``."""

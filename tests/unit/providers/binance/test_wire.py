@@ -299,6 +299,46 @@ def test_what_is_no_json_is_refused(text: str) -> None:
     assert kit.books["AB-USDT"].updates_published == 0
 
 
+USUAL = (
+    '{"stream":"abusdt@depth@100ms","data":{"e":"depthUpdate","E":1795168800123,"s":"ABUSDT","U":11,"u":12,'
+    '"b":[["10.50000000","3.00000000"]],"a":[["12.00000000","1.00000000"]]}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reject"),
+    [
+        ({"ABUSDT": "ABBUSDT"}, "unknown_symbol"),
+        ({"ABUSDT": "ABBUSDT", "]]}}": "]]}"}, "not_json"),
+        ({"11": "13"}, "bad_value"),
+        ({"11": "13", "]]}}": "]]}}}"}, "not_json"),
+        ({"10.50000000": "0.00000000"}, "bad_value"),
+        ({"1.00000000": "-1.00000000"}, "bad_value"),
+        ({"12.00000000": "12.0000O000"}, "bad_number"),
+        ({'"1.00000000"': "true"}, "bad_number"),
+        ({'"b":': '"a":[],"b":'}, "duplicate_key"),
+        ({"]]}}": ']],"u":13}}'}, "duplicate_key"),
+        ({"abusdt": "ab\\usdt"}, "not_json"),
+        ({"]]}}": "]]}},"}, "not_json"),
+    ],
+)
+def test_what_is_wrong_behind_a_usual_beginning_is_told_as_what_it_is(changes: dict[str, str], reject: str) -> None:
+    kit = synced()
+    text = USUAL
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    kit.feed(text)
+    assert [code for code, _ in kit.rejects] == [reject]
+    assert kit.books["AB-USDT"].updates_published == 0
+    assert kit.stream.symbol_states()[0].continuity.book_id == 10
+
+
+def test_a_usual_diff_may_need_wider_scales() -> None:
+    kit = synced()
+    (event,) = kit.feed(USUAL.replace("10.50000000", "10.50000001"))
+    assert (event.price_scale, event.bids, event.asks) == (8, [(1_050_000_001, 300)], [(1_200_000_000, 100)])
+
+
 @pytest.mark.parametrize("kind", ["depthUpdate", "lepthUpdate"])
 def test_a_field_that_nobody_reads_is_json_whatever_it_is_called_BOOK_09(kind: str) -> None:
     for key in [*map(chr, range(32, 127)), "", "55", "data5", "uu"]:
