@@ -1,7 +1,7 @@
 """Everything in one results file: the engine's suites, the peers on the same frames, valgrind's counts.
 
-    python -m bench.full                    about ten minutes; bench/results/YYYY-MM-DD-full.json
-    python -m bench.full --seconds 0.5 --no-valgrind
+    python -m bench.full                    about forty minutes; bench/results/YYYY-MM-DD-full.json
+    python -m bench.full --seconds 0.5 --service-seconds 1 --no-valgrind
 """
 import argparse
 import shlex
@@ -15,6 +15,7 @@ from bench.instructions import RESULTS
 from bench.peers import processes
 from engine.bench import suites
 from engine.bench.record import Row, document, save_dated
+from engine.bench.service.figures import FULL_S
 from engine.bench.sources import Sources
 
 PEER_GOALS = {"cryptofeed": (10.0, 15.0), "nautilus": (20.0, 30.0)}
@@ -54,19 +55,23 @@ def valgrind_rows(notes: list[str]) -> Iterator[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.full")
     parser.add_argument("--seconds", type=float, default=2.0, help="measuring time a figure")
+    parser.add_argument("--service-seconds", type=float, default=FULL_S, help="length of each load of the service suite")
     parser.add_argument("--no-valgrind", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the dated file")
     options = parser.parse_args()
     sources = Sources()
     notes: list[str] = []
     rows: list[Row] = []
-    for row in suites.run(suites.ALL, sources, options.seconds, notes.append):
-        rows.append(row)
-        print(f"{row.goal} {row.subject}, {row.case}: {row.figure:.4g} {row.unit}", flush=True)
+    for suite in suites.BUILT:
+        seconds = options.service_seconds if suite == suites.SERVICE else options.seconds
+        for row in suites.run(suite, sources, seconds, notes.append):
+            rows.append(row)
+            print(f"{row.goal} {row.subject}, {row.case}: {row.figure:.4g} {row.unit}", flush=True)
     rows += peer_rows(rows, options.seconds, notes)
     if not options.no_valgrind:
         rows += valgrind_rows(notes)
-    details = {"frames": sources.line, "notes": notes, "seconds": options.seconds, "profile": "throughput"}
+    details = {"frames": sources.line, "notes": notes, "profile": "throughput"}
+    details |= {"seconds": options.seconds, "service_seconds": options.service_seconds}
     command = shlex.join(["python", "-m", "bench.full", *sys.argv[1:]])
     print(save_dated(options.out, document("full", rows, command=command, details=details)))
 
