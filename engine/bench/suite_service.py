@@ -15,6 +15,7 @@ PARTS: tuple[Callable[[float], Iterator[Row]], ...] = (
     load.disorder,
     load.fan10,
     flips.flips,
+    lambda seconds: flips.unnoticed(_each(seconds)),
     windows.windows,
     pressure.burst,
     trading.burst,

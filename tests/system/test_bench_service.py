@@ -54,8 +54,8 @@ def test_a_part_measures_from_outside_and_proves_something(
 
 @pytest.mark.parametrize(
     ("part", "goals"),
-    [(asked.clients, ["API-04", "API-04"]), (FEWER_ORDERS, ["ORDM-07"] * 5)],
-    ids=["clients", "orders"],
+    [(asked.clients, ["API-04", "API-04"]), (FEWER_ORDERS, ["ORDM-07"] * 5), (flips.unnoticed, ["RTE-08"])],
+    ids=["clients", "orders", "flips"],
 )
 def test_a_comparison_in_turns_measures_what_it_says(part: Callable[[float, int], Iterator[Row]], goals: list[str]) -> None:
     """One pair of one second each: too few samples to judge how fast, enough to see that all was done."""
@@ -101,4 +101,4 @@ def test_the_command_runs_the_suite_and_writes_it(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "rows.json").read_text())
     assert document["details"]["profile"] == "service"
     assert [row["goal"] for row in document["rows"]] == ["SC-35"]
-    assert len(suite_service.PARTS) == 23
+    assert len(suite_service.PARTS) == 24

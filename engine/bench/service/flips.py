@@ -1,17 +1,20 @@
-"""Routes that change under load: how soon, what gets lost, what of before comes through."""
+"""Routes that change under load: how soon, what gets lost, what of before comes through, what others notice."""
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.bench.paired import DEFAULT_LIMIT, MIN_PAIRS
 from engine.bench.record import Row
-from engine.bench.service.figures import PEAK_RATE, SYMBOLS, percentile, row
-from engine.bench.service.load import watchers
+from engine.bench.service.figures import PEAK_RATE, SYMBOLS, failure, percentile, row
+from engine.bench.service.load import delays_of, watchers
 from engine.bench.service.trading import VENUE, begin, orders_of, settled, trader, unlike
-from engine.bench.service.world import THREE, engine_on, world
+from engine.bench.service.turns import times_p99
+from engine.bench.service.world import THREE, consumer, engine_on, world
 
 FLIP_EVERY_MS = 100
 ORDER_EVERY_MS = 20
 FLIPPED = 10
+NEVER_MS = 3_600_000
 
 
 def flips(seconds: float) -> Iterator[Row]:
@@ -60,4 +63,31 @@ def flips(seconds: float) -> Iterator[Row]:
         "SC-31", case, "market data of the older version that came after the acknowledgement",
         100 * old / (old + cut_off) if old + cut_off else 0.0, "%", "at_most", 5, voided=nothing,
         note=f"{old} came, {cut_off} were skipped",
+    )  # fmt: skip
+
+
+def unnoticed(seconds: float, pairs: int = MIN_PAIRS) -> Iterator[Row]:
+    """RTE-08: ten changes a second of one consumer, in turns with none, and the p99 of three that change nothing."""
+    delays: dict[bool, list[list[int]]] = {False: [], True: []}
+    void: dict[str, None] = {}
+    commands = 0
+    for turn in range(2 * pairs + 1):
+        is_changing = bool(turn % 2)
+        with world(PEAK_RATE, SYMBOLS, THREE) as place:
+            symbols = place.all_symbols()
+            params = {"changed": symbols[:FLIPPED], "change_ms": FLIP_EVERY_MS if is_changing else NEVER_MS}
+            changer = consumer("changer", "Changer", symbols, ("Trade",), params=params)
+            with engine_on(place, [*watchers(place, 3), changer]) as run:
+                run.pause(seconds)
+                ended = run.stop()
+        delays[is_changing].append(delays_of(ended))
+        if why := failure(ended):
+            void[why] = None
+        commands += ended.notes["changer"].counts["commands"] if is_changing else 0
+    if commands < pairs:
+        void["nothing was changed"] = None
+    case = f"peak, {PEAK_RATE}/s, {1000 // FLIP_EVERY_MS} changes/s against none, {seconds:g} s each"
+    yield times_p99(
+        "RTE-08", case, "p99, venue's writing to callback, of those who change nothing", delays[False], delays[True],
+        DEFAULT_LIMIT, list(void), f"{commands:,} changes",
     )  # fmt: skip

@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from itertools import pairwise
 
-from engine.bench.paired import MAX_AA_SPREAD, MIN_PAIRS, Paired
+from engine.bench.paired import MIN_PAIRS
 from engine.bench.record import Row
 from engine.bench.service.figures import (
     CALLBACK_US,
@@ -22,11 +21,10 @@ from engine.bench.service.figures import (
     row,
     waits_alone,
 )
+from engine.bench.service.turns import times_p99
 from engine.bench.service.world import THREE, Ended, World, consumer, engine_on, world
 
 FAIL_EVERY = 200
-SAMPLES_MIN = 10_000
-"""A percentile of two runs is compared from so many on."""
 FRAMES_FOR_AS_MANY = 5 / 3
 """One venue of ten symbols sends so many frames for the events that a consumer has of three with fifty."""
 EVENTS_APART_MAX = 0.05
@@ -134,10 +132,10 @@ def _served(ended: Ended) -> tuple[list[int], list[int]]:
 
 def grown(seconds: float, rate: int = NORMAL_RATE, pairs: int = MIN_PAIRS) -> Iterator[Row]:
     """SC-11: 3 consumers x 50 symbols x 3 providers against 1 x 10 x 1 at the same events a second, in turns."""
-    p99s: dict[str, list[float]] = {"small": [], "large": []}
+    delays: dict[str, list[list[int]]] = {"small": [], "large": []}
     events: dict[str, list[float]] = {"small": [], "large": []}
     waits: dict[str, list[float]] = {"small": [], "large": []}
-    losses, fewest = 0, SAMPLES_MIN
+    losses = 0
     for turn in range(2 * pairs + 1):
         name, count = ("large", 3) if turn % 2 else ("small", 1)
         # Venues count what an address asks of them in a minute: each run has its own.
@@ -145,35 +143,16 @@ def grown(seconds: float, rate: int = NORMAL_RATE, pairs: int = MIN_PAIRS) -> It
         with venues as place, engine_on(place, watchers(place, count)) as run:
             run.pause(seconds)
             ended = run.stop()
-        delays = delays_of(ended)
-        events[name].append(len(delays) / count / seconds)
-        p99s[name].append(percentile(delays, 0.99))
+        delays[name].append(delays_of(ended))
+        events[name].append(len(delays[name][-1]) / count / seconds)
         waits[name].append(percentile(waits_alone(*_served(ended)), 0.99))
-        fewest = min(fewest, len(delays))
         losses += lost(ended) if turn % 2 else 0
-    before = p99s["small"]
-    paired = Paired(
-        tuple(large_ns / small_ns for small_ns, large_ns in zip(before, p99s["large"], strict=False)),
-        tuple(later / earlier for earlier, later in pairwise(before)), 0.20,
-    )  # fmt: skip
-    void = []
-    if paired.aa_spread > MAX_AA_SPREAD:
-        void.append(f"equal runs differ by more than {MAX_AA_SPREAD:.0%}")
-    if fewest < SAMPLES_MIN:
-        void.append(f"{fewest:,} samples in the shortest run, {SAMPLES_MIN:,} are needed")
     apart = statistics.median(events["large"]) / statistics.median(events["small"]) - 1
-    if abs(apart) > EVENTS_APART_MAX:
-        void.append(f"its load is {apart:+.0%}")
+    void = [f"its load is {apart:+.0%}"] if abs(apart) > EVENTS_APART_MAX else []
     case = f"3 x {SYMBOLS} x 3 against 1 x 10 x 1, {rate}/s, {seconds:g} s each"
-    large_ms, small_ms = (statistics.median(p99s[name]) / 1e6 for name in ("large", "small"))
-    told = (
-        f"a consumer has {statistics.median(events['large']):.0f} events/s of each; "
-        f"p99 {large_ms:.2f} ms against {small_ms:.2f} ms"
-    )
-    yield row(
-        "SC-11", case, "p99, venue's writing to callback", paired.median, "x", "within", max(0.20, paired.aa_spread),
-        figure_min=min(paired.ratios), figure_max=max(paired.ratios), voided=bool(void),
-        note="; ".join([f"{told}, A/A spread {paired.aa_spread:.0%}, {pairs} pairs", *void]),
+    yield times_p99(
+        "SC-11", case, "p99, venue's writing to callback", delays["small"], delays["large"], 0.20, void,
+        f"a consumer has {statistics.median(events['large']):.0f} events/s of each",
     )  # fmt: skip
     large_ms, small_ms = (statistics.median(waits[name]) / 1e6 for name in ("large", "small"))
     yield row(
