@@ -14,33 +14,6 @@ cdef inline bint is_digit(char ch) noexcept nogil:
     return c'0' <= ch <= c'9'
 
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <string.h>
-    /* Not 0 if one of eight characters is a backslash. */
-    static inline uint64_t engine_backslashes(const char *p) {
-        uint64_t w;
-        memcpy(&w, p, 8);
-        w ^= 0x5C5C5C5C5C5C5C5CULL;
-        return (w - 0x0101010101010101ULL) & ~w & 0x8080808080808080ULL;
-    }
-    """
-    uint64_t backslashes "engine_backslashes"(const char* p) nogil
-
-
-cdef inline bint is_plain(const char* p, const char* e) noexcept nogil:
-    """Whether there is no backslash in [p, e): the short texts of a frame are not worth a call."""
-    cdef uint64_t found
-    if e - p < 8:
-        return p >= e or memchr(p, c'\\', e - p) == NULL
-    found = backslashes(e - 8)
-    while e - p > 8:
-        found |= backslashes(p)
-        p += 8
-    return found == 0
-
-
 cdef inline bint escapes_hold(const char* p, const char* e) noexcept nogil:
     """Whether every backslash of a string's contents begins an escape that JSON has."""
     cdef int k

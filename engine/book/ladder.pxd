@@ -46,17 +46,16 @@ cdef inline const Level* best(const BookSide* side) noexcept nogil:
     return &side.levels[side.head + side.count - 1]
 
 
-cdef inline void expect(const BookSide* side, uint32_t change_count, uint32_t depth) noexcept nogil:
-    """So many changes are about to be applied: fetch the best levels, and the worst that is published."""
+cdef inline void expect(const BookSide* side, uint32_t depth) noexcept nogil:
+    """Changes are about to be applied: fetch the best levels, and the worst that is published."""
     # As numbers: some of these places may lie before the levels, where no pointer may be.
     cdef uintptr_t end = <uintptr_t>side.levels + (<uintptr_t>side.head + side.count) * sizeof(Level)
     prefetch(<const void*>(end - sizeof(Level)))
-    if change_count:
-        prefetch(<const void*>(end - 5 * sizeof(Level)))
-        prefetch(<const void*>(end - 8 * sizeof(Level)))
-        prefetch(<const void*>(end - depth * sizeof(Level)))
-        prefetch(&side.ways[0])
-        prefetch(&side.ways[WAYPOINTS // 2])
+    prefetch(<const void*>(end - 5 * sizeof(Level)))
+    prefetch(<const void*>(end - 8 * sizeof(Level)))
+    prefetch(<const void*>(end - depth * sizeof(Level)))
+    prefetch(&side.ways[0])
+    prefetch(&side.ways[WAYPOINTS // 2])
 
 
 cdef inline bint crossed(const BookSide* sides) noexcept nogil:

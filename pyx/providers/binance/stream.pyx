@@ -154,8 +154,8 @@ cdef class BinanceStream(VenueStream):
         """Convert the levels of a usual diff; what turns out to be another is decoded to its end. A WireCode."""
         if unlikely(not self.decoder.is_usual):
             return WIRE_OK
-        expect(&state.book.ladder.sides[SIDE_BID], 1, state.book.depth_levels)
-        expect(&state.book.ladder.sides[SIDE_ASK], 1, state.book.depth_levels)
+        expect(&state.book.ladder.sides[SIDE_BID], state.book.depth_levels)
+        expect(&state.book.ladder.sides[SIDE_ASK], state.book.depth_levels)
         if unlikely(not self.decoder.convert_usual(state.book.price_scale, state.book.qty_scale)):
             return self.decoder.read_rest(length)
         state.book.bid_count = self.decoder.bid_count

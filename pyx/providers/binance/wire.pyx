@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from engine.base.jsonindex cimport JsonIndex
-from engine.base.jsonskip cimport checked_skip, is_plain, strings_hold
+from engine.base.jsonskip cimport checked_skip, escapes_hold, strings_hold
 from engine.base.jsonwalk cimport (Cursor, WIRE_BAD_TIME, WIRE_DUPLICATE_KEY, WIRE_MISSING_FIELD, WIRE_NOT_JSON,
                                    WIRE_OK, WIRE_WRONG_TYPE, after_value, bool_at, follows, is_null, next_key,
                                    open_object, same, skip_value, string_at, token, u64_at)
@@ -149,8 +149,8 @@ cdef class BinanceDecoder:
         m.stream.end = at[4] - 1
         m.symbol.start = at[18] + 1
         m.symbol.end = at[19] - 1
-        if unlikely(not is_plain(text + m.stream.start, text + m.stream.end)):
-            return False                   # escapes, in the one text that nothing reads
+        if unlikely(not escapes_hold(text + m.stream.start, text + m.stream.end)):
+            return False                   # of the one text that nothing reads
         m.kind = BINANCE_DEPTH
         return True
 
